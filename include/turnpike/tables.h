@@ -1,0 +1,255 @@
+/* SPDX-License-Identifier: GPL-2.0 OR MIT */
+/*
+ * The contract between the daemon and the data paths: keys, rows, next hops,
+ * counters, reasons and the journal. Every table is an array that the daemon
+ * maps into its memory, so writing a row costs no system call and a daemon that
+ * starts again finds everything where its predecessor left it.
+ *
+ * Addresses and ports are in network byte order. Times are CLOCK_MONOTONIC
+ * nanoseconds (what bpf_ktime_get_coarse_ns() reads, a few milliseconds coarser).
+ * Each field has one writer, named on its section:
+ *   control    the daemon
+ *   data       the data path that relays the packet (XDP, tc, module)
+ */
+#ifndef TURNPIKE_TABLES_H
+#define TURNPIKE_TABLES_H
+
+#include <linux/types.h>
+
+/* Raised with every change of meaning or layout; tp_meta carries it, and a
+ * program refuses tables of another version. */
+#define TP_ABI_VERSION	1
+
+/* ------------------------------------------------------------- addresses */
+
+/* A transport address, or none (family 0). An IPv4 address is in ip[0..3]. */
+struct tp_addr {
+	__u8   family;		/* 0 none, 4, 6 */
+	__u8   zero;
+	__be16 port;
+	__u8   ip[16];
+};
+
+/* ------------------------------------------------------------------ rows */
+
+/*
+ * What arrived: the datagram's own addresses and ports, and the channel number
+ * where it carries one (0 where not). Unused bytes are zero: the whole key is
+ * hashed and compared.
+ */
+struct tp_key4 {
+	__u8   saddr[4];
+	__u8   daddr[4];
+	__be16 sport;
+	__be16 dport;
+	__be16 channel;
+	__u16  zero;
+} __attribute__((aligned(8)));
+
+struct tp_key6 {
+	__u8   saddr[16];
+	__u8   daddr[16];
+	__be16 sport;
+	__be16 dport;
+	__be16 channel;
+	__u16  zero;
+} __attribute__((aligned(8)));
+
+enum tp_row_kind {
+	TP_ROW_FREE = 0,	/* never used since the last sweep: a search ends here */
+	TP_ROW_DEAD,		/* deleted: a search goes on, an insert may take it */
+	TP_ROW_TO_PEER,		/* ChannelData from the client: strip, send to the peer */
+	TP_ROW_TO_CLIENT,	/* datagram from the peer: add the header, send to the client */
+};
+
+/*
+ * What to do with it. A row is valid while its seq is even and has not changed
+ * between the first and the last read (see rows.h), and until expires_ns.
+ */
+struct tp_row {
+	/* control */
+	__u32  seq;		/* odd while the slot is being written */
+	__u8   kind;		/* enum tp_row_kind */
+	__u8   out_family;	/* 4 or 6 */
+	__u16  nexthop;		/* index into tp_nexthops; 0 is never valid */
+	__u64  expires_ns;	/* the lease */
+	__u32  csum_delta;	/* checksum.h: what the rewrite adds to the UDP checksum */
+	__u32  alloc;		/* index into tp_allocs */
+	__be16 out_sport;
+	__be16 out_dport;
+	__be16 out_channel;	/* TO_CLIENT: the number to write; else 0 */
+	__u16  zero;
+	union {
+		struct {
+			__u8 saddr[4];
+			__u8 daddr[4];
+		} out4;
+		struct {
+			__u8 saddr[16];
+			__u8 daddr[16];
+		} out6;
+	};
+	/* data */
+	__u64  packets;		/* relayed by this row */
+	__u64  bytes;		/* application data, without the channel header */
+	__u64  spare;
+};
+
+/* Key and row share two adjacent cache lines; what an IPv4 packet reads is in
+ * the first one, what it writes in the second. */
+struct tp_slot4 {
+	struct tp_key4 key;
+	struct tp_row  row;
+	__u8   pad[24];
+} __attribute__((aligned(8)));
+
+struct tp_slot6 {
+	struct tp_key6 key;
+	struct tp_row  row;
+} __attribute__((aligned(8)));
+
+/* An open-addressed table: a key lives in one of the TP_PROBE slots from its
+ * hash on. The number of slots is a power of two. */
+#define TP_PROBE	16
+
+/* ------------------------------------------------------------- next hops */
+
+/* Where a relayed packet goes on layer 2. Rows name it by index. */
+struct tp_nexthop {
+	/* control */
+	__u32  seq;		/* odd while being written */
+	__u32  ifindex;		/* 0: not known now, pass the packet up */
+	__u8   dmac[6];
+	__u8   smac[6];
+	__u16  mtu;		/* largest IP packet, bytes */
+	__be16 vlan_tci;	/* 0: untagged */
+	__u64  spare;
+};
+
+/* --------------------------------------------------------------- journal */
+
+/* An allocation, as the daemon keeps it for its successor and as `turnpike
+ * allocations` reads it. Slots are claimed by one worker and written by it. */
+enum tp_alloc_state {
+	TP_ALLOC_FREE = 0,
+	TP_ALLOC_CLAIMED,	/* being written: not to be read */
+	TP_ALLOC_LIVE,
+};
+
+#define TP_USER_SHOWN	64	/* bytes of a username kept for showing, with NUL */
+
+/* Packets and bytes of application data in one direction by one path. */
+struct tp_count {
+	__u64 packets;
+	__u64 bytes;
+};
+
+struct tp_alloc {
+	/* control */
+	__u32  state;		/* enum tp_alloc_state */
+	__u32  generation;	/* changes whenever the slot is claimed */
+	__u64  created_ns;
+	__u64  expires_ns[2];	/* [0] IPv4, [1] IPv6 relayed address; 0 = none */
+	struct tp_addr client;
+	struct tp_addr server;
+	struct tp_addr relayed[2];	/* bound locally; [0] IPv4, [1] IPv6 */
+	__u8   txid[12];	/* of the Allocate that made it (RFC 8656 section 7.2) */
+	__u8   transport;	/* IPPROTO_UDP, or IPPROTO_TCP for the client's leg */
+	__u8   flags;
+	__u16  worker;
+	__u8   user_id[32];	/* RFC 8489 section 14.4: SHA-256(username ":" realm) */
+	char   user[TP_USER_SHOWN];
+	struct tp_count slow_up;	/* client to peer, relayed by the daemon */
+	struct tp_count slow_down;	/* peer to client, relayed by the daemon */
+	struct tp_count fast_up;	/* of rows that are gone; live rows add theirs */
+	struct tp_count fast_down;
+	__u8   pad[48];
+} __attribute__((aligned(8)));
+
+/* A permission, and the channel bound to one of its peers if there is one. */
+struct tp_binding {
+	/* control */
+	__u32  state;		/* enum tp_alloc_state */
+	__u32  alloc;		/* index into tp_allocs */
+	__u32  generation;	/* of that allocation: an older one is garbage */
+	__be16 channel;		/* 0: a permission (peer.port is 0 then) */
+	__u16  zero;
+	__u64  expires_ns;	/* of the channel, or of the permission */
+	struct tp_addr peer;
+	__u32  row_up;		/* slot + 1 in the table of the client's family, 0 none */
+	__u32  row_down;	/* slot + 1 in the table of the peer's family, 0 none */
+	__u32  zero2[3];
+};
+
+/* One entry of tp_meta: what the tables of this pin directory are. */
+struct tp_meta {
+	__u32 abi_version;
+	__u32 rows4, rows6;		/* slots, powers of two */
+	__u32 nexthops, allocs, bindings;
+	__u64 hash_seed[2];
+	__u64 started_ns;
+};
+
+/* ---------------------------------------------------------------- reasons */
+
+/*
+ * Every packet that a data path sees is counted once, under one of these. The
+ * list makes the enum, the words of the command line, the metric labels and
+ * the tests' expectations: X(identifier, word, what it means).
+ */
+#define TP_REASONS(X) \
+	X(TO_PEER,	"to_peer",	"ChannelData relayed to the peer") \
+	X(TO_CLIENT,	"to_client",	"peer's datagram relayed as ChannelData") \
+	X(NOT_UDP,	"not_udp",	"passed up: not UDP over IPv4 or IPv6") \
+	X(FRAGMENT,	"fragment",	"passed up: IP fragment") \
+	X(OPTIONS,	"options",	"passed up: IP options or extension headers") \
+	X(NO_ROW,	"no_row",	"passed up: no flow of ours") \
+	X(EXPIRED,	"expired",	"passed up: the row's lease is over") \
+	X(BUSY,		"busy",		"passed up: the row changed while it was read") \
+	X(NO_NEXTHOP,	"no_nexthop",	"passed up: next hop not known") \
+	X(MTU,		"mtu",		"passed up: larger than the way out takes") \
+	X(NO_CHECKSUM,	"no_checksum",	"passed up: IPv4 without UDP checksum, to IPv6") \
+	X(HEADROOM,	"headroom",	"passed up: no room to grow the head") \
+	X(BAD_FRAME,	"bad_frame",	"dropped: malformed Ethernet, IP or UDP header") \
+	X(BAD_CHANNEL,	"bad_channel",	"dropped: ChannelData longer than its datagram") \
+	X(TTL,		"ttl",		"dropped: TTL used up") \
+	X(REWRITE,	"rewrite",	"dropped: rewrite failed half way") \
+	/* the daemon */ \
+	X(USER_TO_PEER,	"user_to_peer",	"relayed to the peer by the daemon") \
+	X(USER_TO_CLIENT, "user_to_client", "relayed to the client by the daemon") \
+	X(STUN_SUCCESS,	"stun_success",	"request answered with success") \
+	X(STUN_ERROR,	"stun_error",	"request answered with an error") \
+	X(STUN_LIMITED,	"stun_limited",	"discarded: too many answers to this stranger") \
+	X(STUN_IGNORED,	"stun_ignored",	"discarded: response, or class or method not for a server") \
+	X(BAD_STUN,	"bad_stun",	"discarded: malformed STUN message") \
+	X(NOT_TURN,	"not_turn",	"discarded: neither STUN nor ChannelData") \
+	X(NO_ALLOCATION, "no_allocation", "discarded: no allocation for this 5-tuple") \
+	X(NO_CHANNEL,	"no_channel",	"discarded: channel not bound") \
+	X(NO_PERMISSION, "no_permission", "discarded: peer without permission") \
+	X(BAD_SEND,	"bad_send",	"discarded: Send indication incomplete or not allowed") \
+	X(TOO_LONG,	"too_long",	"discarded: does not fit into a datagram") \
+	X(ICMP_RELAYED,	"icmp_relayed",	"ICMP error reported to the client") \
+	X(ICMP_IGNORED,	"icmp_ignored",	"ICMP error not for a permitted peer") \
+	X(SEND_FAILED,	"send_failed",	"lost: the socket did not take it")
+
+enum tp_reason {
+#define TP_REASON_ENUM(id, word, text) TP_R_##id,
+	TP_REASONS(TP_REASON_ENUM)
+#undef TP_REASON_ENUM
+	TP_R_MAX
+};
+
+/* tp_stats: a per-CPU array, reason -> this. Bytes are of the whole frame. */
+
+/* ---------------------------------------------------------------- layout */
+
+_Static_assert(sizeof(struct tp_addr) == 20, "tp_addr");
+_Static_assert(sizeof(struct tp_key4) == 16, "tp_key4");
+_Static_assert(sizeof(struct tp_key6) == 40, "tp_key6");
+_Static_assert(sizeof(struct tp_row) == 88, "tp_row");
+_Static_assert(sizeof(struct tp_slot4) == 128, "tp_slot4");
+_Static_assert(sizeof(struct tp_slot6) == 128, "tp_slot6");
+_Static_assert(sizeof(struct tp_nexthop) == 32, "tp_nexthop");
+_Static_assert(sizeof(struct tp_binding) == 64, "tp_binding");
+
+#endif

@@ -1,0 +1,88 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The configuration: coturn's turnserver.conf syntax and names, and our own
+ * directives. Read whole and checked before anything starts; never changed
+ * afterwards. One table (config_table.c) gives parsing, --help, the sample file
+ * and the manual page.
+ */
+#ifndef TP_CONFIG_H
+#define TP_CONFIG_H
+
+#include <stdbool.h>
+#include <stdint.h>
+#include <stdio.h>
+#include "turn/turn.h"
+
+enum conf_dataplane { DATAPLANE_AUTO, DATAPLANE_XDP, DATAPLANE_USER };
+enum conf_level { LEVEL_ERROR, LEVEL_WARNING, LEVEL_INFO, LEVEL_DEBUG };
+
+struct conf_addrs {
+	struct tp_addr *v;
+	unsigned int n;
+};
+
+/* public[/private] of external-ip; private.family is 0 where only one was given */
+struct conf_external {
+	struct tp_addr public, private;
+};
+
+struct conf {
+	struct turn_conf turn;		/* relays and own are filled by conf_resolve() */
+
+	/* listeners */
+	uint16_t listening_port;	/* host order, 3478 */
+	struct conf_addrs listening_ip;	/* as written, port 0; none: every address */
+	struct conf_addrs aux_server;	/* ip:port */
+	struct conf_addrs relay_ip;	/* as written; none: the listening addresses */
+	struct conf_external *external;
+	unsigned int n_external;
+	struct conf_addrs listen;	/* what to bind; filled by conf_resolve() */
+	bool no_udp;
+	unsigned int workers;		/* relay-threads; 0: one per CPU */
+	unsigned int sock_buf_size;	/* bytes */
+
+	/* data plane (turnpike's own directives) */
+	enum conf_dataplane dataplane;
+	char *pin_path;			/* /sys/fs/bpf/turnpike */
+	uint32_t fast_path_flows;	/* channels that fit into the kernel's tables */
+	uint32_t max_allocations;	/* journal slots; derived where not given */
+
+	/* process */
+	char *control_socket;		/* /run/turnpike/control.sock */
+	char *proc_user, *proc_group;	/* whom the relay process runs as */
+	char *pidfile;			/* NULL: none */
+	char *log_file;			/* NULL: stderr; "syslog" */
+	bool syslog;
+	enum conf_level log_level;
+	bool log_binding;
+};
+
+/* What conf_read() found wrong, in the order of the lines. */
+struct conf_errors {
+	unsigned int errors, warnings;
+	FILE *out;			/* "file:line: error: text" lines go here */
+};
+
+/* Defaults: everything as if no file had been given. */
+void conf_init(struct conf *conf);
+void conf_free(struct conf *conf);	/* wipes secrets */
+
+/* Read a file into conf, reporting every line's fault to errors. Returns 0, or
+ * -errno where the file cannot be read at all. */
+int conf_read(struct conf *conf, const char *path, struct conf_errors *errors);
+/* One directive from the command line; where is "--name". value may be NULL. */
+void conf_set(struct conf *conf, const char *name, const char *value, const char *where,
+	      struct conf_errors *errors);
+/* After the last directive: contradictions, missing realm, derived values. */
+void conf_finish(struct conf *conf, struct conf_errors *errors);
+/* Which addresses this host has decides the listeners and relay addresses where
+ * the file names none. Looks at the interfaces; needs no privilege. */
+void conf_resolve(struct conf *conf, struct conf_errors *errors);
+
+/* --check-config: what is in force, with units; secrets are not shown. */
+void conf_print(const struct conf *conf, FILE *out);
+/* The sample file, and the options for --help, from the same table. */
+void conf_sample(FILE *out);
+void conf_usage(FILE *out);
+
+#endif

@@ -1,0 +1,35 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The next-hop table, kept right from rtnetlink: routes, neighbours, links. One
+ * entry serves every destination behind the same gateway on the same interface.
+ * Needs no privilege. nexthop_find() may be called by any thread; the rest
+ * belongs to the thread that owns the descriptor.
+ */
+#ifndef TP_DATAPLANE_NEXTHOP_H
+#define TP_DATAPLANE_NEXTHOP_H
+
+#include <stdint.h>
+#include "dataplane/tables.h"
+
+struct nexthops;
+/* moved() is called when the way to dst has another index than before, so that
+ * rows can be rewritten; from nexthops_read(). */
+struct nexthops *nexthops_new(struct tables *tables,
+			      void (*moved)(void *ctx, const struct tp_addr *dst, uint16_t index),
+			      void *ctx);
+void nexthops_free(struct nexthops *n);
+
+/* The descriptor to poll for reading, and what to do when it is readable. */
+int nexthops_fd(const struct nexthops *n);
+void nexthops_read(struct nexthops *n);
+
+/*
+ * Index for packets from src to dst; counts a user of the destination, given back by
+ * nexthop_put(). An entry whose MAC is not known yet exists (ifindex 0 in the
+ * table) and is filled when the kernel learns it. 0: no route, not on Ethernet,
+ * or the table is full.
+ */
+uint16_t nexthop_find(struct nexthops *n, const struct tp_addr *src, const struct tp_addr *dst);
+void nexthop_put(struct nexthops *n, const struct tp_addr *dst);
+
+#endif

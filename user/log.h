@@ -1,0 +1,22 @@
+/* SPDX-License-Identifier: MIT */
+/* One line per event, key=value, to stderr (the journal), a file or syslog. */
+#ifndef TP_LOG_H
+#define TP_LOG_H
+
+#include <stdbool.h>
+#include "config.h"
+
+/* target: NULL for stderr, "syslog", or a path. Returns 0 or -errno. */
+int log_open(const char *target, enum conf_level level);
+void log_close(void);
+bool log_enabled(enum conf_level level);
+
+#define log_error(...)		log_line(LEVEL_ERROR, __VA_ARGS__)
+#define log_warning(...)	log_line(LEVEL_WARNING, __VA_ARGS__)
+#define log_info(...)		log_line(LEVEL_INFO, __VA_ARGS__)
+#define log_debug(...)		log_line(LEVEL_DEBUG, __VA_ARGS__)
+
+void log_line(enum conf_level level, const char *format, ...)
+	__attribute__((format(printf, 2, 3)));
+
+#endif

@@ -1,0 +1,220 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The STUN codec (RFC 8489). A datagram is parsed once into a flat struct that
+ * points into it; nothing is allocated. A reply is written into the caller's
+ * buffer by struct stun_writer. Pure: see pure.h.
+ *
+ * message.c parses, writer.c writes, integrity.c makes keys and checks.
+ */
+#ifndef TP_STUN_H
+#define TP_STUN_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <turnpike/tables.h>
+#include <turnpike/wire.h>
+
+enum stun_class {
+	STUN_REQUEST = 0,
+	STUN_INDICATION = 1,
+	STUN_SUCCESS = 2,
+	STUN_ERROR = 3,
+};
+
+/* RFC 8489 section 18.2 and RFC 8656 section 17. */
+enum stun_method {
+	STUN_BINDING = 0x001,
+	TURN_ALLOCATE = 0x003,
+	TURN_REFRESH = 0x004,
+	TURN_SEND = 0x006,
+	TURN_DATA = 0x007,
+	TURN_CREATE_PERMISSION = 0x008,
+	TURN_CHANNEL_BIND = 0x009,
+};
+
+/*
+ * Every attribute the codec knows: X(identifier, type, least length, greatest
+ * length). A value outside its lengths is kept out of the message and marked in
+ * stun_msg.bad. RFC 8489 section 18.3, RFC 8656 section 18, RFC 5780.
+ */
+#define STUN_ATTRS(X) \
+	X(MAPPED_ADDRESS,		0x0001, 8, 20) \
+	X(USERNAME,			0x0006, 0, 763) \
+	X(MESSAGE_INTEGRITY,		0x0008, 20, 20) \
+	X(ERROR_CODE,			0x0009, 4, 767) \
+	X(UNKNOWN_ATTRIBUTES,		0x000A, 0, 65532) \
+	X(CHANNEL_NUMBER,		0x000C, 4, 4) \
+	X(LIFETIME,			0x000D, 4, 4) \
+	X(XOR_PEER_ADDRESS,		0x0012, 8, 20) \
+	X(DATA,				0x0013, 0, 65535) \
+	X(REALM,			0x0014, 0, 763) \
+	X(NONCE,			0x0015, 0, 763) \
+	X(XOR_RELAYED_ADDRESS,		0x0016, 8, 20) \
+	X(REQUESTED_ADDRESS_FAMILY,	0x0017, 4, 4) \
+	X(EVEN_PORT,			0x0018, 1, 1) \
+	X(REQUESTED_TRANSPORT,		0x0019, 4, 4) \
+	X(DONT_FRAGMENT,		0x001A, 0, 0) \
+	X(MESSAGE_INTEGRITY_SHA256,	0x001C, 16, 32) \
+	X(PASSWORD_ALGORITHM,		0x001D, 4, 763) \
+	X(USERHASH,			0x001E, 32, 32) \
+	X(XOR_MAPPED_ADDRESS,		0x0020, 8, 20) \
+	X(RESERVATION_TOKEN,		0x0022, 8, 8) \
+	X(ADDITIONAL_ADDRESS_FAMILY,	0x8000, 4, 4) \
+	X(ADDRESS_ERROR_CODE,		0x8001, 4, 767) \
+	X(PASSWORD_ALGORITHMS,		0x8002, 4, 763) \
+	X(ICMP,				0x8004, 8, 8) \
+	X(SOFTWARE,			0x8022, 0, 65535) \
+	X(ALTERNATE_SERVER,		0x8023, 8, 20) \
+	X(FINGERPRINT,			0x8028, 4, 4)
+
+enum stun_attr_id {
+#define STUN_ATTR_ENUM(id, type, min, max) STUN_A_##id,
+	STUN_ATTRS(STUN_ATTR_ENUM)
+#undef STUN_ATTR_ENUM
+	STUN_A_MAX
+};
+
+#define STUN_BIT(id)	(1ULL << STUN_A_##id)
+
+/* Bytes inside the datagram that was parsed; not owned. */
+struct stun_bytes {
+	const uint8_t *p;
+	size_t len;
+};
+
+/* House limit (H22): a message with more attributes is discarded. */
+#define STUN_ATTRS_MAX		256
+/* Unknown comprehension-required types kept for the 420 answer. */
+#define STUN_UNKNOWN_MAX	32
+
+/* RFC 8489 section 18.5. */
+enum stun_algorithm {
+	STUN_ALG_NONE = 0,
+	STUN_ALG_MD5 = 1,
+	STUN_ALG_SHA256 = 2,
+};
+
+/*
+ * A parsed message. Attributes after MESSAGE-INTEGRITY are ignored except
+ * MESSAGE-INTEGRITY-SHA256 and FINGERPRINT, and after either of the integrity
+ * attributes no other is seen (RFC 8489 section 9); of a repeated attribute the
+ * first counts (section 14). Points into raw, which must outlive it.
+ */
+struct stun_msg {
+	const uint8_t *raw;
+	size_t len;
+	enum stun_class class;
+	uint16_t method;			/* enum stun_method or unknown */
+	uint8_t txid[TP_STUN_TXID_LEN];
+
+	uint64_t has;				/* STUN_BIT()s: present and well formed */
+	uint64_t bad;				/* STUN_BIT()s: present, malformed value */
+	uint16_t unknown[STUN_UNKNOWN_MAX];	/* types, host order, no doubles */
+	unsigned int n_unknown;
+
+	struct stun_bytes username, realm, nonce, userhash, data, token;
+	struct stun_bytes password_algorithms;	/* the whole value, as it was sent */
+	enum stun_algorithm password_algorithm;	/* valid if has PASSWORD_ALGORITHM; see alg_raw */
+	uint16_t alg_raw;			/* its number, also where unknown to us */
+	uint32_t lifetime;			/* seconds */
+	uint16_t channel;			/* host order */
+	uint8_t even_port;			/* 0x80: reserve the next one */
+	uint8_t transport;			/* IPPROTO_* */
+	uint8_t family, additional_family;	/* as sent: 1 IPv4, 2 IPv6, or other */
+	struct tp_addr peer;			/* of the first XOR-PEER-ADDRESS */
+	struct tp_addr mapped;			/* XOR-MAPPED-ADDRESS, for clients */
+	struct tp_addr relayed;			/* XOR-RELAYED-ADDRESS, for clients */
+	struct tp_addr alternate;		/* ALTERNATE-SERVER, for clients */
+	uint16_t error;				/* ERROR-CODE 300..699, for clients */
+
+	size_t mi_at, mi256_at, fingerprint_at;	/* offsets of the attribute headers, 0 none */
+	size_t mi256_len;			/* 16..32, a multiple of 4 */
+};
+
+enum stun_verdict {
+	STUN_OK,
+	STUN_DISCARD,		/* not STUN, or malformed so that RFC 8489 section 6.3 has it ignored */
+};
+
+/*
+ * Parse one whole datagram or frame. STUN_DISCARD: length, cookie, attribute
+ * framing or FINGERPRINT wrong, something after FINGERPRINT, too many
+ * attributes. Never reads past len; raw may have any alignment.
+ */
+enum stun_verdict stun_parse(struct stun_msg *msg, const uint8_t *raw, size_t len);
+
+/*
+ * Walk all XOR-PEER-ADDRESS attributes in front of the integrity attribute.
+ * *at is 0 at first. Returns 1 and *peer, 0 at the end, -EINVAL where one is
+ * malformed.
+ */
+int stun_peer_next(const struct stun_msg *msg, size_t *at, struct tp_addr *peer);
+
+/* What an attribute type is called, for logs; "0x1234" forms need buf. */
+const char *stun_method_name(uint16_t method);
+
+/* ---------------------------------------------------------------- writing */
+
+struct stun_writer {
+	uint8_t *buf;		/* the caller's */
+	size_t cap, len;
+	bool overflow;		/* something did not fit: the message is void */
+};
+
+void stun_begin(struct stun_writer *w, uint8_t *buf, size_t cap, uint16_t method,
+		enum stun_class class, const uint8_t txid[TP_STUN_TXID_LEN]);
+/* Each pads to 4 with zero bytes and keeps the header's length right. */
+void stun_put(struct stun_writer *w, uint16_t type, const void *value, size_t len);
+void stun_put_u32(struct stun_writer *w, uint16_t type, uint32_t value);
+void stun_put_empty(struct stun_writer *w, uint16_t type);
+void stun_put_xor_addr(struct stun_writer *w, uint16_t type, const struct tp_addr *addr);
+void stun_put_addr(struct stun_writer *w, uint16_t type, const struct tp_addr *addr);
+/* code 300..699; the reason phrase is the RFC's for that code. */
+void stun_put_error(struct stun_writer *w, uint16_t code);
+/* RFC 8656 section 18.12: family is 1 or 2. */
+void stun_put_address_error(struct stun_writer *w, uint8_t family, uint16_t code);
+void stun_put_unknown(struct stun_writer *w, const uint16_t *types, unsigned int n);
+/* PASSWORD-ALGORITHMS with SHA-256 and MD5, in our order of preference. */
+void stun_put_password_algorithms(struct stun_writer *w);
+/* The value that stun_put_password_algorithms() writes, for comparing. */
+extern const uint8_t stun_password_algorithms[8];
+/* An attribute of len bytes whose value the caller fills in; NULL if it does not fit. */
+uint8_t *stun_put_reserve(struct stun_writer *w, uint16_t type, size_t len);
+
+/* The RFC's phrase for an error code, "Error" where it has none. */
+const char *stun_reason(uint16_t code);
+
+/* -------------------------------------------------------------- integrity */
+
+/* A long-term key (RFC 8489 section 9.2.2): MD5 has 16 bytes, SHA-256 has 32. */
+struct stun_key {
+	uint8_t bytes[32];
+	uint8_t len;
+	enum stun_algorithm algorithm;
+};
+
+/* username, realm and password as OpaqueString bytes. */
+void stun_key_make(struct stun_key *key, enum stun_algorithm algorithm,
+		   struct stun_bytes username, struct stun_bytes realm,
+		   struct stun_bytes password);
+/* RFC 8489 section 14.4. */
+void stun_userhash(uint8_t out[32], struct stun_bytes username, struct stun_bytes realm);
+
+/* Constant-time checks of the received attribute; false if it is absent. */
+bool stun_check_mi(const struct stun_msg *msg, const struct stun_key *key);
+bool stun_check_mi_sha256(const struct stun_msg *msg, const struct stun_key *key);
+
+/* Append MESSAGE-INTEGRITY, or MESSAGE-INTEGRITY-SHA256 (32 bytes). */
+void stun_put_mi(struct stun_writer *w, const struct stun_key *key);
+void stun_put_mi_sha256(struct stun_writer *w, const struct stun_key *key);
+void stun_put_fingerprint(struct stun_writer *w);
+
+/* HMACs for whoever else needs one (nonces, time-limited credentials). */
+void stun_hmac_sha1(uint8_t out[20], const void *key, size_t key_len,
+		    const void *data, size_t len);
+void stun_hmac_sha256(uint8_t out[32], const void *key, size_t key_len,
+		      const void *data, size_t len);
+bool stun_equal(const void *a, const void *b, size_t len);	/* constant time */
+
+#endif

@@ -1,0 +1,228 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The TURN server core (RFC 8656), as one worker runs it. Datagrams and a clock
+ * go in; effects come out through struct turn_host. Pure: see pure.h. One
+ * turn_server belongs to one thread; what threads share is struct turn_shared.
+ */
+#ifndef TP_TURN_H
+#define TP_TURN_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <turnpike/tables.h>
+#include "stun/stun.h"
+
+#define TURN_NS_PER_S	1000000000ULL
+
+/* ------------------------------------------------------------------ settings */
+
+struct turn_user {
+	char *name;			/* bytes as configured */
+	char *password;			/* NULL where only the key is known */
+	uint8_t md5_key[16];		/* valid if has_md5_key (user=name:0xKEY) */
+	bool has_md5_key;
+};
+
+/* An inclusive range of addresses of one family. */
+struct turn_ip_range {
+	uint8_t family;			/* 4 or 6 */
+	uint8_t low[16], high[16];	/* network order; IPv4 in the first 4 bytes */
+};
+
+struct turn_ranges {
+	struct turn_ip_range *v;
+	unsigned int n;
+};
+
+/* A relay address: where sockets are bound, and what clients are told. */
+struct turn_relay_ip {
+	struct tp_addr local;		/* port 0 */
+	struct tp_addr external;	/* port 0; equal to local without external-ip */
+};
+
+/* Written once from the configuration, then only read; shared by all workers. */
+struct turn_conf {
+	char *realm;
+	struct turn_user *users;
+	unsigned int n_users;
+	char **secrets;			/* static-auth-secret, tried in order */
+	unsigned int n_secrets;
+	char rest_separator;		/* ':' */
+	bool no_auth;			/* relay for everybody: asked for by name only */
+	bool stun_only;
+	bool no_stun;
+	bool fingerprint;		/* always add FINGERPRINT; else as the request did */
+	char *software;			/* SOFTWARE in answers, NULL for none */
+	bool channels_5766;		/* accept channels 0x5000 to 0x7FFF */
+
+	uint32_t stale_nonce_s;		/* 0: never stale */
+	uint8_t nonce_key[32];
+	uint32_t max_lifetime_s;	/* 3600 */
+	uint32_t default_lifetime_s;	/* 600 */
+	uint32_t channel_lifetime_s;	/* 600 */
+	uint32_t permission_lifetime_s;	/* 300 */
+	uint32_t user_quota, total_quota;	/* allocations, 0: no limit */
+	uint32_t unauthorized_rps;	/* answers to strangers per address, 0: no limit */
+
+	struct turn_relay_ip *relays;
+	unsigned int n_relays;
+	uint16_t min_port, max_port;
+	uint8_t default_family;		/* 4, 6, or 0: the client's own */
+
+	struct turn_ranges allowed, denied;
+	bool allow_loopback_peers;
+	bool multicast_peers;		/* false unless asked for */
+	struct tp_addr *own;		/* listening addresses with ports: never peers */
+	unsigned int n_own;
+};
+
+/* True if the server can authenticate anybody (or was told not to). */
+bool turn_conf_relays(const struct turn_conf *conf);
+
+/* ------------------------------------------------------------------ host */
+
+struct turn_now {
+	uint64_t mono_ns;		/* CLOCK_MONOTONIC: all lifetimes */
+	uint64_t wall_s;		/* Unix time: time-limited credentials only */
+};
+
+/* The client's leg, RFC 8656's 5-tuple. */
+struct turn_path {
+	struct tp_addr client, server;
+	uint8_t transport;		/* IPPROTO_UDP, ... */
+	void *socket;			/* the host's; where answers leave */
+};
+
+struct turn_server;
+struct turn_alloc;
+
+/* One relayed transport address of an allocation. */
+struct turn_relay {
+	struct tp_addr local;		/* as bound; family 0 if there is none */
+	struct tp_addr external;	/* as told to the client */
+	uint64_t expires_ns;
+	struct turn_alloc *alloc;	/* its owner */
+	void *host;			/* the host's: its socket */
+};
+
+/* A channel, as the host sees it. */
+struct turn_channel {
+	struct tp_addr peer;
+	uint16_t number;		/* host order */
+	uint64_t expires_ns;
+	void *host;			/* the host's: journal entry and rows; NULL at first */
+};
+
+struct turn_permission {
+	struct tp_addr peer;		/* port 0 */
+	uint64_t expires_ns;
+	void *host;			/* the host's: journal entry; NULL at first */
+};
+
+/* What an allocation shows its host. The core owns it and embeds it. */
+struct turn_alloc {
+	struct turn_path path;
+	struct turn_relay relay[2];	/* [0] IPv4, [1] IPv6 */
+	uint8_t txid[TP_STUN_TXID_LEN];
+	uint8_t user_id[32];		/* tables.h, tp_alloc.user_id */
+	char user[TP_USER_SHOWN];
+	uint64_t created_ns;
+	void *host;			/* the host's: journal entry; NULL at first */
+};
+
+/* Bytes to the client: head (copied by the host before it returns), then data
+ * (which stays valid until the call into the core that produced it returns to
+ * its batch), then pad zero bytes. */
+struct turn_out {
+	const uint8_t *head;
+	size_t head_len;
+	const uint8_t *data;
+	size_t data_len;
+	size_t pad;
+};
+
+#define TURN_SEND_DF	1		/* to_peer: set DF (DONT-FRAGMENT, RFC 8656 section 14) */
+
+/*
+ * What the core asks of the world. ctx is turn_server_new()'s. Calls are
+ * synchronous; the host never calls back into the core from them.
+ */
+struct turn_host {
+	/* Bind relay->local and fill relay->host. 0 or -errno: -EADDRINUSE has
+	 * the core try another port, anything else ends in 508. */
+	int (*relay_open)(void *ctx, struct turn_relay *relay);
+	void (*relay_close)(void *ctx, struct turn_relay *relay);
+
+	void (*to_client)(void *ctx, const struct turn_path *path, const struct turn_out *out);
+	/* flags: TURN_SEND_* */
+	void (*to_peer)(void *ctx, struct turn_relay *relay, const struct tp_addr *peer,
+			const uint8_t *data, size_t len, unsigned int flags);
+
+	/* State to keep for a successor and to put into the kernel's tables.
+	 * Called when made and at every refresh, before the client is answered;
+	 * what does not fit is the host's to count, the daemon relays it. */
+	void (*alloc_kept)(void *ctx, struct turn_alloc *alloc);
+	void (*channel_kept)(void *ctx, struct turn_alloc *alloc, struct turn_channel *channel);
+	void (*permission_kept)(void *ctx, struct turn_alloc *alloc, struct turn_permission *perm);
+	/* Called before the socket is closed. */
+	void (*channel_gone)(void *ctx, struct turn_alloc *alloc, struct turn_channel *channel);
+	void (*permission_gone)(void *ctx, struct turn_alloc *alloc, struct turn_permission *perm);
+	void (*alloc_gone)(void *ctx, struct turn_alloc *alloc);
+
+	void (*random)(void *ctx, void *buf, size_t len);
+	/* A line for operators: authentication failures, refusals. Escaped text. */
+	void (*note)(void *ctx, const char *line);
+};
+
+/* ------------------------------------------------------------------ sharing */
+
+/* Port pools and quota counts of all workers. Thread safe. */
+struct turn_shared;
+struct turn_shared *turn_shared_new(const struct turn_conf *conf);
+void turn_shared_free(struct turn_shared *shared);
+/* Allocations alive now, and relay ports in use or resting, of all workers. */
+unsigned int turn_shared_allocations(const struct turn_shared *shared);
+unsigned int turn_shared_ports(const struct turn_shared *shared);
+
+/* ------------------------------------------------------------------ server */
+
+struct turn_server *turn_server_new(const struct turn_conf *conf, struct turn_shared *shared,
+				    const struct turn_host *host, void *ctx);
+/* Closes every allocation through the host, as if each had been refreshed to 0. */
+void turn_server_free(struct turn_server *server);
+/* Frees memory only: kernel state and journal stay for the successor. */
+void turn_server_abandon(struct turn_server *server);
+
+/* A datagram (or frame) from a client. Says under which reason it counts. */
+enum tp_reason turn_from_client(struct turn_server *server, const struct turn_path *path,
+				const uint8_t *data, size_t len, struct turn_now now);
+/* A datagram from a peer to a relayed transport address. */
+enum tp_reason turn_from_peer(struct turn_server *server, struct turn_relay *relay,
+			      const struct tp_addr *peer, const uint8_t *data, size_t len,
+			      struct turn_now now);
+/* An ICMP error about a datagram from relay to peer (RFC 8656 section 11.5). */
+enum tp_reason turn_icmp(struct turn_server *server, struct turn_relay *relay,
+			 const struct tp_addr *peer, uint8_t type, uint8_t code,
+			 uint32_t data, struct turn_now now);
+
+/* Carry out what is due; returns when to call again (CLOCK_MONOTONIC ns, UINT64_MAX never). */
+uint64_t turn_tick(struct turn_server *server, struct turn_now now);
+
+/*
+ * Carry on what a predecessor left. turn_adopt() opens the relay sockets through
+ * the host and returns the allocation, or NULL if it is over, its address is no
+ * longer ours, or its port is taken: then the caller removes it from the journal.
+ */
+struct turn_alloc *turn_adopt(struct turn_server *server, const struct tp_alloc *saved,
+			      void *socket, struct turn_now now);
+/* 0, or -errno if the binding is over or not allowed any more. */
+int turn_adopt_binding(struct turn_server *server, struct turn_alloc *alloc,
+		       const struct tp_binding *saved, struct turn_now now);
+
+/* ------------------------------------------------------------------ peer gate */
+
+/* The one gate for peers (design, principle 7). 0, or the error code to answer: 403. */
+int acl_check(const struct turn_conf *conf, const struct tp_addr *peer);
+
+#endif
