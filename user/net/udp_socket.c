@@ -131,12 +131,26 @@ static int udp_steer(int fd, uint8_t family, unsigned int n)
 		-errno : 0;
 }
 
+/* SO_REUSEPORT would share the port with any other server of the same user. */
+static int udp_is_free(const struct tp_addr *addr)
+{
+	int fd = udp_socket(addr, 0), err;
+
+	if (fd < 0)
+		return fd;
+	err = udp_bind(fd, addr);
+	close(fd);
+	return err;
+}
+
 int udp_open_listeners(int *fds, unsigned int n, const struct tp_addr *addr,
 		       unsigned int buf_size)
 {
 	unsigned int i;
-	int err = 0;
+	int err = udp_is_free(addr);
 
+	if (err)
+		return err;
 	for (i = 0; i < n; i++) {
 		fds[i] = udp_socket(addr, buf_size);
 		if (fds[i] < 0) {
