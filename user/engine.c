@@ -40,6 +40,8 @@ struct engine {
 	struct udp_tx *tx;
 	struct engine_listener *listeners;
 	struct engine_relay *reading;	/* whose input is being handled */
+	uint8_t tos, ttl;		/* for what is relayed of that input */
+	bool ttl_over;			/* nothing of it may be relayed */
 	pthread_t thread;
 	bool running;
 	struct tp_count counts[TP_R_MAX];	/* written by the worker, read by any */
@@ -128,11 +130,15 @@ static void host_to_client(void *ctx, const struct turn_path *path, const struct
 {
 	struct engine *e = ctx;
 	const struct engine_listener *l = path->socket;
+	bool relayed = out->data;
 
+	if (relayed && e->ttl_over)
+		return;
 	udp_send(e->tx, &(struct udp_datagram){
 		.fd = l->fd, .to = &path->client,
 		.head = out->head, .head_len = out->head_len,
 		.data = out->data, .data_len = out->data_len, .pad = out->pad,
+		.tos = relayed ? e->tos : 0, .ttl = relayed ? e->ttl : 0,
 	});
 }
 
@@ -142,10 +148,11 @@ static void host_to_peer(void *ctx, struct turn_relay *relay, const struct tp_ad
 	struct engine *e = ctx;
 	const struct engine_relay *r = relay->host;
 
-	if (!r)
+	if (!r || e->ttl_over)
 		return;
 	udp_send(e->tx, &(struct udp_datagram){
 		.fd = r->fd, .to = peer, .data = data, .data_len = len,
+		.tos = e->tos, .ttl = e->ttl,
 		.dont_fragment = flags & TURN_SEND_DF,
 	});
 	flows_count(relay->alloc, true, len);
@@ -239,6 +246,25 @@ static const struct turn_host engine_host = {
 
 /* ------------------------------------------------------------------- input */
 
+/*
+ * RFC 8656 sections 13 and 14: DSCP and ECN are copied. The server acts as a
+ * router on the TTL, so that a loop of relays ends.
+ */
+static void take_ip_fields(struct engine *e, const struct udp_received *in)
+{
+	e->tos = in->tos;
+	e->ttl = in->ttl ? in->ttl - 1 : 0;
+	e->ttl_over = in->ttl == 1;
+}
+
+/* What the core relayed, the TTL may have kept back. */
+static void count_input(struct engine *e, enum tp_reason reason, size_t bytes)
+{
+	bool relayed = reason == TP_R_USER_TO_PEER || reason == TP_R_USER_TO_CLIENT;
+
+	count(e, relayed && e->ttl_over ? TP_R_TTL : reason, bytes);
+}
+
 static void on_listener(evutil_socket_t fd, short what, void *arg)
 {
 	struct engine_listener *l = arg;
@@ -255,12 +281,14 @@ static void on_listener(evutil_socket_t fd, short what, void *arg)
 		};
 		size_t at = 0;
 
+		take_ip_fields(e, &in[i]);
 		do {			/* an empty datagram is one, too */
 			size_t len = in[i].len - at;
 
 			if (len > in[i].segment)
 				len = in[i].segment;
-			count(e, turn_from_client(e->server, &path, in[i].data + at, len, now), len);
+			count_input(e, turn_from_client(e->server, &path, in[i].data + at, len,
+							now), len);
 			at += len;
 		} while (at < in[i].len);
 	}
@@ -272,6 +300,7 @@ static void from_peer(struct engine *e, struct engine_relay *r, const struct udp
 {
 	size_t at = 0;
 
+	take_ip_fields(e, in);
 	do {
 		size_t len = in->len - at;
 		enum tp_reason reason;
@@ -281,8 +310,8 @@ static void from_peer(struct engine *e, struct engine_relay *r, const struct udp
 		if (len > in->segment)
 			len = in->segment;
 		reason = turn_from_peer(e->server, r->relay, &in->from, in->data + at, len, now);
-		count(e, reason, len);
-		if (reason == TP_R_USER_TO_CLIENT && r->relay)
+		count_input(e, reason, len);
+		if (reason == TP_R_USER_TO_CLIENT && r->relay && !e->ttl_over)
 			flows_count(r->relay->alloc, false, len);
 		at += len;
 	} while (at < in->len);

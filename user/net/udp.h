@@ -37,6 +37,8 @@ struct udp_received {
 	const uint8_t *data;
 	size_t len;
 	size_t segment;			/* len where there is one datagram */
+	uint8_t tos;			/* DSCP and ECN */
+	uint8_t ttl;			/* or hop limit; 0: not known */
 };
 
 struct udp_rx;
@@ -66,6 +68,8 @@ struct udp_datagram {
 	const uint8_t *data;
 	size_t data_len;
 	size_t pad;			/* zero bytes at the end, 0..3 */
+	uint8_t tos;			/* DSCP and ECN */
+	uint8_t ttl;			/* or hop limit; 0: the host's default */
 	bool dont_fragment;
 };
 

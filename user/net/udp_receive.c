@@ -16,7 +16,7 @@ struct udp_rx {
 	struct mmsghdr msgs[UDP_BATCH];
 	struct iovec iov[UDP_BATCH];
 	struct sockaddr_storage names[UDP_BATCH];
-	uint8_t control[UDP_BATCH][64];
+	uint8_t control[UDP_BATCH][128];
 	struct udp_received received[UDP_BATCH];
 	uint8_t *data;			/* UDP_BATCH pieces of UDP_MAX bytes */
 };
@@ -47,18 +47,31 @@ void udp_rx_free(struct udp_rx *rx)
 	free(rx);
 }
 
-/* The segment size of a GRO receive, or 0. */
-static size_t gro_segment(struct msghdr *msg)
+/* Segment size, DSCP, ECN and TTL from the control messages. */
+static void read_control(struct msghdr *msg, struct udp_received *r)
 {
+	r->segment = 0;
+	r->tos = r->ttl = 0;
 	for (struct cmsghdr *c = CMSG_FIRSTHDR(msg); c; c = CMSG_NXTHDR(msg, c)) {
-		int size;
+		int value = 0;
 
-		if (c->cmsg_level != SOL_UDP || c->cmsg_type != UDP_GRO)
+		/* IP_TOS alone comes as one byte */
+		if (c->cmsg_level == SOL_IP && c->cmsg_type == IP_TOS) {
+			r->tos = *CMSG_DATA(c);
 			continue;
-		memcpy(&size, CMSG_DATA(c), sizeof(size));
-		return size > 0 ? (size_t)size : 0;
+		}
+		if (c->cmsg_len >= CMSG_LEN(sizeof(value)))
+			memcpy(&value, CMSG_DATA(c), sizeof(value));
+		if (c->cmsg_level == SOL_UDP && c->cmsg_type == UDP_GRO)
+			r->segment = (size_t)value;
+		else if (c->cmsg_level == SOL_IPV6 && c->cmsg_type == IPV6_TCLASS)
+			r->tos = (uint8_t)value;
+		else if ((c->cmsg_level == SOL_IP && c->cmsg_type == IP_TTL) ||
+			 (c->cmsg_level == SOL_IPV6 && c->cmsg_type == IPV6_HOPLIMIT))
+			r->ttl = (uint8_t)value;
 	}
-	return 0;
+	if (!r->segment)
+		r->segment = r->len;
 }
 
 int udp_receive(struct udp_rx *rx, int fd, const struct udp_received **out)
@@ -83,9 +96,7 @@ int udp_receive(struct udp_rx *rx, int fd, const struct udp_received **out)
 		address_from_sockaddr(&r->from, (struct sockaddr *)&rx->names[i]);
 		r->data = rx->iov[i].iov_base;
 		r->len = rx->msgs[i].msg_len;
-		r->segment = gro_segment(&rx->msgs[i].msg_hdr);
-		if (!r->segment)
-			r->segment = r->len;
+		read_control(&rx->msgs[i].msg_hdr, r);
 	}
 	*out = rx->received;
 	return n;

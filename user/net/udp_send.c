@@ -19,6 +19,8 @@
 #define TX_SEGMENTS	64		/* the kernel's UDP_MAX_SEGMENTS */
 #define TX_GSO_BYTES	60000
 #define TX_IOV		3		/* head, data, pad */
+/* segment size, DSCP and ECN, TTL */
+#define TX_CONTROL	(CMSG_SPACE(sizeof(uint16_t)) + 2 * CMSG_SPACE(sizeof(int)))
 
 /* One message: a datagram, or several equal ones to be cut by the kernel. */
 struct tx_message {
@@ -27,14 +29,14 @@ struct tx_message {
 	unsigned int first, n;		/* datagrams of the batch */
 	size_t segment, bytes;
 	bool closed;			/* ends with a shorter one: takes no more */
+	uint8_t tos, ttl;
 };
 
 struct udp_tx {
 	struct mmsghdr mmsg[TX_DATAGRAMS];
 	struct tx_message messages[TX_DATAGRAMS];
 	struct sockaddr_storage names[TX_DATAGRAMS];
-	uint8_t control[TX_DATAGRAMS][CMSG_SPACE(sizeof(uint16_t))]
-		__attribute__((aligned(8)));
+	uint8_t control[TX_DATAGRAMS][TX_CONTROL] __attribute__((aligned(8)));
 	struct iovec iov[TX_DATAGRAMS * TX_IOV];
 	uint8_t heads[TX_DATAGRAMS][UDP_HEAD_MAX];
 	unsigned int n_messages, n_datagrams;
@@ -79,47 +81,65 @@ static bool send_one(int fd, const struct msghdr *msg)
 	return transient(errno) && sendmsg(fd, msg, MSG_DONTWAIT) >= 0;
 }
 
+/* msg_control has room for TX_CONTROL bytes; msg_controllen is what is used of it. */
+static void add_control(struct msghdr *msg, int level, int type, const void *value, size_t len)
+{
+	struct cmsghdr *c = (struct cmsghdr *)((uint8_t *)msg->msg_control + msg->msg_controllen);
+
+	c->cmsg_level = level;
+	c->cmsg_type = type;
+	c->cmsg_len = CMSG_LEN(len);
+	memcpy(CMSG_DATA(c), value, len);
+	msg->msg_controllen += CMSG_SPACE(len);
+}
+
+static void set_ip_fields(struct msghdr *msg, uint8_t family, uint8_t tos, uint8_t ttl)
+{
+	int tos_value = tos, ttl_value = ttl;
+	bool v4 = family == 4;
+
+	if (tos)
+		add_control(msg, v4 ? SOL_IP : SOL_IPV6, v4 ? IP_TOS : IPV6_TCLASS,
+			    &tos_value, sizeof(tos_value));
+	if (ttl)
+		add_control(msg, v4 ? SOL_IP : SOL_IPV6, v4 ? IP_TTL : IPV6_HOPLIMIT,
+			    &ttl_value, sizeof(ttl_value));
+}
+
 /* The datagrams of a message one by one: where the kernel does not cut. */
 static void send_apart(struct udp_tx *tx, const struct tx_message *m, const struct msghdr *msg)
 {
+	uint8_t control[TX_CONTROL] __attribute__((aligned(8)));
+
 	for (unsigned int i = 0; i < m->n; i++) {
 		struct msghdr one = {
 			.msg_name = msg->msg_name, .msg_namelen = msg->msg_namelen,
 			.msg_iov = &tx->iov[(m->first + i) * TX_IOV], .msg_iovlen = TX_IOV,
+			.msg_control = control,
 		};
 
+		set_ip_fields(&one, m->to.family, m->tos, m->ttl);
 		if (!send_one(m->fd, &one))
 			lose(tx, 1);
 	}
-}
-
-static void set_segment(struct udp_tx *tx, unsigned int i, struct msghdr *msg)
-{
-	uint16_t size = (uint16_t)tx->messages[i].segment;
-	struct cmsghdr *c;
-
-	msg->msg_control = tx->control[i];
-	msg->msg_controllen = sizeof(tx->control[i]);
-	c = CMSG_FIRSTHDR(msg);
-	c->cmsg_level = SOL_UDP;
-	c->cmsg_type = UDP_SEGMENT;
-	c->cmsg_len = CMSG_LEN(sizeof(size));
-	memcpy(CMSG_DATA(c), &size, sizeof(size));
 }
 
 static void prepare(struct udp_tx *tx, unsigned int i)
 {
 	struct tx_message *m = &tx->messages[i];
 	struct msghdr *msg = &tx->mmsg[i].msg_hdr;
+	uint16_t segment = (uint16_t)m->segment;
 
 	*msg = (struct msghdr){
 		.msg_name = &tx->names[i],
 		.msg_namelen = address_to_sockaddr(&m->to, &tx->names[i]),
 		.msg_iov = &tx->iov[m->first * TX_IOV],
 		.msg_iovlen = (size_t)m->n * TX_IOV,
+		.msg_control = tx->control[i],
 	};
+	set_ip_fields(msg, m->to.family, m->tos, m->ttl);
 	if (m->n > 1)
-		set_segment(tx, i, msg);
+		add_control(msg, SOL_UDP, UDP_SEGMENT, &segment, sizeof(segment));
 }
 
 /* Messages [from, to) have one socket. */
@@ -160,8 +180,10 @@ void udp_flush(struct udp_tx *tx)
 }
 
 /* DF is a property of the socket, so such a datagram goes alone. */
-static void send_unfragmented(struct udp_tx *tx, const struct tp_addr *to, unsigned int slot, int fd)
+static void send_unfragmented(struct udp_tx *tx, const struct udp_datagram *d, unsigned int slot)
 {
+	const struct tp_addr *to = d->to;
+	uint8_t control[TX_CONTROL] __attribute__((aligned(8)));
 	int level = to->family == 4 ? IPPROTO_IP : IPPROTO_IPV6;
 	int name = to->family == 4 ? IP_MTU_DISCOVER : IPV6_MTU_DISCOVER;
 	int df = IP_PMTUDISC_PROBE, dont = IP_PMTUDISC_DONT;
@@ -169,19 +191,21 @@ static void send_unfragmented(struct udp_tx *tx, const struct tp_addr *to, unsig
 	struct msghdr msg = {
 		.msg_name = &ss, .msg_namelen = address_to_sockaddr(to, &ss),
 		.msg_iov = &tx->iov[slot * TX_IOV], .msg_iovlen = TX_IOV,
+		.msg_control = control,
 	};
 
-	setsockopt(fd, level, name, &df, sizeof(df));
-	if (!send_one(fd, &msg))
+	set_ip_fields(&msg, to->family, d->tos, d->ttl);
+	setsockopt(d->fd, level, name, &df, sizeof(df));
+	if (!send_one(d->fd, &msg))
 		lose(tx, 1);
-	setsockopt(fd, level, name, &dont, sizeof(dont));
+	setsockopt(d->fd, level, name, &dont, sizeof(dont));
 }
 
 static bool fits(const struct udp_tx *tx, const struct tx_message *m, const struct udp_datagram *d,
 		 size_t size)
 {
 	return !tx->no_gso && !m->closed && m->n < TX_SEGMENTS && m->fd == d->fd && size &&
-	       size <= m->segment && m->bytes + size <= TX_GSO_BYTES &&
+	       size <= m->segment && m->tos == d->tos && m->ttl == d->ttl && m->bytes + size <= TX_GSO_BYTES &&
 	       address_equal(&m->to, d->to);
 }
 
@@ -202,7 +226,7 @@ void udp_send(struct udp_tx *tx, const struct udp_datagram *d)
 	else if (d->head_len)
 		memcpy(tx->heads[slot], d->head, d->head_len);
 	if (d->dont_fragment) {
-		send_unfragmented(tx, d->to, slot, d->fd);
+		send_unfragmented(tx, d, slot);
 		return;
 	}
 	tx->n_datagrams++;
@@ -214,7 +238,7 @@ void udp_send(struct udp_tx *tx, const struct udp_datagram *d)
 	} else {
 		tx->messages[tx->n_messages++] = (struct tx_message){
 			.fd = d->fd, .to = *d->to, .first = slot, .n = 1,
-			.segment = size, .bytes = size,
+			.segment = size, .bytes = size, .tos = d->tos, .ttl = d->ttl,
 		};
 	}
 	/* a long head is the caller's and goes with its call */

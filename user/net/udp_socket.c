@@ -22,9 +22,16 @@ static int udp_socket(const struct tp_addr *addr, unsigned int buf_size)
 
 	if (fd < 0)
 		return -errno;
-	if (addr->family == 6)
+	/* RFC 8656 sections 13 and 14 want these of the incoming packet. */
+	if (addr->family == 6) {
 		option(fd, IPPROTO_IPV6, IPV6_V6ONLY, 1);
-	/* What these two refuse costs speed, not correctness. */
+		option(fd, IPPROTO_IPV6, IPV6_RECVTCLASS, 1);
+		option(fd, IPPROTO_IPV6, IPV6_RECVHOPLIMIT, 1);
+	} else {
+		option(fd, IPPROTO_IP, IP_RECVTOS, 1);
+		option(fd, IPPROTO_IP, IP_RECVTTL, 1);
+	}
+	/* What these refuse costs speed, not correctness. */
 	option(fd, IPPROTO_UDP, UDP_GRO, 1);
 	if (buf_size) {
 		option(fd, SOL_SOCKET, SO_RCVBUF, (int)buf_size);
