@@ -111,6 +111,7 @@ struct turn_channel {
 	struct tp_addr peer;
 	uint16_t number;		/* host order */
 	uint64_t expires_ns;
+	uint64_t lease_ns;		/* the least of channel, permission and relay expiry */
 	void *host;			/* the host's: journal entry and rows; NULL at first */
 };
 
@@ -160,8 +161,9 @@ struct turn_host {
 			const uint8_t *data, size_t len, unsigned int flags);
 
 	/* State to keep for a successor and to put into the kernel's tables.
-	 * Called when made and at every refresh, before the client is answered;
-	 * what does not fit is the host's to count, the daemon relays it. */
+	 * Called when made, at every refresh, and for a channel whenever its lease
+	 * changes (also by CreatePermission and Refresh), before the client is
+	 * answered; what does not fit is the host's to count, the daemon relays it. */
 	void (*alloc_kept)(void *ctx, struct turn_alloc *alloc);
 	void (*channel_kept)(void *ctx, struct turn_alloc *alloc, struct turn_channel *channel);
 	void (*permission_kept)(void *ctx, struct turn_alloc *alloc, struct turn_permission *perm);

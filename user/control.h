@@ -1,0 +1,35 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The control socket of the `turnpike` command: a Unix stream socket, one JSON
+ * line in ({"cmd":"status"}), one JSON object out, closed. Served by the relay
+ * process's main thread; who may connect is the socket file's permission.
+ */
+#ifndef TP_CONTROL_H
+#define TP_CONTROL_H
+
+#include <event2/event.h>
+#include "config.h"
+#include "dataplane/dataplane.h"
+#include "engine.h"
+
+struct control;
+
+/* What answers are made of; all borrowed. */
+struct control_sources {
+	const struct engine_shared *shared;
+	const struct dataplane *dataplane;
+	struct engine **engines;
+	const struct rows *rows;	/* NULL with dataplane user */
+	uint64_t started_ns;		/* CLOCK_MONOTONIC */
+};
+
+/* fd is a listening socket, from control_listen(); it stays the caller's. */
+struct control *control_new(struct event_base *base, int fd, const struct control_sources *sources);
+void control_free(struct control *control);
+
+/* The directory that the socket is in, where it is missing. 0 or -errno. */
+int control_make_parent(const char *path);
+/* In the keeper: the socket file, readable by group. fd, or -errno. */
+int control_listen(const char *path, gid_t group);
+
+#endif

@@ -1,0 +1,41 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * What the TURN core keeps, written where it must be: into the journal for a
+ * successor, and into the flow tables for the kernel. Shared by all workers; each
+ * call is safe from any thread, for an allocation from its worker's.
+ */
+#ifndef TP_DATAPLANE_FLOWS_H
+#define TP_DATAPLANE_FLOWS_H
+
+#include "dataplane/journal.h"
+#include "dataplane/nexthop.h"
+#include "dataplane/rows.h"
+#include "turn/turn.h"
+
+struct flows;
+/* rows and hops are NULL without a kernel data path. Nothing is taken over but borrowed. */
+struct flows *flows_new(struct tables *tables, struct journal *journal, struct rows *rows,
+			struct nexthops *hops);
+void flows_free(struct flows *flows);
+
+void flows_keep_alloc(struct flows *flows, struct turn_alloc *alloc, unsigned int worker);
+void flows_keep_channel(struct flows *flows, struct turn_alloc *alloc,
+			struct turn_channel *channel);
+void flows_keep_permission(struct flows *flows, struct turn_alloc *alloc,
+			   struct turn_permission *permission);
+void flows_drop_channel(struct flows *flows, struct turn_alloc *alloc,
+			struct turn_channel *channel);
+void flows_drop_permission(struct flows *flows, struct turn_permission *permission);
+void flows_drop_alloc(struct flows *flows, struct turn_alloc *alloc);
+
+/* Counts one datagram that the daemon itself relayed. */
+void flows_count(struct turn_alloc *alloc, bool up, size_t bytes);
+
+/* The way to dst has another next hop: rewrite the rows that go there. */
+void flows_moved(struct flows *flows, const struct tp_addr *dst, uint16_t nexthop);
+/* After all workers have adopted: remove what nobody carries on. */
+void flows_sweep(struct flows *flows);
+/* Flows that found no room: in the journal, in the kernel's tables. */
+void flows_full(const struct flows *flows, uint64_t *journal, uint64_t *rows);
+
+#endif

@@ -1,0 +1,39 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * One worker: an event loop, its share of the listeners, a TURN core and that
+ * core's effects carried out. The only file that knows turn/, net/ and
+ * dataplane/ together.
+ */
+#ifndef TP_ENGINE_H
+#define TP_ENGINE_H
+
+#include "config.h"
+#include "dataplane/flows.h"
+#include "turn/turn.h"
+
+struct engine;
+
+/* What all workers share; outlives them. */
+struct engine_shared {
+	const struct conf *conf;
+	struct tables *tables;
+	struct turn_shared *turn;
+	struct journal *journal;
+	struct flows *flows;
+};
+
+/* listeners[i] is this worker's socket on conf->listen.v[i]; they stay the caller's. */
+struct engine *engine_new(const struct engine_shared *shared, unsigned int worker,
+			  const int *listeners);
+/* Before engine_start(): carry on the journal's allocations that are this worker's.
+ * 0 or -ENOMEM. */
+int engine_adopt(struct engine *engine);
+int engine_start(struct engine *engine);	/* its thread; 0 or -errno */
+void engine_stop(struct engine *engine);	/* from another thread; waits for it */
+/* Kernel state and journal stay for the successor. */
+void engine_free(struct engine *engine);
+
+/* Adds this worker's counters; from any thread. */
+void engine_count(const struct engine *engine, struct tp_count counts[TP_R_MAX]);
+
+#endif

@@ -1,0 +1,301 @@
+// SPDX-License-Identifier: MIT
+#include <errno.h>
+#include <fcntl.h>
+#include <grp.h>
+#include <pwd.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/file.h>
+#include <sys/prctl.h>
+#include <sys/resource.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+#include <time.h>
+#include <unistd.h>
+#include "address.h"
+#include "control.h"
+#include "dataplane/dataplane.h"
+#include "keeper.h"
+#include "log.h"
+#include "net/udp.h"
+#include "relay.h"
+
+#define SHORT_LIFE_S	2		/* a relay process that ends sooner is failing */
+#define RETRY_S		1
+
+struct keeper {
+	const struct conf *conf;
+	struct dataplane dataplane;
+	struct relay_setup setup;
+	uid_t uid;			/* of the relay process */
+	gid_t gid;
+	int lock_fd;
+	sigset_t signals;
+};
+
+/* ---------------------------------------------------------------- preparing */
+
+/* proc-user and proc-group, or turnpike, or nobody. Unprivileged: as we are. */
+static int find_user(struct keeper *k)
+{
+	const struct passwd *pw;
+	const struct group *gr;
+
+	k->uid = geteuid();
+	k->gid = getegid();
+	if (k->uid)
+		return 0;
+	pw = getpwnam(k->conf->proc_user ? k->conf->proc_user : "turnpike");
+	if (!pw && !k->conf->proc_user)
+		pw = getpwnam("nobody");
+	if (!pw || pw->pw_uid == 0) {
+		log_error("proc-user: %s: no such unprivileged user",
+			  k->conf->proc_user ? k->conf->proc_user : "nobody");
+		return -ENOENT;
+	}
+	k->uid = pw->pw_uid;
+	k->gid = pw->pw_gid;
+	if (!k->conf->proc_group)
+		return 0;
+	gr = getgrnam(k->conf->proc_group);
+	if (!gr) {
+		log_error("proc-group: %s: no such group", k->conf->proc_group);
+		return -ENOENT;
+	}
+	k->gid = gr->gr_gid;
+	return 0;
+}
+
+/* One keeper for a control socket: a second would share its ports (SO_REUSEPORT). */
+static int take_lock(struct keeper *k)
+{
+	char path[128];
+
+	snprintf(path, sizeof(path), "%s.lock", k->conf->control_socket);
+	k->lock_fd = open(path, O_CREAT | O_RDWR | O_CLOEXEC, 0600);
+	if (k->lock_fd < 0) {
+		log_error("%s: %s", path, strerror(errno));
+		return -errno;
+	}
+	if (flock(k->lock_fd, LOCK_EX | LOCK_NB)) {
+		log_error("%s: another turnpiked is running", path);
+		return -EBUSY;
+	}
+	return 0;
+}
+
+static int open_control(struct keeper *k)
+{
+	k->setup.control_fd = control_listen(k->conf->control_socket, k->gid);
+	if (k->setup.control_fd >= 0)
+		return 0;
+	log_error("control-socket %s: %s", k->conf->control_socket,
+		  strerror(-k->setup.control_fd));
+	return k->setup.control_fd;
+}
+
+static int open_listeners(struct keeper *k)
+{
+	const struct conf *conf = k->conf;
+	unsigned int n = conf->listen.n, workers = conf->workers;
+	char text[ADDRESS_TEXT];
+	int *fds = calloc(workers, sizeof(*fds));
+	int err = 0;
+
+	k->setup.listeners = calloc((size_t)n * workers + 1, sizeof(int));
+	if (!fds || !k->setup.listeners)
+		err = -ENOMEM;
+	for (unsigned int i = 0; i < n && !err; i++) {
+		address_text(&conf->listen.v[i], text);
+		err = udp_open_listeners(fds, workers, &conf->listen.v[i], conf->sock_buf_size);
+		if (err)
+			log_error("listen %s/udp: %s", text, strerror(-err));
+		else
+			log_info("listening address=%s proto=udp", text);
+		for (unsigned int w = 0; w < workers && !err; w++)
+			k->setup.listeners[w * n + i] = fds[w];
+	}
+	free(fds);
+	return err;
+}
+
+static int write_pidfile(const char *path)
+{
+	FILE *f = fopen(path, "we");
+
+	if (!f) {
+		log_error("pidfile %s: %s", path, strerror(errno));
+		return -errno;
+	}
+	fprintf(f, "%d\n", (int)getpid());
+	fclose(f);
+	return 0;
+}
+
+/* Every allocation is a descriptor, and the relay process cannot raise this itself. */
+static void raise_descriptors(const struct conf *conf)
+{
+	struct rlimit limit;
+	rlim_t want = conf->max_allocations * 2 + 1024;
+
+	if (getrlimit(RLIMIT_NOFILE, &limit) || limit.rlim_cur >= want)
+		return;
+	limit.rlim_cur = want;
+	if (limit.rlim_max < want)
+		limit.rlim_max = want;
+	if (!setrlimit(RLIMIT_NOFILE, &limit))
+		return;
+	getrlimit(RLIMIT_NOFILE, &limit);
+	log_warning("descriptors limit=%llu wanted=%llu: fewer allocations will fit",
+		    (unsigned long long)limit.rlim_max, (unsigned long long)want);
+	limit.rlim_cur = limit.rlim_max;
+	setrlimit(RLIMIT_NOFILE, &limit);
+}
+
+static int prepare(struct keeper *k)
+{
+	int err = find_user(k);
+
+	if (!err)
+		err = open_control(k);
+	if (!err)
+		err = open_listeners(k);
+	if (err)
+		return err;
+	raise_descriptors(k->conf);
+	err = dataplane_open(&k->dataplane, k->conf);
+	if (err) {
+		log_error("dataplane=%s: %s", k->conf->dataplane == DATAPLANE_XDP ? "xdp" : "auto",
+			  k->dataplane.why[0] ? k->dataplane.why : strerror(-err));
+		return err;
+	}
+	k->setup.dataplane = &k->dataplane;
+	return k->conf->pidfile ? write_pidfile(k->conf->pidfile) : 0;
+}
+
+/* --------------------------------------------------------- the relay process */
+
+/* No way back: no capability, no new privilege, no core with keys in it. */
+static bool drop_privileges(const struct keeper *k, pid_t keeper)
+{
+	if (geteuid() == 0 &&
+	    (setgroups(0, NULL) || setresgid(k->gid, k->gid, k->gid) ||
+	     setresuid(k->uid, k->uid, k->uid)))
+		return false;
+	if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) || prctl(PR_SET_DUMPABLE, 0, 0, 0, 0))
+		return false;
+	/* after the change of user, which clears it */
+	prctl(PR_SET_PDEATHSIG, SIGTERM, 0, 0, 0);
+	return getppid() == keeper;
+}
+
+static pid_t start_relay(const struct keeper *k)
+{
+	pid_t keeper = getpid(), pid = fork();
+	int status;
+
+	if (pid)
+		return pid;
+	signal(SIGINT, SIG_IGN);	/* a terminal's Ctrl-C is the keeper's to handle */
+	signal(SIGHUP, SIG_IGN);
+	signal(SIGPIPE, SIG_IGN);
+	sigprocmask(SIG_UNBLOCK, &k->signals, NULL);
+	if (!drop_privileges(k, keeper)) {
+		log_error("relay process: cannot drop privileges: %s", strerror(errno));
+		_exit(EXIT_FAILURE);
+	}
+	status = relay_main(&k->setup);
+	log_close();
+	_exit(status);
+}
+
+static time_t seconds(void)
+{
+	struct timespec now;
+
+	clock_gettime(CLOCK_MONOTONIC, &now);
+	return now.tv_sec;
+}
+
+static void log_end(int status)
+{
+	if (WIFSIGNALED(status))
+		log_error("relay process ended signal=%d: starting another", WTERMSIG(status));
+	else
+		log_error("relay process ended status=%d: starting another", WEXITSTATUS(status));
+}
+
+static int end_relay(pid_t pid)
+{
+	int status = 0;
+
+	kill(pid, SIGTERM);
+	while (waitpid(pid, &status, 0) < 0 && errno == EINTR)
+		;
+	return WIFEXITED(status) ? WEXITSTATUS(status) : EXIT_FAILURE;
+}
+
+/* True if SIGTERM or SIGINT came meanwhile. */
+static bool pause_before_retry(const sigset_t *signals, int *sig)
+{
+	struct timespec wait = { .tv_sec = RETRY_S };
+
+	*sig = sigtimedwait(signals, NULL, &wait);
+	return *sig == SIGTERM || *sig == SIGINT;
+}
+
+static int keep_running(struct keeper *k)
+{
+	for (;;) {
+		time_t started = seconds();
+		pid_t pid = start_relay(k);
+		int sig, status;
+
+		if (pid < 0) {
+			log_error("fork: %s", strerror(errno));
+			return EXIT_FAILURE;
+		}
+		do {
+			sig = sigwaitinfo(&k->signals, NULL);
+			if (sig == SIGHUP)
+				log_warning("SIGHUP: this version reads its configuration at start only");
+			if (sig == SIGTERM || sig == SIGINT) {
+				status = end_relay(pid);
+				if (sig == SIGINT && k->dataplane.mode == DATAPLANE_XDP)
+					xdp_detach_all(k->conf->pin_path);
+				return status;
+			}
+		} while (waitpid(pid, &status, WNOHANG) != pid);
+		log_end(status);
+		if (seconds() - started < SHORT_LIFE_S && pause_before_retry(&k->signals, &sig)) {
+			if (sig == SIGINT && k->dataplane.mode == DATAPLANE_XDP)
+				xdp_detach_all(k->conf->pin_path);
+			return EXIT_FAILURE;
+		}
+	}
+}
+
+int keeper_main(const struct conf *conf)
+{
+	struct keeper k = { .conf = conf, .lock_fd = -1 };
+	int status;
+
+	k.setup.conf = conf;
+	sigemptyset(&k.signals);
+	sigaddset(&k.signals, SIGCHLD);
+	sigaddset(&k.signals, SIGTERM);
+	sigaddset(&k.signals, SIGINT);
+	sigaddset(&k.signals, SIGHUP);
+	sigprocmask(SIG_BLOCK, &k.signals, NULL);
+	if (control_make_parent(conf->control_socket) || take_lock(&k) || prepare(&k))
+		return EXIT_FAILURE;
+	status = keep_running(&k);
+	unlink(conf->control_socket);
+	if (conf->pidfile)
+		unlink(conf->pidfile);
+	dataplane_close(&k.dataplane);
+	free(k.setup.listeners);
+	return status;
+}

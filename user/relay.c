@@ -1,0 +1,160 @@
+// SPDX-License-Identifier: MIT
+#include <event2/event.h>
+#include <event2/thread.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+#include "control.h"
+#include "dataplane/flows.h"
+#include "engine.h"
+#include "log.h"
+#include "relay.h"
+
+struct relay {
+	const struct relay_setup *setup;
+	struct event_base *base;
+	struct event *sigterm, *netlink;
+	struct rows *rows;		/* NULL with dataplane user */
+	struct nexthops *hops;		/* likewise */
+	struct engine_shared shared;
+	struct engine **engines;
+	struct control *control;
+};
+
+static void on_sigterm(evutil_socket_t fd, short what, void *arg)
+{
+	struct relay *r = arg;
+
+	(void)fd;
+	(void)what;
+	event_base_loopbreak(r->base);
+}
+
+static void on_netlink(evutil_socket_t fd, short what, void *arg)
+{
+	struct relay *r = arg;
+
+	(void)fd;
+	(void)what;
+	nexthops_read(r->hops);
+}
+
+static void on_moved(void *ctx, const struct tp_addr *dst, uint16_t nexthop)
+{
+	struct relay *r = ctx;
+
+	flows_moved(r->shared.flows, dst, nexthop);
+}
+
+static bool open_tables(struct relay *r)
+{
+	struct tables *tables = &r->setup->dataplane->tables;
+
+	r->shared.conf = r->setup->conf;
+	r->shared.tables = tables;
+	r->shared.turn = turn_shared_new(&r->setup->conf->turn);
+	r->shared.journal = journal_new(tables);
+	if (tables->kernel) {
+		r->rows = rows_new(tables);
+		r->hops = nexthops_new(tables, on_moved, r);
+		if (!r->rows || !r->hops)
+			return false;
+	}
+	r->shared.flows = flows_new(tables, r->shared.journal, r->rows, r->hops);
+	return r->shared.turn && r->shared.journal && r->shared.flows;
+}
+
+/* Everybody adopts before anybody serves: what is left over then is nobody's. */
+static bool make_engines(struct relay *r)
+{
+	const struct conf *conf = r->setup->conf;
+
+	r->engines = calloc(conf->workers, sizeof(struct engine *));
+	if (!r->engines)
+		return false;
+	for (unsigned int i = 0; i < conf->workers; i++) {
+		r->engines[i] = engine_new(&r->shared, i, r->setup->listeners + i * conf->listen.n);
+		if (!r->engines[i] || engine_adopt(r->engines[i]))
+			return false;
+	}
+	flows_sweep(r->shared.flows);
+	if (r->hops)
+		nexthops_forget_old(r->hops);
+	return true;
+}
+
+static bool add_events(struct relay *r)
+{
+	r->sigterm = evsignal_new(r->base, SIGTERM, on_sigterm, r);
+	if (!r->sigterm || event_add(r->sigterm, NULL))
+		return false;
+	if (!r->hops)
+		return true;
+	r->netlink = event_new(r->base, nexthops_fd(r->hops), EV_READ | EV_PERSIST, on_netlink, r);
+	return r->netlink && !event_add(r->netlink, NULL);
+}
+
+static bool add_control(struct relay *r)
+{
+	struct timespec now;
+	struct control_sources from = {
+		.shared = &r->shared, .dataplane = r->setup->dataplane,
+		.engines = r->engines, .rows = r->rows,
+	};
+
+	clock_gettime(CLOCK_MONOTONIC, &now);
+	from.started_ns = (uint64_t)now.tv_sec * TURN_NS_PER_S + (uint64_t)now.tv_nsec;
+	r->control = control_new(r->base, r->setup->control_fd, &from);
+	return r->control;
+}
+
+static bool start_engines(struct relay *r)
+{
+	for (unsigned int i = 0; i < r->setup->conf->workers; i++)
+		if (engine_start(r->engines[i]))
+			return false;
+	return true;
+}
+
+static void relay_free(struct relay *r)
+{
+	for (unsigned int i = 0; r->engines && i < r->setup->conf->workers; i++)
+		if (r->engines[i])
+			engine_stop(r->engines[i]);
+	control_free(r->control);
+	for (unsigned int i = 0; r->engines && i < r->setup->conf->workers; i++)
+		engine_free(r->engines[i]);
+	free(r->engines);
+	flows_free(r->shared.flows);
+	journal_free(r->shared.journal);
+	turn_shared_free(r->shared.turn);
+	if (r->netlink)
+		event_free(r->netlink);
+	if (r->sigterm)
+		event_free(r->sigterm);
+	nexthops_free(r->hops);
+	rows_free(r->rows);
+	if (r->base)
+		event_base_free(r->base);
+}
+
+int relay_main(const struct relay_setup *setup)
+{
+	struct relay r = { .setup = setup };
+	int status = EXIT_FAILURE;
+
+	evthread_use_pthreads();
+	r.base = event_base_new();
+	if (!r.base || !open_tables(&r) || !make_engines(&r) || !add_events(&r) ||
+	    !add_control(&r) || !start_engines(&r)) {
+		log_error("relay process cannot start: out of memory or threads");
+		goto out;
+	}
+	log_info("relaying workers=%u", setup->conf->workers);
+	event_base_dispatch(r.base);
+	status = EXIT_SUCCESS;
+out:
+	relay_free(&r);
+	return status;
+}
