@@ -4,6 +4,11 @@
 .DELETE_ON_ERROR:
 .SECONDARY:
 
+# Every core, unless the caller says how many.
+ifeq ($(filter -j% --jobserver%,$(MAKEFLAGS)),)
+MAKEFLAGS += -j$(shell nproc)
+endif
+
 Q := $(if $(V),,@)
 msg = $(if $(V),,@printf '  %-8s %s\n' '$(1)' '$(2)')
 
@@ -96,5 +101,127 @@ build/tests/unit/%_test: build/san/tests/unit/%_test.o build/libturnpike-san.a
 build/tests/dataplane/%_test: build/san/tests/dataplane/%_test.o build/libturnpike-san.a
 	$(call msg,LD,$@)
 	$(Q)mkdir -p $(@D) && $(CC) $(SAN) $^ -lcmocka $(PKG_LIBS) -o $@
+
+NETTEST := $(wildcard tests/net/*_test.sh tests/net/*_test.py)
+
+.PHONY: test deps
+test: deps all $(UNIT) $(DPTEST) $(NETTEST) ## build everything and run every test but the fuzzers
+	$(Q)tests/run.sh $(UNIT) $(DPTEST) $(NETTEST)
+
+deps: ## install the packages that are needed (Debian)
+	$(Q)scripts/deps.sh
+
+# ------------------------------------------------------------------ fuzz
+
+FUZZ_SECONDS ?= 60
+FUZZ := $(patsubst tests/fuzz/%_fuzz.c,%,$(wildcard tests/fuzz/*_fuzz.c))
+FUZZ_SAN := -O1 -g -fsanitize=address,undefined -fno-sanitize-recover=undefined
+FUZZ_OBJ := $(LIB_SRC:%.c=build/fuzz/%.o)
+
+build/fuzz/user/dataplane/xdp.o: build/turnpike.skel.h
+
+build/fuzz/user/%.o: user/%.c
+	$(call msg,CC-FUZZ,$@)
+	$(Q)mkdir -p $(@D) && $(CLANG) $(ALL_CFLAGS) $(FUZZ_SAN) -fsanitize=fuzzer-no-link -c $< -o $@
+
+build/libturnpike-fuzz.a: $(FUZZ_OBJ)
+	$(call msg,AR,$@)
+	$(Q)rm -f $@ && ar rcs $@ $^
+
+build/fuzz/%_fuzz: tests/fuzz/%_fuzz.c build/libturnpike-fuzz.a
+	$(call msg,LD,$@)
+	$(Q)mkdir -p $(@D) && $(CLANG) $(filter-out -Wmissing-prototypes,$(ALL_CFLAGS)) $(FUZZ_SAN) \
+		-fsanitize=fuzzer $^ $(PKG_LIBS) -o $@
+
+.PHONY: fuzz
+fuzz: $(FUZZ:%=build/fuzz/%_fuzz) ## run every fuzzer for FUZZ_SECONDS (60) each
+	$(Q)FUZZ_SECONDS=$(FUZZ_SECONDS) scripts/fuzz.sh $(FUZZ)
+
+# ----------------------------------------------------------------- check
+
+CHECK_SRC := user/main.c $(LIB_SRC) $(CLI_SRC)
+CHECK_SRC := $(wildcard $(CHECK_SRC))
+SPARSE := sparse -Wsparse-error -Wbitwise -Wno-decl -Wno-transparent-union -gcc-base-dir \
+	$(shell $(CC) -print-file-name=)
+HEADERS := $(wildcard include/turnpike/*.h user/*.h user/*/*.h bpf/*.h)
+check_stamp = $(Q)mkdir -p $(@D) && touch $@
+
+.PHONY: check check-analyze check-sparse check-headers check-budget check-shell
+check: all check-analyze check-sparse check-headers check-budget check-shell ## warnings, static analysis and house rules
+	@echo 'check: nothing found'
+
+check-analyze: $(CHECK_SRC:%.c=build/check/%.analyze)
+check-sparse: $(CHECK_SRC:%.c=build/check/%.sparse)
+check-headers: $(HEADERS:%=build/check/%.alone)
+
+build/check/user/dataplane/xdp.analyze build/check/user/dataplane/xdp.sparse: build/turnpike.skel.h
+
+build/check/%.analyze: %.c $(HEADERS)
+	$(call msg,ANALYZE,$<)
+	$(Q)$(CLANG) --analyze -Xanalyzer -analyzer-output=text -Xanalyzer -analyzer-werror \
+		$(filter-out -MMD -MP,$(ALL_CFLAGS)) $<
+	$(check_stamp)
+
+# Byte order: the C library's functions and types are given the kernel's
+# bitwise types first, so that a forgotten htons() is found.
+build/check/%.sparse: %.c $(HEADERS) scripts/sparse.h build/check/netinet/in.h
+	$(call msg,SPARSE,$<)
+	$(Q)$(SPARSE) -Ibuild/check -include scripts/sparse.h $(filter-out -W% -MMD -MP -O%,$(ALL_CFLAGS)) $<
+	$(check_stamp)
+
+build/check/netinet/in.h: /usr/include/netinet/in.h
+	$(Q)mkdir -p $(@D) && sed -e '1i #include <linux/types.h>' \
+		-e 's/typedef uint16_t in_port_t/typedef __be16 in_port_t/' \
+		-e 's/typedef uint32_t in_addr_t/typedef __be32 in_addr_t/' $< > $@
+
+# Each header compiles alone; those of the contract also for the kernel's side.
+build/check/%.h.alone: %.h $(HEADERS)
+	$(call msg,HEADER,$<)
+	$(Q)$(if $(filter bpf/%,$<),,$(CC) $(filter-out -MMD -MP,$(ALL_CFLAGS)) -fsyntax-only -x c \
+		-include $< /dev/null)
+	$(Q)$(if $(filter user/%,$<),,$(CLANG) $(BPF_CFLAGS) -fsyntax-only -x c -include $< /dev/null)
+	$(check_stamp)
+
+check-budget:
+	$(Q)scripts/budget.sh
+
+check-shell:
+	$(Q)scripts/check-shell.sh
+
+# ----------------------------------------------------------------- verbs
+
+.PHONY: run lab bench setup
+run: deps all ## start a server on this host with a ready-made configuration
+	$(Q)scripts/run.sh
+
+lab: ## client, relay and peer in network namespaces, until Ctrl-C
+	$(Q)scripts/lab.sh
+
+bench: deps all build/bench/load ## packets/s and processor time, beside coturn and a bare forwarder
+	$(Q)tests/bench/bench.sh
+
+setup: all ## prepare this host and start the service (scripts/setup.sh --undo takes it back)
+	$(Q)scripts/setup.sh
+
+# --------------------------------------------------------------- install
+
+PREFIX ?= /usr
+SYSCONFDIR ?= /etc
+INSTALL := install
+MAN := $(wildcard user/man/*.[1-8])
+
+.PHONY: install
+install: all ## copy everything to DESTDIR/PREFIX (/usr)
+	$(INSTALL) -D -m 755 build/turnpiked $(DESTDIR)$(PREFIX)/sbin/turnpiked
+	$(INSTALL) -D -m 755 build/turnpike $(DESTDIR)$(PREFIX)/bin/turnpike
+	$(INSTALL) -D -m 644 build/turnpike.bpf.o $(DESTDIR)$(PREFIX)/lib/turnpike/turnpike.bpf.o
+	$(INSTALL) -D -m 644 contrib/turnpike.sysusers $(DESTDIR)$(PREFIX)/lib/sysusers.d/turnpike.conf
+	$(INSTALL) -D -m 644 contrib/turnpike.tmpfiles $(DESTDIR)$(PREFIX)/lib/tmpfiles.d/turnpike.conf
+	$(INSTALL) -d $(DESTDIR)$(PREFIX)/lib/systemd/system
+	sed 's|/usr/sbin|$(PREFIX)/sbin|' contrib/turnpike.service \
+		> $(DESTDIR)$(PREFIX)/lib/systemd/system/turnpike.service
+	for m in $(MAN); do \
+		$(INSTALL) -D -m 644 $$m $(DESTDIR)$(PREFIX)/share/man/man$${m##*.}/$${m##*/} || exit; \
+	done
 
 -include $(shell find build -name '*.d' 2>/dev/null)

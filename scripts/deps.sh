@@ -1,0 +1,78 @@
+#!/bin/bash
+# SPDX-License-Identifier: MIT
+# Install the Debian packages that building, testing and measuring need.
+#   scripts/deps.sh           install what is missing (root, or through sudo)
+#   scripts/deps.sh --check   print what is missing, install nothing; exit 1 if anything is
+set -eu
+
+PACKAGES=(
+	build-essential gcc make pkg-config git python3
+	clang llvm libclang-rt-14-dev		# the BPF object, the analyser, the fuzzers
+	libbpf-dev bpftool libelf-dev zlib1g-dev
+	libevent-dev libmnl-dev libssl-dev libjansson-dev uthash-dev
+	libcmocka-dev sparse shellcheck		# tests and checks
+	coturn					# its clients test us, its server is what we measure against
+	iproute2 ethtool tcpdump procps util-linux libcap2-bin
+)
+POLICY=/usr/sbin/policy-rc.d
+
+missing()
+{
+	local have
+	have=$(dpkg-query -W -f '${db:Status-Status} ${Package}\n' "${PACKAGES[@]}" 2>/dev/null |
+		sed -n 's/^installed //p')
+	comm -23 <(printf '%s\n' "${PACKAGES[@]}" | sort -u) <(sort -u <<<"$have")
+}
+
+as_root()
+{
+	if [ "$(id -u)" -eq 0 ]; then
+		"$@"
+	else
+		sudo -- "$@"
+	fi
+}
+
+# coturn's package starts its server, which would take our port: a policy that
+# forbids it, for the time of the installation and only where there is none.
+install_quietly()
+{
+	if [ ! -e "$POLICY" ]; then
+		trap 'as_root rm -f "$POLICY"' EXIT
+		printf '#!/bin/sh\nexit 101\n' | as_root tee "$POLICY" >/dev/null
+		as_root chmod 755 "$POLICY"
+	fi
+	as_root env DEBIAN_FRONTEND=noninteractive apt-get install -y -q \
+		--no-install-recommends "$@"
+}
+
+stop_coturn()
+{
+	[ -d /run/systemd/system ] || return 0
+	as_root systemctl disable --now coturn.service >/dev/null 2>&1 || true
+}
+
+if ! command -v dpkg-query >/dev/null; then
+	echo "deps: not Debian; needed: ${PACKAGES[*]}" >&2
+	[ "${1-}" = --check ] && exit 1
+	exit 0
+fi
+mapfile -t need < <(missing)
+[ "${#need[@]}" -gt 0 ] || exit 0
+case "${1-}" in
+--check)
+	printf '%s\n' "${need[@]}"
+	exit 1 ;;
+'')
+	;;
+*)
+	echo "usage: scripts/deps.sh [--check]" >&2
+	exit 2 ;;
+esac
+
+echo "deps: installing ${need[*]}"
+as_root apt-get update -q
+install_quietly "${need[@]}"
+case " ${need[*]} " in
+*' coturn '*) stop_coturn ;;
+esac
