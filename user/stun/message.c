@@ -288,14 +288,13 @@ static void take_unknown(struct stun_msg *msg, uint16_t type)
 	msg->unknown[msg->n_unknown++] = type;
 }
 
-/* RFC 8489 section 9: what the integrity attributes leave visible behind them. */
+/*
+ * RFC 8489 section 9: what the integrity attributes leave visible behind them.
+ * A second MESSAGE-INTEGRITY-SHA256 is a double, and so does not count either.
+ */
 static bool is_visible(const struct stun_msg *msg, unsigned int id)
 {
-	uint64_t seen = (msg->has | msg->bad) & INTEGRITY_BITS;
-
-	if (!seen)
-		return true;
-	return seen == STUN_BIT(MESSAGE_INTEGRITY) && id == STUN_A_MESSAGE_INTEGRITY_SHA256;
+	return !((msg->has | msg->bad) & INTEGRITY_BITS) || id == STUN_A_MESSAGE_INTEGRITY_SHA256;
 }
 
 /* RFC 8489 section 14.7; it is also the last attribute. */
