@@ -77,14 +77,21 @@ enum stun_attr_id {
 
 #define STUN_BIT(id)	(1ULL << STUN_A_##id)
 
+/* The types by name, for the writer: STUN_T_LIFETIME is 0x000D. */
+enum stun_attr_type {
+#define STUN_ATTR_TYPE(id, type, min, max) STUN_T_##id = type,
+	STUN_ATTRS(STUN_ATTR_TYPE)
+#undef STUN_ATTR_TYPE
+};
+
 /* Bytes inside the datagram that was parsed; not owned. */
 struct stun_bytes {
 	const uint8_t *p;
 	size_t len;
 };
 
-/* House limit (H22): a message with more attributes is discarded. */
-#define STUN_ATTRS_MAX		256
+/* House limit (H22): a message with more attributes is discarded. A26's 500 are answered. */
+#define STUN_ATTRS_MAX		512
 /* Unknown comprehension-required types kept for the 420 answer. */
 #define STUN_UNKNOWN_MAX	32
 
@@ -115,11 +122,11 @@ struct stun_msg {
 
 	struct stun_bytes username, realm, nonce, userhash, data, token;
 	struct stun_bytes password_algorithms;	/* the whole value, as it was sent */
-	enum stun_algorithm password_algorithm;	/* valid if has PASSWORD_ALGORITHM; see alg_raw */
+	enum stun_algorithm password_algorithm;	/* NONE where absent or unknown to us */
 	uint16_t alg_raw;			/* its number, also where unknown to us */
 	uint32_t lifetime;			/* seconds */
 	uint16_t channel;			/* host order */
-	uint8_t even_port;			/* 0x80: reserve the next one */
+	uint8_t even_port;			/* 0x80: reserve the next one; else 0 */
 	uint8_t transport;			/* IPPROTO_* */
 	uint8_t family, additional_family;	/* as sent: 1 IPv4, 2 IPv6, or other */
 	struct tp_addr peer;			/* of the first XOR-PEER-ADDRESS */
@@ -128,7 +135,8 @@ struct stun_msg {
 	struct tp_addr alternate;		/* ALTERNATE-SERVER, for clients */
 	uint16_t error;				/* ERROR-CODE 300..699, for clients */
 
-	size_t mi_at, mi256_at, fingerprint_at;	/* offsets of the attribute headers, 0 none */
+	/* Offsets of the attribute headers; 0 where not in has. */
+	size_t mi_at, mi256_at, fingerprint_at;
 	size_t mi256_len;			/* 16..32, a multiple of 4 */
 };
 
@@ -151,7 +159,7 @@ enum stun_verdict stun_parse(struct stun_msg *msg, const uint8_t *raw, size_t le
  */
 int stun_peer_next(const struct stun_msg *msg, size_t *at, struct tp_addr *peer);
 
-/* What an attribute type is called, for logs; "0x1234" forms need buf. */
+/* What a method is called, for logs; "unknown" where the RFCs name none. */
 const char *stun_method_name(uint16_t method);
 
 /* ---------------------------------------------------------------- writing */
@@ -159,7 +167,7 @@ const char *stun_method_name(uint16_t method);
 struct stun_writer {
 	uint8_t *buf;		/* the caller's */
 	size_t cap, len;
-	bool overflow;		/* something did not fit: the message is void */
+	bool overflow;		/* something did not fit: the message is void, len is 0 */
 };
 
 void stun_begin(struct stun_writer *w, uint8_t *buf, size_t cap, uint16_t method,
@@ -194,14 +202,21 @@ struct stun_key {
 	enum stun_algorithm algorithm;
 };
 
-/* username, realm and password as OpaqueString bytes. */
+/*
+ * username, realm and password as OpaqueString bytes. STUN_ALG_NONE makes the
+ * MD5 key, as for a request without PASSWORD-ALGORITHM.
+ */
 void stun_key_make(struct stun_key *key, enum stun_algorithm algorithm,
 		   struct stun_bytes username, struct stun_bytes realm,
 		   struct stun_bytes password);
 /* RFC 8489 section 14.4. */
 void stun_userhash(uint8_t out[32], struct stun_bytes username, struct stun_bytes realm);
 
-/* Constant-time checks of the received attribute; false if it is absent. */
+/*
+ * Constant-time checks of the received attribute; false if it is absent or the
+ * key is empty, and for a truncated MESSAGE-INTEGRITY-SHA256, which neither
+ * STUN nor TURN allows (section 14.6).
+ */
 bool stun_check_mi(const struct stun_msg *msg, const struct stun_key *key);
 bool stun_check_mi_sha256(const struct stun_msg *msg, const struct stun_key *key);
 
