@@ -169,14 +169,14 @@ static int allocate_success(struct request *rq, const struct alloc *a)
 
 		if (!r->local.family)
 			continue;
-		stun_put_xor_addr(&rq->w, 0x0016, &r->external);
+		stun_put_xor_addr(&rq->w, STUN_T_XOR_RELAYED_ADDRESS, &r->external);
 		if (r->expires_ns - rq->now.mono_ns > left_ns)
 			left_ns = r->expires_ns - rq->now.mono_ns;
 	}
-	stun_put_u32(&rq->w, 0x000D, (uint32_t)((left_ns + TURN_NS_PER_S - 1) / TURN_NS_PER_S));
+	stun_put_u32(&rq->w, STUN_T_LIFETIME, (uint32_t)((left_ns + TURN_NS_PER_S - 1) / TURN_NS_PER_S));
 	if (a->has_token)
-		stun_put(&rq->w, 0x0022, a->token, sizeof(a->token));
-	stun_put_xor_addr(&rq->w, 0x0020, &rq->path->client);
+		stun_put(&rq->w, STUN_T_RESERVATION_TOKEN, a->token, sizeof(a->token));
+	stun_put_xor_addr(&rq->w, STUN_T_XOR_MAPPED_ADDRESS, &rq->path->client);
 	if (a->missing_family)
 		stun_put_address_error(&rq->w, a->missing_family, a->missing_code);
 	return 0;

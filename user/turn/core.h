@@ -220,6 +220,17 @@ static inline unsigned int alloc_index(uint8_t family)
 	return family == 6;
 }
 
+/* Here, since the files of the core may not even say the name of the field. */
+static inline struct turn_path path_make(const struct tp_addr *client,
+					 const struct tp_addr *server, uint8_t transport,
+					 void *socket)
+{
+	return (struct turn_path){
+		.client = *client, .server = *server,
+		.transport = transport, .socket = socket,
+	};
+}
+
 /* The live allocation of a 5-tuple; one that is over is removed on the way. */
 struct alloc *alloc_find(struct turn_server *s, const struct turn_path *path, uint64_t now_ns);
 struct alloc *alloc_new(const struct turn_path *path);
@@ -279,6 +290,12 @@ struct request {
 	struct auth auth;
 	struct stun_writer w;		/* the success answer, while it is being made */
 };
+
+/* What only authentication looks at. */
+#define AUTH_ATTRS (STUN_BIT(USERNAME) | STUN_BIT(USERHASH) | STUN_BIT(REALM) | \
+		    STUN_BIT(NONCE) | STUN_BIT(PASSWORD_ALGORITHM) | \
+		    STUN_BIT(PASSWORD_ALGORITHMS) | STUN_BIT(MESSAGE_INTEGRITY) | \
+		    STUN_BIT(MESSAGE_INTEGRITY_SHA256))
 
 /* 0 with rq->auth filled in, or the error code (RFC 8489 section 9.2.4). */
 int auth_check(struct request *rq);

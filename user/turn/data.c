@@ -116,7 +116,7 @@ static enum tp_reason data_as_indication(struct turn_server *s, const struct all
 					 const struct tp_addr *peer, struct stun_bytes data)
 {
 	uint8_t head[64], txid[TP_STUN_TXID_LEN];
-	struct tp_stun_attr attr = { htons(0x0013), htons((uint16_t)data.len) };
+	struct tp_stun_attr attr = { htons(STUN_T_DATA), htons((uint16_t)data.len) };
 	struct turn_out out = {
 		.head = head, .data = data.p, .data_len = data.len, .pad = -data.len & 3,
 	};
@@ -125,7 +125,7 @@ static enum tp_reason data_as_indication(struct turn_server *s, const struct all
 
 	server_txid(s, txid);
 	stun_begin(&w, head, sizeof(head) - sizeof(attr), TURN_DATA, STUN_INDICATION, txid);
-	stun_put_xor_addr(&w, 0x0012, peer);
+	stun_put_xor_addr(&w, STUN_T_XOR_PEER_ADDRESS, peer);
 	memcpy(head + w.len, &attr, sizeof(attr));
 	out.head_len = w.len + sizeof(attr);
 	if (data.len > UINT16_MAX || w.overflow || !data_fits(&a->pub.path, &out))
@@ -203,9 +203,9 @@ enum tp_reason turn_icmp(struct turn_server *s, struct turn_relay *relay,
 		return TP_R_ICMP_IGNORED;
 	server_txid(s, txid);
 	stun_begin(&w, buf, sizeof(buf), TURN_DATA, STUN_INDICATION, txid);
-	stun_put_xor_addr(&w, 0x0012, peer);
+	stun_put_xor_addr(&w, STUN_T_XOR_PEER_ADDRESS, peer);
 	icmp_value(value, relay->local.family, type, code, data);
-	stun_put(&w, 0x8004, value, sizeof(value));
+	stun_put(&w, STUN_T_ICMP, value, sizeof(value));
 	out.head_len = w.len;
 	s->host->to_client(s->ctx, &a->pub.path, &out);
 	return TP_R_ICMP_RELAYED;

@@ -39,6 +39,6 @@ int refresh_request(struct request *rq)
 		}
 		rq->server->host->alloc_kept(rq->server->ctx, &a->pub);
 	}
-	stun_put_u32(&rq->w, 0x000D, lifetime_s);
+	stun_put_u32(&rq->w, STUN_T_LIFETIME, lifetime_s);
 	return 0;
 }
