@@ -2,8 +2,8 @@
 /*
  * The next-hop table, kept right from rtnetlink: routes, neighbours, links. One
  * entry serves every destination behind the same gateway on the same interface.
- * Needs no privilege. nexthop_find() may be called by any thread; the rest
- * belongs to the thread that owns the descriptor.
+ * Needs no privilege. nexthop_find() and nexthop_put() may be called by any
+ * thread; the rest belongs to the thread that owns the descriptor.
  */
 #ifndef TP_DATAPLANE_NEXTHOP_H
 #define TP_DATAPLANE_NEXTHOP_H
@@ -12,11 +12,17 @@
 #include "dataplane/tables.h"
 
 struct nexthops;
-/* moved() is called when the way to dst has another index than before, so that
- * rows can be rewritten; from nexthops_read(). */
-struct nexthops *nexthops_new(struct tables *tables,
-			      void (*moved)(void *ctx, const struct tp_addr *dst, uint16_t index),
-			      void *ctx);
+/*
+ * moved() is called from nexthops_read() when the way from src to dst has another index
+ * than before, so that rows can be rewritten. Ports are 0 in both addresses. A row that still
+ * names the old index is harmless: the index names nothing for a while before it is used again.
+ */
+typedef void (*nexthop_moved)(void *ctx, const struct tp_addr *src, const struct tp_addr *dst,
+			      uint16_t index);
+/* Entries that a predecessor left in the table stay as they are for NEXTHOP_ADOPTION_S seconds,
+ * so that its rows work until nexthop_find() has been asked for each of them. */
+#define NEXTHOP_ADOPTION_S	30
+struct nexthops *nexthops_new(struct tables *tables, nexthop_moved moved, void *ctx);
 void nexthops_free(struct nexthops *n);
 
 /* Entries that a predecessor left serve its rows until those are written again;
@@ -28,12 +34,13 @@ int nexthops_fd(const struct nexthops *n);
 void nexthops_read(struct nexthops *n);
 
 /*
- * Index for packets from src to dst; counts a user of the destination, given back by
- * nexthop_put(). An entry whose MAC is not known yet exists (ifindex 0 in the
- * table) and is filled when the kernel learns it. 0: no route, not on Ethernet,
- * or the table is full.
+ * Index for packets from src to dst (ports do not matter); counts a user of that pair, whatever
+ * the result, given back by nexthop_put(). An entry whose MAC is not known yet exists (ifindex 0
+ * in the table) and is filled when the kernel learns it. 0: no route, not on Ethernet, or the
+ * table is full; moved() tells when that changes. The source counts: hosts with several
+ * addresses route by it. family 0: any.
  */
 uint16_t nexthop_find(struct nexthops *n, const struct tp_addr *src, const struct tp_addr *dst);
-void nexthop_put(struct nexthops *n, const struct tp_addr *dst);
+void nexthop_put(struct nexthops *n, const struct tp_addr *src, const struct tp_addr *dst);
 
 #endif

@@ -3,6 +3,7 @@
 #ifndef TP_DATAPLANE_ROWS_H
 #define TP_DATAPLANE_ROWS_H
 
+#include <stdbool.h>
 #include <stdint.h>
 #include "dataplane/tables.h"
 

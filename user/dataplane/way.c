@@ -1,0 +1,410 @@
+// SPDX-License-Identifier: MIT
+#include <arpa/inet.h>
+#include <errno.h>
+#include <stddef.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+#include <turnpike/rows.h>
+#include "dataplane/way.h"
+
+#define HASH_NONFATAL_OOM	1
+#include <uthash.h>
+
+/* A freed entry names nothing (ifindex 0) for this long before it is used again: workers
+ * may be about to rewrite rows with its index. */
+#define REST_S		10
+/* Routes with an MTU of their own are few and an operator wrote them. */
+#define ROUTE_MTUS	16
+
+struct way_key {
+	struct tp_addr neighbour;	/* the gateway, or the destination on the link; port 0 */
+	uint32_t ifindex;
+	uint32_t mtu;			/* the route's; 0: the link's */
+};
+
+struct way {
+	struct way_key key;
+	uint32_t users;
+	uint16_t index;
+	bool known;			/* the neighbour's mac */
+	uint8_t mac[6];
+	UT_hash_handle hh;
+};
+
+struct link {
+	uint32_t ifindex;
+	struct rt_link is;
+	UT_hash_handle hh;
+};
+
+struct resting {
+	uint16_t index;
+	uint32_t since;			/* seconds */
+};
+
+struct ways {
+	struct tp_nexthop *table;
+	struct rtnetlink *requests;
+	struct way *ways;		/* by key */
+	struct link *links;		/* by ifindex */
+	uint32_t mtus[ROUTE_MTUS];	/* the values that keys have; [0] is 0 */
+	unsigned int n_mtus;
+
+	/* Free entries, the longest free first: a ring of size places. */
+	struct resting *free;
+	uint32_t size, first, n_free;
+
+	/* Entries that a predecessor left and no way has taken. */
+	uint16_t *inherited;
+	uint32_t n_inherited;
+	uint32_t inherited_until;	/* seconds */
+};
+
+static uint32_t now_s(void)
+{
+	struct timespec now;
+
+	clock_gettime(CLOCK_MONOTONIC, &now);
+	return (uint32_t)now.tv_sec;
+}
+
+/* --------------------------------------------------------------- entries */
+
+static void write_entry(struct tp_nexthop *entry, const struct tp_nexthop *new)
+{
+	size_t from = offsetof(struct tp_nexthop, ifindex);
+
+	if (!memcmp((char *)entry + from, (const char *)new + from, sizeof(*new) - from))
+		return;
+	tp_seq_write_begin(&entry->seq);
+	memcpy((char *)entry + from, (const char *)new + from, sizeof(*new) - from);
+	tp_seq_write_end(&entry->seq);
+}
+
+static const struct rt_link *link_of(const struct ways *w, uint32_t ifindex)
+{
+	struct link *link;
+
+	HASH_FIND(hh, w->links, &ifindex, sizeof(ifindex), link);
+	return link ? &link->is : NULL;
+}
+
+/* What the table has to say for this way now; ifindex stays 0 where it cannot be used. */
+static void describe(const struct ways *w, const struct way *way, struct tp_nexthop *entry)
+{
+	const struct rt_link *link = link_of(w, way->key.ifindex), *out = link;
+	uint32_t mtu;
+
+	memset(entry, 0, sizeof(*entry));
+	if (!way->known || !link || !link->up || !link->ether)
+		return;
+	if (link->vlan)
+		out = link_of(w, link->parent);
+	/* One tag is what an entry can say. */
+	if (!out || !out->up || !out->ether || out->vlan)
+		return;
+	mtu = link->mtu < out->mtu ? link->mtu : out->mtu;
+	if (way->key.mtu && way->key.mtu < mtu)
+		mtu = way->key.mtu;
+	entry->ifindex = out->ifindex;
+	memcpy(entry->dmac, way->mac, 6);
+	memcpy(entry->smac, link->mac, 6);
+	entry->mtu = (uint16_t)(mtu < UINT16_MAX ? mtu : UINT16_MAX);
+	entry->vlan_tci = link->vlan ? htons(link->vlan_id) : 0;
+}
+
+static void publish(struct ways *w, const struct way *way)
+{
+	struct tp_nexthop entry;
+
+	describe(w, way, &entry);
+	write_entry(&w->table[way->index], &entry);
+}
+
+/* --------------------------------------------------------------- indexes */
+
+static void give_back(struct ways *w, uint16_t index, uint32_t since)
+{
+	static const struct tp_nexthop nothing;
+
+	write_entry(&w->table[index], &nothing);
+	w->free[(w->first + w->n_free++) % w->size] = (struct resting){ index, since };
+}
+
+static void end_adoption(struct ways *w)
+{
+	uint32_t now = now_s();
+
+	if (!w->n_inherited || now < w->inherited_until)
+		return;
+	while (w->n_inherited)
+		give_back(w, w->inherited[--w->n_inherited], now);
+}
+
+/* A predecessor's entry that says just this, so that its rows need not change. */
+static uint16_t take_inherited(struct ways *w, const struct tp_nexthop *wanted)
+{
+	size_t from = offsetof(struct tp_nexthop, ifindex);
+
+	for (uint32_t i = 0; wanted->ifindex && i < w->n_inherited; i++) {
+		uint16_t index = w->inherited[i];
+		const char *entry = (const char *)&w->table[index];
+
+		if (memcmp(entry + from, (const char *)wanted + from, sizeof(*wanted) - from))
+			continue;
+		w->inherited[i] = w->inherited[--w->n_inherited];
+		return index;
+	}
+	return 0;
+}
+
+/* 0: the table is full. */
+static uint16_t take_index(struct ways *w, const struct tp_nexthop *wanted)
+{
+	uint16_t index = take_inherited(w, wanted);
+	const struct resting *oldest = &w->free[w->first];
+
+	if (index)
+		return index;
+	if (!w->n_free || (oldest->since && now_s() - oldest->since < REST_S))
+		return 0;
+	index = oldest->index;
+	w->first = (w->first + 1) % w->size;
+	w->n_free--;
+	return index;
+}
+
+struct ways *ways_new(struct tables *tables, struct rtnetlink *requests, unsigned int adopt_s)
+{
+	struct ways *w = calloc(1, sizeof(*w));
+
+	if (!w)
+		return NULL;
+	w->table = tables->nexthops;
+	w->size = tables->meta->nexthops;
+	w->requests = requests;
+	w->n_mtus = 1;
+	w->free = calloc(w->size, sizeof(*w->free));
+	w->inherited = calloc(w->size, sizeof(*w->inherited));
+	if (!w->free || !w->inherited) {
+		ways_free(w);
+		return NULL;
+	}
+	w->inherited_until = now_s() + adopt_s;
+	for (uint32_t i = 1; i < w->size; i++) {
+		struct tp_nexthop *entry = &w->table[i];
+
+		/* Odd: left half written by a process that was killed. */
+		if (!(entry->seq & 1) && entry->ifindex)
+			w->inherited[w->n_inherited++] = (uint16_t)i;
+		else
+			give_back(w, (uint16_t)i, 0);
+		if (entry->seq & 1)
+			tp_seq_write_end(&entry->seq);
+	}
+	return w;
+}
+
+void ways_free(struct ways *w)
+{
+	struct way *way, *next_way;
+
+	if (!w)
+		return;
+	HASH_ITER(hh, w->ways, way, next_way) {
+		HASH_DEL(w->ways, way);
+		free(way);
+	}
+	ways_forget_links(w);
+	free(w->free);
+	free(w->inherited);
+	free(w);
+}
+
+/* ------------------------------------------------------------------ ways */
+
+static struct way *find(const struct ways *w, const struct way_key *key)
+{
+	struct way *way;
+
+	HASH_FIND(hh, w->ways, key, sizeof(*key), way);
+	return way;
+}
+
+static bool mtu_fits(struct ways *w, uint32_t mtu)
+{
+	for (unsigned int i = 0; i < w->n_mtus; i++) {
+		if (w->mtus[i] == mtu)
+			return true;
+	}
+	if (w->n_mtus == ROUTE_MTUS)
+		return false;
+	w->mtus[w->n_mtus++] = mtu;
+	return true;
+}
+
+static void ask_neighbour(struct ways *w, struct way *way)
+{
+	struct rt_neighbour answer;
+
+	way->known = false;
+	if (rtnetlink_neighbour(w->requests, way->key.ifindex, &way->key.neighbour, &answer))
+		return;
+	way->known = answer.known;
+	memcpy(way->mac, answer.mac, 6);
+}
+
+static struct way *add(struct ways *w, const struct way_key *key)
+{
+	struct way *way = calloc(1, sizeof(*way));
+	struct tp_nexthop entry;
+
+	if (!way)
+		return NULL;
+	way->key = *key;
+	ask_neighbour(w, way);
+	describe(w, way, &entry);
+	way->index = take_index(w, &entry);
+	if (!way->index)
+		goto fail;
+	HASH_ADD(hh, w->ways, key, sizeof(way->key), way);
+	if (!way->hh.tbl)
+		goto give_back;
+	write_entry(&w->table[way->index], &entry);
+	return way;
+give_back:
+	give_back(w, way->index, now_s());
+fail:
+	free(way);
+	return NULL;
+}
+
+struct way *ways_take(struct ways *w, const struct rt_route *route, const struct tp_addr *dst)
+{
+	const struct rt_link *link = link_of(w, route->ifindex);
+	struct way_key key;
+	struct way *way;
+
+	end_adoption(w);
+	if (!route->usable || !link || !link->ether)
+		return NULL;
+	memset(&key, 0, sizeof(key));	/* hashed whole */
+	key.neighbour = route->gateway.family ? route->gateway : *dst;
+	key.neighbour.port = 0;
+	key.ifindex = route->ifindex;
+	key.mtu = route->mtu;
+	if (!mtu_fits(w, key.mtu))
+		return NULL;
+	way = find(w, &key);
+	if (!way)
+		way = add(w, &key);
+	if (way)
+		way->users++;
+	return way;
+}
+
+void ways_drop(struct ways *w, struct way *way)
+{
+	if (!way || --way->users)
+		return;
+	HASH_DEL(w->ways, way);
+	give_back(w, way->index, now_s());
+	free(way);
+}
+
+uint16_t way_index(const struct way *way)
+{
+	return way ? way->index : 0;
+}
+
+/* ------------------------------------------------------- links and neighbours */
+
+static void publish_all(struct ways *w)
+{
+	struct way *way, *next;
+
+	HASH_ITER(hh, w->ways, way, next)
+		publish(w, way);
+}
+
+static void remove_link(struct ways *w, struct link *link)
+{
+	HASH_DEL(w->links, link);
+	free(link);
+}
+
+static struct link *add_link(struct ways *w, uint32_t ifindex)
+{
+	struct link *link = calloc(1, sizeof(*link));
+
+	if (!link)
+		return NULL;
+	link->ifindex = ifindex;
+	HASH_ADD(hh, w->links, ifindex, sizeof(link->ifindex), link);
+	if (link->hh.tbl)
+		return link;
+	free(link);
+	return NULL;
+}
+
+bool ways_link(struct ways *w, const struct rt_link *is)
+{
+	struct link *link;
+
+	HASH_FIND(hh, w->links, &is->ifindex, sizeof(is->ifindex), link);
+	if (is->gone && !link)
+		return false;
+	/* Most messages are about what does not matter here. */
+	if (link && !is->gone && !memcmp(&link->is, is, sizeof(*is)))
+		return false;
+	if (is->gone) {
+		remove_link(w, link);
+	} else {
+		if (!link)
+			link = add_link(w, is->ifindex);
+		if (!link)
+			return false;
+		memcpy(&link->is, is, sizeof(*is));
+	}
+	publish_all(w);
+	return true;
+}
+
+void ways_forget_links(struct ways *w)
+{
+	struct link *link, *next;
+
+	HASH_ITER(hh, w->links, link, next)
+		remove_link(w, link);
+}
+
+void ways_neighbour(struct ways *w, const struct rt_neighbour *neighbour)
+{
+	struct way_key key;
+
+	memset(&key, 0, sizeof(key));
+	key.neighbour = neighbour->addr;
+	key.ifindex = neighbour->ifindex;
+	for (unsigned int i = 0; i < w->n_mtus; i++) {
+		struct way *way;
+
+		key.mtu = w->mtus[i];
+		way = find(w, &key);
+		if (!way)
+			continue;
+		way->known = neighbour->known;
+		memcpy(way->mac, neighbour->mac, 6);
+		publish(w, way);
+	}
+}
+
+void ways_refresh(struct ways *w)
+{
+	struct way *way, *next;
+
+	HASH_ITER(hh, w->ways, way, next) {
+		ask_neighbour(w, way);
+		publish(w, way);
+	}
+}
