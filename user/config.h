@@ -55,6 +55,13 @@ struct conf {
 	bool syslog;
 	enum conf_level log_level;
 	bool log_binding;
+
+	/* as written; conf_finish() draws its conclusions from them */
+	bool lt_cred_mech, use_auth_secret;
+	bool verbose, very_verbose;
+	unsigned int cpus;
+	/* per row of the table: "file:line" or "--name" that set it last, NULL: nobody */
+	char **where;
 };
 
 /* What conf_read() found wrong, in the order of the lines. */

@@ -1,0 +1,352 @@
+// SPDX-License-Identifier: MIT
+/* Reading: lines into names and values, and those into struct conf. */
+#include <errno.h>
+#include <stdarg.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/random.h>
+#include <sys/stat.h>
+#include "config_table.h"
+
+void conf_report(struct conf_errors *errors, const char *where, enum conf_level level,
+		 const char *format, ...)
+{
+	static const char *const words[] = {
+		[LEVEL_ERROR] = "error", [LEVEL_WARNING] = "warning",
+		[LEVEL_INFO] = "info", [LEVEL_DEBUG] = "debug",
+	};
+	va_list args;
+
+	errors->errors += level == LEVEL_ERROR;
+	errors->warnings += level == LEVEL_WARNING;
+	if (!errors->out)
+		return;
+	fprintf(errors->out, "%s%s%s: ", where ? where : "", where ? ": " : "", words[level]);
+	va_start(args, format);
+	vfprintf(errors->out, format, args);
+	va_end(args);
+	fputc('\n', errors->out);
+}
+
+int conf_bool(const char *value)
+{
+	switch (*value) {
+	case '\0':
+	case 'y': case 'Y': case 't': case 'T':
+	case '1' ... '9':
+		return 1;
+	case '0':
+	case 'n': case 'N': case 'f': case 'F':
+		return 0;
+	}
+	if (!strcmp(value, "on") || !strcmp(value, "On") || !strcmp(value, "ON"))
+		return 1;
+	if (!strcmp(value, "off") || !strcmp(value, "Off") || !strcmp(value, "OFF"))
+		return 0;
+	return -1;
+}
+
+void conf_init(struct conf *conf)
+{
+	struct conf_errors errors = { .out = stderr };
+	struct conf_line line = { .conf = conf, .where = "default", .errors = &errors };
+
+	memset(conf, 0, sizeof(*conf));
+	conf->where = calloc(conf_table_rows, sizeof(*conf->where));
+	if (!conf->where)
+		abort();
+	conf->turn.default_lifetime_s = 600;	/* RFC 8656 section 3.2 */
+	/* fails only where the kernel has no entropy yet and we were interrupted */
+	if (getrandom(conf->turn.nonce_key, sizeof(conf->turn.nonce_key), 0) !=
+	    sizeof(conf->turn.nonce_key))
+		abort();
+	for (size_t i = 0; i < conf_table_rows; i++) {
+		line.directive = &conf_table[i];
+		line.value = conf_table[i].initial;
+		if (line.value)
+			conf_table[i].set(&line);
+	}
+	if (errors.errors)			/* the table contradicts itself */
+		abort();
+}
+
+static void wipe(char *text)
+{
+	if (!text)
+		return;
+	explicit_bzero(text, strlen(text));
+	free(text);
+}
+
+void conf_free(struct conf *conf)
+{
+	struct turn_conf *turn = &conf->turn;
+
+	for (unsigned int i = 0; i < turn->n_users; i++) {
+		free(turn->users[i].name);
+		wipe(turn->users[i].password);
+		explicit_bzero(turn->users[i].md5_key, sizeof(turn->users[i].md5_key));
+	}
+	for (unsigned int i = 0; i < turn->n_secrets; i++)
+		wipe(turn->secrets[i]);
+	explicit_bzero(turn->nonce_key, sizeof(turn->nonce_key));
+	for (size_t i = 0; conf->where && i < conf_table_rows; i++)
+		free(conf->where[i]);
+	free(conf->where);
+	free(turn->users);
+	free(turn->secrets);
+	free(turn->realm);
+	free(turn->software);
+	free(turn->relays);
+	free(turn->allowed.v);
+	free(turn->denied.v);
+	free(turn->own);
+	free(conf->listening_ip.v);
+	free(conf->aux_server.v);
+	free(conf->relay_ip.v);
+	free(conf->listen.v);
+	free(conf->external);
+	free(conf->pin_path);
+	free(conf->control_socket);
+	free(conf->proc_user);
+	free(conf->proc_group);
+	free(conf->pidfile);
+	free(conf->log_file);
+	memset(conf, 0, sizeof(*conf));
+}
+
+/* A feature that we do not have, switched off: nothing to complain about. */
+static bool is_off(const struct conf_directive *directive, const char *value)
+{
+	if (!directive->arg)
+		return conf_bool(value) == 0;
+	return !*value || !strcmp(value, "0");
+}
+
+static void report_unknown(const char *name, const char *where, struct conf_errors *errors)
+{
+	bool guards = conf_guards(name);
+	const char *meant = conf_meant(name);
+	char shown[48];
+	size_t i;
+
+	for (i = 0; name[i] && i < sizeof(shown) - 1; i++)
+		shown[i] = name[i] > ' ' && name[i] < 0x7f ? name[i] : '?';
+	shown[i] = 0;
+	conf_report(errors, where, guards ? LEVEL_ERROR : LEVEL_WARNING,
+		    "unknown directive '%s'%s%s%s%s", shown,
+		    guards ? ", which looks like authentication, access control or a limit" :
+			     ", ignored",
+		    meant ? "; did you mean " : "", meant ? meant : "", meant ? "?" : "");
+}
+
+/* Both places in the same file: the text before the line number is the same. */
+static bool same_file(const char *a, const char *b)
+{
+	const char *end = strrchr(a, ':');
+
+	return end && !strncmp(a, b, (size_t)(end - a + 1));
+}
+
+static void remember(struct conf *conf, const struct conf_directive *directive,
+		     const char *where, struct conf_errors *errors)
+{
+	char **old = &conf->where[directive - conf_table];
+
+	if (*old && !(directive->flags & CONF_REPEAT) && same_file(*old, where))
+		conf_report(errors, where, LEVEL_WARNING,
+			    "%s was given before at %s; the last one wins", directive->name, *old);
+	free(*old);
+	*old = strdup(where);
+}
+
+void conf_set(struct conf *conf, const char *name, const char *value, const char *where,
+	      struct conf_errors *errors)
+{
+	const struct conf_directive *directive = conf_find(name);
+	struct conf_line line = {
+		.conf = conf, .directive = directive, .value = value ? value : "",
+		.where = where ? where : "command line", .errors = errors,
+	};
+
+	if (!directive) {
+		report_unknown(name, line.where, errors);
+		return;
+	}
+	switch (directive->state) {
+	case CONF_WORKS:
+		directive->set(&line);
+		break;
+	case CONF_SILENT:
+		break;
+	case CONF_INFO:
+	case CONF_WARN:
+	case CONF_REFUSED:
+		if (is_off(directive, line.value))
+			break;
+		conf_report(errors, line.where, directive->state == CONF_REFUSED ? LEVEL_ERROR :
+			    directive->state == CONF_WARN ? LEVEL_WARNING : LEVEL_INFO,
+			    "%s%s: %s", directive->name,
+			    directive->state == CONF_REFUSED ? "" : " has no effect",
+			    directive->help);
+		break;
+	}
+	remember(conf, directive, line.where, errors);
+}
+
+/* ------------------------------------------------------------------ lines */
+
+static bool blank(char c)
+{
+	return c == ' ' || c == '\t';
+}
+
+static void trim(char *text)
+{
+	size_t len = strlen(text);
+
+	while (len && (blank(text[len - 1]) || text[len - 1] == '\n' || text[len - 1] == '\r'))
+		text[--len] = 0;
+}
+
+/* Cut a comment off: '#' after a blank (ours; coturn takes it for the value's).
+ * True if there was one. */
+static bool cut_comment(char *text)
+{
+	for (char *at = text; *at; at++) {
+		if (*at != '#' || (at > text && !blank(at[-1])))
+			continue;
+		*at = 0;
+		trim(text);
+		return true;
+	}
+	return false;
+}
+
+/* text begins with a quote, which goes, and so does the one at the end. A comment
+ * may follow that one; within the quotes '#' is the value's. */
+static char *unquote(char *text)
+{
+	size_t len = strlen(++text);
+
+	if (len && text[len - 1] == '"') {
+		text[len - 1] = 0;
+		return text;
+	}
+	for (char *at = text; (at = strchr(at, '"')); at++) {
+		char *next = at + 1;
+
+		while (blank(*next))
+			next++;
+		if (next > at + 1 && *next == '#') {
+			*at = 0;
+			break;
+		}
+	}
+	return text;
+}
+
+/* Split text as coturn does: a name, any run of blanks and '=', the value. Returns
+ * the value, "" for none, and whether a comment was cut off it without quotes. */
+static char *split_line(char *text, bool *cut)
+{
+	char *value = text + strcspn(text, " \t=");
+
+	*cut = false;
+	if (!*value)
+		return value;
+	*value++ = 0;
+	while (blank(*value) || *value == '=')
+		value++;
+	if (*value == '"')
+		return unquote(value);
+	*cut = cut_comment(value);
+	return value;
+}
+
+/* Returns whether the line held a secret. */
+static bool read_line(struct conf *conf, char *text, const char *where,
+		      struct conf_errors *errors)
+{
+	const struct conf_directive *directive;
+	size_t len;
+	char *value;
+	bool cut;
+
+	trim(text);
+	while (blank(*text))
+		text++;
+	if (!*text || *text == '#')
+		return false;
+	len = strlen(text);
+	if (text[len - 1] == ';')
+		conf_report(errors, where, LEVEL_WARNING,
+			    "the ';' at the end is taken as part of the line");
+	value = split_line(text, &cut);
+	directive = conf_find(text);
+	if (cut && directive && directive->flags & CONF_SECRET)
+		conf_report(errors, where, LEVEL_WARNING,
+			    "%s: what follows ' #' is taken as a comment; "
+			    "put the value into quotes if it belongs to it", text);
+	conf_set(conf, text, value, where, errors);
+	return directive && directive->flags & CONF_SECRET && *value;
+}
+
+int conf_read_stream(struct conf *conf, FILE *in, const char *name,
+		     unsigned int *secret_line, struct conf_errors *errors)
+{
+	char *text = NULL, *where = NULL;
+	unsigned int number = 0;
+	size_t size = 0;
+	ssize_t len;
+	int err = 0;
+
+	*secret_line = 0;
+	while (errno = 0, (len = getline(&text, &size, in)) >= 0) {
+		char *from = text;
+
+		if (asprintf(&where, "%s:%u", name, ++number) < 0)
+			abort();
+		if (number == 1 && !strncmp(from, "\xef\xbb\xbf", 3))
+			from += 3;		/* a byte order mark */
+		if (strlen(text) != (size_t)len)
+			conf_report(errors, where, LEVEL_ERROR, "the line holds a NUL byte");
+		else if (read_line(conf, from, where, errors) && !*secret_line)
+			*secret_line = number;
+		free(where);
+		explicit_bzero(text, size);
+	}
+	if (ferror(in))
+		err = errno ? -errno : -EIO;
+	free(text);
+	return err;
+}
+
+bool conf_world_readable(FILE *in)
+{
+	struct stat st;
+	int fd = fileno(in);
+
+	return fd >= 0 && !fstat(fd, &st) && S_ISREG(st.st_mode) && st.st_mode & S_IROTH;
+}
+
+int conf_read(struct conf *conf, const char *path, struct conf_errors *errors)
+{
+	FILE *in = fopen(path, "re");
+	unsigned int secret_line;
+	char *where;
+	int err;
+
+	if (!in)
+		return -errno;
+	err = conf_read_stream(conf, in, path, &secret_line, errors);
+	if (!err && secret_line && conf_world_readable(in)) {
+		if (asprintf(&where, "%s:%u", path, secret_line) < 0)
+			abort();
+		conf_report(errors, where, LEVEL_ERROR,
+			    "a secret in a file that everybody may read: chmod 640 %s", path);
+		free(where);
+	}
+	fclose(in);
+	return err;
+}

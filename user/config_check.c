@@ -1,0 +1,228 @@
+// SPDX-License-Identifier: MIT
+/* After the last directive: what contradicts itself, and what follows from it. */
+#include <stdlib.h>
+#include <string.h>
+#include <sys/utsname.h>
+#include <unistd.h>
+#include "address.h"
+#include "config_table.h"
+
+#define MOST_ALLOCATIONS	65536	/* unless max-allocations asks for more */
+
+bool conf_relays(const struct conf *conf)
+{
+	const struct turn_conf *turn = &conf->turn;
+
+	return !turn->stun_only && (turn->no_auth || turn->n_users || turn->n_secrets);
+}
+
+void conf_derive_allocations(struct conf *conf, unsigned int n_relays)
+{
+	const struct turn_conf *turn = &conf->turn;
+	uint64_t most = turn->max_port >= turn->min_port ? turn->max_port - turn->min_port + 1 : 1;
+
+	if (conf_where(conf, "max-allocations"))
+		return;
+	most *= n_relays ? n_relays : 1;
+	if (most > MOST_ALLOCATIONS)
+		most = MOST_ALLOCATIONS;
+	conf->max_allocations = turn->total_quota ? turn->total_quota : (uint32_t)most;
+}
+
+/* The first of the directives that was given: where to point. */
+static const char *given(const struct conf *conf, const char *const *names)
+{
+	while (*names) {
+		const char *where = conf_where(conf, *names++);
+
+		if (where)
+			return where;
+	}
+	return NULL;
+}
+
+static void check_auth(const struct conf *conf, struct conf_errors *errors)
+{
+	static const char *const credentials[] = {
+		"lt-cred-mech", "use-auth-secret", "user", "static-auth-secret",
+		"static-auth-secret-file", NULL
+	};
+	const struct turn_conf *turn = &conf->turn;
+	bool asked = conf->lt_cred_mech || conf->use_auth_secret;
+	bool any = asked || turn->n_users || turn->n_secrets;
+
+	if (turn->no_auth && any)
+		conf_report(errors, conf_where(conf, "no-auth"), LEVEL_ERROR,
+			    "no-auth contradicts the credentials of %s", given(conf, credentials));
+	if (turn->stun_only) {
+		if (any || turn->no_auth)
+			conf_report(errors, conf_where(conf, "stun-only"), LEVEL_WARNING,
+				    "stun-only: nothing is relayed, credentials have no use");
+		return;
+	}
+	if (conf->use_auth_secret && !turn->n_secrets)
+		conf_report(errors, conf_where(conf, "use-auth-secret"), LEVEL_ERROR,
+			    "use-auth-secret without a static-auth-secret: nobody could log in");
+	else if (asked && !turn->n_users && !turn->n_secrets)
+		conf_report(errors, conf_where(conf, "lt-cred-mech"), LEVEL_ERROR,
+			    "lt-cred-mech without user or static-auth-secret: "
+			    "nobody could log in");
+	if (turn->no_auth)
+		conf_report(errors, conf_where(conf, "no-auth"), LEVEL_WARNING,
+			    "no-auth: ANYBODY WHO REACHES THIS SERVER CAN RELAY THROUGH IT");
+	else if (!any)
+		conf_report(errors, NULL, LEVEL_INFO,
+			    "no credentials are configured: STUN is answered, TURN is refused");
+}
+
+/* Like coturn: the domain name of the host, else its name. */
+static char *default_realm(void)
+{
+	char domain[256] = "";
+	struct utsname uts;
+	const char *dot;
+
+	if (uname(&uts))
+		return strdup("turnpike");
+	dot = strchr(uts.nodename, '.');
+	if (dot && dot[1])
+		return strdup(dot + 1);
+	if (!getdomainname(domain, sizeof(domain) - 1) && *domain && strcmp(domain, "(none)"))
+		return strdup(domain);
+	return strdup(*uts.nodename ? uts.nodename : "turnpike");
+}
+
+static void check_realm(struct conf *conf, struct conf_errors *errors)
+{
+	struct turn_conf *turn = &conf->turn;
+	bool keys = false;
+
+	if (turn->realm)
+		return;
+	turn->realm = default_realm();
+	if (!turn->realm)
+		abort();
+	for (unsigned int i = 0; i < turn->n_users; i++)
+		keys |= turn->users[i].has_md5_key;
+	if (keys)
+		conf_report(errors, conf_where(conf, "user"), LEVEL_WARNING,
+			    "user with a key, but no realm: the key is good for one realm only, "
+			    "and it is now %s", turn->realm);
+	else if (conf_relays(conf))
+		conf_report(errors, NULL, LEVEL_INFO, "no realm given: it is %s", turn->realm);
+}
+
+static void check_ports(const struct conf *conf, struct conf_errors *errors)
+{
+	const struct turn_conf *turn = &conf->turn;
+	const char *const names[] = { "max-port", "min-port", NULL };
+	const char *where = given(conf, names);
+
+	if (turn->min_port > turn->max_port)
+		conf_report(errors, where, LEVEL_ERROR,
+			    "min-port %u is greater than max-port %u",
+			    turn->min_port, turn->max_port);
+	else if (conf->listening_port >= turn->min_port && conf->listening_port <= turn->max_port)
+		conf_report(errors, where ? where : conf_where(conf, "listening-port"),
+			    LEVEL_WARNING, "the relay ports %u to %u include listening-port %u",
+			    turn->min_port, turn->max_port, conf->listening_port);
+	if (conf->no_udp)
+		conf_report(errors, conf_where(conf, "no-udp"), LEVEL_ERROR,
+			    "no-udp leaves no listener: there is no other transport yet");
+	if (turn->stun_only && turn->no_stun)
+		conf_report(errors, conf_where(conf, "no-stun"), LEVEL_ERROR,
+			    "stun-only and no-stun leave nothing to do");
+}
+
+static char *range_text(const struct turn_ip_range *range, char *buf, size_t len)
+{
+	struct tp_addr low = { .family = range->family }, high = { .family = range->family };
+	char from[ADDRESS_TEXT], to[ADDRESS_TEXT];
+
+	memcpy(low.ip, range->low, 16);
+	memcpy(high.ip, range->high, 16);
+	if (address_same_ip(&low, &high))
+		snprintf(buf, len, "%s", address_text(&low, from));
+	else
+		snprintf(buf, len, "%s-%s", address_text(&low, from), address_text(&high, to));
+	return buf;
+}
+
+static bool covers(const struct turn_ip_range *a, const struct turn_ip_range *b)
+{
+	return a->family == b->family && memcmp(a->low, b->low, 16) <= 0 &&
+	       memcmp(a->high, b->high, 16) >= 0;
+}
+
+static bool covers_all(const struct turn_ip_range *range)
+{
+	size_t len = range->family == 4 ? 4 : 16;
+
+	for (size_t i = 0; i < len; i++)
+		if (range->low[i] || range->high[i] != 0xff)
+			return false;
+	return true;
+}
+
+/* An allowed range wins over a denied one (coturn's rule). */
+static void check_peers(const struct conf *conf, struct conf_errors *errors)
+{
+	const struct turn_ranges *allowed = &conf->turn.allowed, *denied = &conf->turn.denied;
+	const char *where = conf_where(conf, "allowed-peer-ip");
+	char a[2 * ADDRESS_TEXT], d[2 * ADDRESS_TEXT];
+
+	for (unsigned int i = 0; i < allowed->n; i++) {
+		const struct turn_ip_range *range = &allowed->v[i];
+
+		if (covers_all(range))
+			conf_report(errors, where, LEVEL_WARNING,
+				    "allowed-peer-ip %s allows every IPv%u address, private ones "
+				    "too, whatever denied-peer-ip says",
+				    range_text(range, a, sizeof(a)), range->family);
+		for (unsigned int j = 0; j < denied->n; j++)
+			if (!covers_all(range) && covers(range, &denied->v[j]))
+				conf_report(errors, where, LEVEL_WARNING,
+					    "allowed-peer-ip %s voids denied-peer-ip %s",
+					    range_text(range, a, sizeof(a)),
+					    range_text(&denied->v[j], d, sizeof(d)));
+	}
+}
+
+static void check_lifetimes(struct conf *conf, struct conf_errors *errors)
+{
+	struct turn_conf *turn = &conf->turn;
+
+	if (turn->default_lifetime_s > turn->max_lifetime_s)
+		turn->default_lifetime_s = turn->max_lifetime_s;
+	if (turn->channel_lifetime_s != 600)
+		conf_report(errors, conf_where(conf, "channel-lifetime"), LEVEL_WARNING,
+			    "channel-lifetime: RFC 8656 says 600 s, and clients rely on it");
+	if (turn->permission_lifetime_s != 300)
+		conf_report(errors, conf_where(conf, "permission-lifetime"), LEVEL_WARNING,
+			    "permission-lifetime: RFC 8656 says 300 s, and clients rely on it");
+}
+
+static void settle_log(struct conf *conf)
+{
+	if (!conf_where(conf, "log-min-level") && conf->very_verbose)
+		conf->log_level = LEVEL_DEBUG;
+	if (conf->log_file && !strcmp(conf->log_file, "syslog"))
+		conf->syslog = true;
+	if (conf->syslog && (!conf->log_file || strcmp(conf->log_file, "syslog"))) {
+		free(conf->log_file);
+		conf->log_file = strdup("syslog");
+	}
+}
+
+void conf_finish(struct conf *conf, struct conf_errors *errors)
+{
+	check_auth(conf, errors);
+	check_realm(conf, errors);
+	check_ports(conf, errors);
+	check_peers(conf, errors);
+	check_lifetimes(conf, errors);
+	settle_log(conf);
+	if (!conf->workers)
+		conf->workers = conf->cpus;
+	conf_derive_allocations(conf, conf->relay_ip.n);
+}

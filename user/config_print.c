@@ -1,0 +1,187 @@
+// SPDX-License-Identifier: MIT
+/* The configuration as text: --check-config, --help and the sample file. */
+#include <string.h>
+#include "address.h"
+#include "config_table.h"
+
+static void print_addrs(FILE *out, const char *name, const struct conf_addrs *addrs)
+{
+	char text[ADDRESS_TEXT];
+
+	for (unsigned int i = 0; i < addrs->n; i++)
+		fprintf(out, "%s = %s\n", name, address_text(&addrs->v[i], text));
+}
+
+static void print_ranges(FILE *out, const char *name, const struct turn_ranges *ranges)
+{
+	for (unsigned int i = 0; i < ranges->n; i++) {
+		const struct turn_ip_range *range = &ranges->v[i];
+		struct tp_addr low = { .family = range->family };
+		struct tp_addr high = { .family = range->family };
+		char a[ADDRESS_TEXT], b[ADDRESS_TEXT];
+
+		memcpy(low.ip, range->low, 16);
+		memcpy(high.ip, range->high, 16);
+		fprintf(out, "%s = %s", name, address_text(&low, a));
+		if (!address_same_ip(&low, &high))
+			fprintf(out, "-%s", address_text(&high, b));
+		fputc('\n', out);
+	}
+}
+
+static const char *yes(bool on)
+{
+	return on ? "yes" : "no";
+}
+
+/* 0 is no limit. */
+static void print_limit(FILE *out, const char *name, uint32_t limit, const char *unit)
+{
+	if (limit)
+		fprintf(out, "%s = %u %s\n", name, limit, unit);
+	else
+		fprintf(out, "%s = unlimited\n", name);
+}
+
+static void print_listeners(const struct conf *conf, FILE *out)
+{
+	const struct turn_conf *turn = &conf->turn;
+	char a[ADDRESS_TEXT], b[ADDRESS_TEXT];
+
+	fprintf(out, "# listeners and addresses\n");
+	print_addrs(out, "listen", &conf->listen);
+	for (unsigned int i = 0; i < turn->n_relays; i++) {
+		const struct turn_relay_ip *relay = &turn->relays[i];
+
+		fprintf(out, "relay = %s", address_text(&relay->local, a));
+		if (!address_same_ip(&relay->local, &relay->external))
+			fprintf(out, ", told as %s", address_text(&relay->external, b));
+		fputc('\n', out);
+	}
+	fprintf(out, "relay ports = %u to %u\n", turn->min_port, turn->max_port);
+	fprintf(out, "sock-buf-size = %u bytes\n", conf->sock_buf_size);
+	if (conf->workers)
+		fprintf(out, "relay-threads = %u\n", conf->workers);
+	else
+		fprintf(out, "relay-threads = one per CPU\n");
+}
+
+static void print_dataplane(const struct conf *conf, FILE *out)
+{
+	static const char *const names[] = {
+		[DATAPLANE_AUTO] = "auto", [DATAPLANE_XDP] = "xdp", [DATAPLANE_USER] = "user",
+	};
+
+	fprintf(out, "# data plane\n");
+	fprintf(out, "dataplane = %s\n", names[conf->dataplane]);
+	fprintf(out, "pin-path = %s\n", conf->pin_path);
+	fprintf(out, "fast-path-flows = %u channels\n", conf->fast_path_flows);
+	fprintf(out, "max-allocations = %u allocations\n", conf->max_allocations);
+}
+
+static void print_protocol(const struct turn_conf *turn, FILE *out)
+{
+	fprintf(out, "# protocol\n");
+	fprintf(out, "stun-only = %s\n", yes(turn->stun_only));
+	fprintf(out, "no-stun = %s\n", yes(turn->no_stun));
+	fprintf(out, "fingerprint = %s\n", yes(turn->fingerprint));
+	fprintf(out, "software-attribute = %s\n", turn->software ? turn->software : "no");
+	fprintf(out, "rfc5766-channel-numbers = %s\n", yes(turn->channels_5766));
+	fprintf(out, "allocation-default-address-family = %s\n",
+		turn->default_family == 4 ? "ipv4" : turn->default_family == 6 ? "ipv6" : "keep");
+	fprintf(out, "max-allocate-lifetime = %u s\n", turn->max_lifetime_s);
+	fprintf(out, "channel-lifetime = %u s\n", turn->channel_lifetime_s);
+	fprintf(out, "permission-lifetime = %u s\n", turn->permission_lifetime_s);
+}
+
+static void print_auth(const struct conf *conf, FILE *out)
+{
+	const struct turn_conf *turn = &conf->turn;
+
+	fprintf(out, "# authentication, limits and peers\n");
+	fprintf(out, "relays for = %s\n", !conf_relays(conf) ? "nobody" :
+		turn->no_auth ? "EVERYBODY" : "users with credentials");
+	fprintf(out, "realm = %s\n", turn->realm ? turn->realm : "(not set)");
+	fprintf(out, "users = %u\n", turn->n_users);
+	fprintf(out, "secrets = %u\n", turn->n_secrets);
+	fprintf(out, "rest-api-separator = %c\n", turn->rest_separator);
+	print_limit(out, "stale-nonce", turn->stale_nonce_s, "s");
+	fprintf(out, "stateless-nonce-secret = %s\n",
+		conf_where(conf, "stateless-nonce-secret") ? "given" : "random");
+	print_limit(out, "unauthorized-ratelimit-rps", turn->unauthorized_rps,
+		    "answers per second and address");
+	print_limit(out, "user-quota", turn->user_quota, "allocations");
+	print_limit(out, "total-quota", turn->total_quota, "allocations");
+	print_ranges(out, "allowed-peer-ip", &turn->allowed);
+	print_ranges(out, "denied-peer-ip", &turn->denied);
+	fprintf(out, "no-multicast-peers = %s\n", yes(!turn->multicast_peers));
+	fprintf(out, "allow-loopback-peers = %s\n", yes(turn->allow_loopback_peers));
+}
+
+void conf_print(const struct conf *conf, FILE *out)
+{
+	static const char *const levels[] = {
+		[LEVEL_ERROR] = "error", [LEVEL_WARNING] = "warning",
+		[LEVEL_INFO] = "info", [LEVEL_DEBUG] = "debug",
+	};
+
+	print_listeners(conf, out);
+	print_dataplane(conf, out);
+	print_protocol(&conf->turn, out);
+	print_auth(conf, out);
+	fprintf(out, "# log and process\n");
+	fprintf(out, "log-file = %s\n", conf->log_file ? conf->log_file : "standard error");
+	fprintf(out, "log-min-level = %s\n", levels[conf->log_level]);
+	fprintf(out, "log-binding = %s\n", yes(conf->log_binding));
+	fprintf(out, "control-socket = %s\n", conf->control_socket);
+	fprintf(out, "pidfile = %s\n", conf->pidfile ? conf->pidfile : "none");
+	fprintf(out, "proc-user = %s\n", conf->proc_user ? conf->proc_user : "(not set)");
+	fprintf(out, "proc-group = %s\n", conf->proc_group ? conf->proc_group : "(not set)");
+}
+
+/* A heading is worth printing only above directives that work. */
+static bool heads_something(size_t row)
+{
+	while (++row < conf_table_rows && conf_table[row].name)
+		if (conf_table[row].state == CONF_WORKS)
+			return true;
+	return false;
+}
+
+void conf_sample(FILE *out)
+{
+	fprintf(out, "# turnpike.conf: see turnpike.conf(5). Keep it from others (chmod 640)\n"
+		"# once it holds secrets.\n");
+	for (size_t i = 0; i < conf_table_rows; i++) {
+		const struct conf_directive *row = &conf_table[i];
+
+		if (!row->name && heads_something(i))
+			fprintf(out, "\n# ---- %s\n", row->help);
+		if (!row->name || row->state != CONF_WORKS)
+			continue;
+		fprintf(out, "\n# %s%s\n", row->help,
+			row->flags & CONF_REPEAT ? " (may be repeated)" : "");
+		if (!row->arg)
+			fprintf(out, "#%s\n", row->name);
+		else
+			fprintf(out, "#%s=%s\n", row->name, row->initial ? row->initial : row->arg);
+	}
+}
+
+void conf_usage(FILE *out)
+{
+	for (size_t i = 0; i < conf_table_rows; i++) {
+		const struct conf_directive *row = &conf_table[i];
+
+		if (!row->name && heads_something(i))
+			fprintf(out, "\n%s:\n", row->help);
+		if (!row->name || row->state != CONF_WORKS)
+			continue;
+		fprintf(out, "  --%s%s%s%s%s\n", row->name,
+			row->arg && *row->arg == '[' ? "" : row->arg ? "=" : "",
+			row->arg ? row->arg : "",
+			row->arg && row->initial ? "    default " : "",
+			row->arg && row->initial ? row->initial : "");
+		fprintf(out, "        %s\n", row->help);
+	}
+}

@@ -1,0 +1,317 @@
+// SPDX-License-Identifier: MIT
+/* What this host has: listeners and relay addresses that the file leaves open. */
+#include <arpa/inet.h>
+#include <errno.h>
+#include <grp.h>
+#include <ifaddrs.h>
+#include <net/if.h>
+#include <pwd.h>
+#include <stdlib.h>
+#include <string.h>
+#include "address.h"
+#include "config_table.h"
+
+static void *grown(void *v, unsigned int n, size_t size)
+{
+	v = reallocarray(v, n, size);
+	if (!v)
+		abort();
+	return v;
+}
+
+/* Appends what is not there yet. */
+static void add(struct tp_addr **v, unsigned int *n, const struct tp_addr *addr)
+{
+	for (unsigned int i = 0; i < *n; i++)
+		if (address_equal(&(*v)[i], addr))
+			return;
+	*v = grown(*v, *n + 1, sizeof(**v));
+	(*v)[(*n)++] = *addr;
+}
+
+static bool loopback(const struct tp_addr *addr)
+{
+	static const uint8_t one[16] = { [15] = 1 };
+
+	return addr->family == 4 ? addr->ip[0] == 127 : !memcmp(addr->ip, one, 16);
+}
+
+static bool link_local(const struct tp_addr *addr)
+{
+	if (addr->family == 4)
+		return addr->ip[0] == 169 && addr->ip[1] == 254;
+	return addr->ip[0] == 0xfe && (addr->ip[1] & 0xc0) == 0x80;
+}
+
+static bool unspecified(const struct tp_addr *addr)
+{
+	static const uint8_t zero[16];
+
+	return !memcmp(addr->ip, zero, 16);
+}
+
+/* The addresses of the interfaces that are up; port 0. */
+static int host_addresses(struct conf_addrs *host)
+{
+	struct ifaddrs *list, *at;
+	struct tp_addr addr;
+
+	if (getifaddrs(&list))
+		return -errno;
+	for (at = list; at; at = at->ifa_next) {
+		if (!(at->ifa_flags & IFF_UP) || !at->ifa_addr)
+			continue;
+		if (address_from_sockaddr(&addr, at->ifa_addr) && !link_local(&addr))
+			add(&host->v, &host->n, &addr);
+	}
+	freeifaddrs(list);
+	return 0;
+}
+
+static bool has(const struct conf_addrs *host, const struct tp_addr *addr)
+{
+	for (unsigned int i = 0; i < host->n; i++)
+		if (address_same_ip(&host->v[i], addr))
+			return true;
+	return false;
+}
+
+/* What is written (all of the host where nothing is), 0.0.0.0 and :: replaced by
+ * the host's addresses of that family. */
+static void expand(struct conf_addrs *out, const struct conf_addrs *written,
+		   const struct conf_addrs *host)
+{
+	for (unsigned int i = 0; i < written->n; i++) {
+		const struct tp_addr *addr = &written->v[i];
+
+		if (!unspecified(addr)) {
+			add(&out->v, &out->n, addr);
+			continue;
+		}
+		for (unsigned int j = 0; j < host->n; j++)
+			if (host->v[j].family == addr->family)
+				add(&out->v, &out->n, &host->v[j]);
+	}
+	for (unsigned int i = 0; !written->n && i < host->n; i++)
+		add(&out->v, &out->n, &host->v[i]);
+}
+
+static void warn_foreign(const struct conf *conf, const char *name,
+			 const struct conf_addrs *host, struct conf_errors *errors)
+{
+	const struct conf_addrs *written = strcmp(name, "relay-ip") ? &conf->listening_ip :
+					   &conf->relay_ip;
+	char text[ADDRESS_TEXT];
+
+	for (unsigned int i = 0; i < written->n; i++)
+		if (!unspecified(&written->v[i]) && !has(host, &written->v[i]))
+			conf_report(errors, conf_where(conf, name), LEVEL_WARNING,
+				    "%s %s: no interface that is up has this address", name,
+				    address_text(&written->v[i], text));
+}
+
+static void resolve_listeners(struct conf *conf, const struct conf_addrs *ips,
+			      const struct conf_addrs *host)
+{
+	free(conf->listen.v);
+	conf->listen = (struct conf_addrs){ 0 };
+	for (unsigned int i = 0; i < ips->n; i++) {
+		struct tp_addr addr = ips->v[i];
+
+		addr.port = htons(conf->listening_port);
+		add(&conf->listen.v, &conf->listen.n, &addr);
+	}
+	for (unsigned int i = 0; i < conf->aux_server.n; i++) {
+		struct conf_addrs one = { &conf->aux_server.v[i], 1 }, out = { 0 };
+
+		expand(&out, &one, host);
+		for (unsigned int j = 0; j < out.n; j++) {
+			out.v[j].port = one.v->port;
+			add(&conf->listen.v, &conf->listen.n, &out.v[j]);
+		}
+		free(out.v);
+	}
+}
+
+/* What clients are told instead of a local address: that of its own pair, else
+ * the one given for the whole family, else the local address itself. */
+static struct tp_addr external_of(const struct conf *conf, const struct tp_addr *local)
+{
+	struct tp_addr found = *local;
+
+	for (unsigned int i = 0; i < conf->n_external; i++) {
+		const struct conf_external *external = &conf->external[i];
+
+		if (external->private.family && address_same_ip(&external->private, local)) {
+			found = external->public;
+			break;
+		}
+		if (!external->private.family && external->public.family == local->family &&
+		    !loopback(local))
+			found = external->public;
+	}
+	found.port = local->port;
+	return found;
+}
+
+static void resolve_relays(struct conf *conf, const struct conf_addrs *listen_ips,
+			   const struct conf_addrs *host)
+{
+	const struct conf_addrs *written = conf->relay_ip.n ? &conf->relay_ip : listen_ips;
+	struct turn_conf *turn = &conf->turn;
+	struct conf_addrs ips = { 0 };
+	bool real = false;
+
+	if (conf->relay_ip.n || listen_ips->n)
+		expand(&ips, written, host);
+	for (unsigned int i = 0; i < ips.n; i++)
+		real |= !loopback(&ips.v[i]);
+	free(turn->relays);
+	turn->relays = NULL;
+	turn->n_relays = 0;
+	for (unsigned int i = 0; i < ips.n; i++) {
+		struct turn_relay_ip relay = { .local = ips.v[i] };
+
+		/* of no use to anybody else, and taken only where it was asked for */
+		if (real && loopback(&ips.v[i]) && !has(&conf->relay_ip, &ips.v[i]))
+			continue;
+		relay.external = external_of(conf, &relay.local);
+		turn->relays = grown(turn->relays, turn->n_relays + 1, sizeof(relay));
+		turn->relays[turn->n_relays++] = relay;
+	}
+	free(ips.v);
+}
+
+/* Listeners by the names that clients know them by as well. */
+static void resolve_own(struct conf *conf)
+{
+	struct turn_conf *turn = &conf->turn;
+
+	free(turn->own);
+	turn->own = NULL;
+	turn->n_own = 0;
+	for (unsigned int i = 0; i < conf->listen.n; i++) {
+		struct tp_addr external = external_of(conf, &conf->listen.v[i]);
+
+		add(&turn->own, &turn->n_own, &conf->listen.v[i]);
+		add(&turn->own, &turn->n_own, &external);
+	}
+}
+
+static void check_external(const struct conf *conf, struct conf_errors *errors)
+{
+	const char *where = conf_where(conf, "external-ip");
+	const struct turn_conf *turn = &conf->turn;
+	char text[ADDRESS_TEXT];
+
+	for (unsigned int i = 0; i < conf->n_external; i++) {
+		const struct conf_external *external = &conf->external[i];
+		unsigned int users = 0;
+
+		for (unsigned int j = 0; j < turn->n_relays; j++)
+			users += address_same_ip(&turn->relays[j].external, &external->public) &&
+				 (!external->private.family ||
+				  address_same_ip(&turn->relays[j].local, &external->private));
+		if (!users)
+			conf_report(errors, where, LEVEL_WARNING,
+				    "external-ip %s belongs to no relay address",
+				    address_text(&external->public, text));
+		else if (users > 1)
+			conf_report(errors, where, LEVEL_WARNING,
+				    "external-ip %s stands for %u relay addresses: name one "
+				    "relay-ip, or give PUBLIC/PRIVATE for each",
+				    address_text(&external->public, text), users);
+	}
+}
+
+/* "1,5-9\n": is port among them? */
+static bool listed(const char *list, unsigned long port)
+{
+	while (*list >= '0' && *list <= '9') {
+		char *end;
+		unsigned long low = strtoul(list, &end, 10), high = low;
+
+		if (*end == '-')
+			high = strtoul(end + 1, &end, 10);
+		if (port >= low && port <= high)
+			return true;
+		list = *end == ',' ? end + 1 : end;
+	}
+	return false;
+}
+
+bool conf_ports_clash(uint16_t low, uint16_t high, const char *range, const char *reserved)
+{
+	unsigned int first, last;
+
+	if (sscanf(range, "%u %u", &first, &last) != 2)
+		return false;
+	for (unsigned int port = low; port <= high; port++)
+		if (port >= first && port <= last && !listed(reserved, port))
+			return true;
+	return false;
+}
+
+/* A file of /proc; empty where it cannot be read. */
+static char *setting(const char *path, char *buf, int len)
+{
+	FILE *in = fopen(path, "re");
+
+	if (!in || !fgets(buf, len, in))
+		*buf = 0;
+	if (in)
+		fclose(in);
+	return buf;
+}
+
+static void check_ephemeral(const struct conf *conf, struct conf_errors *errors)
+{
+	const struct turn_conf *turn = &conf->turn;
+	char range[64], reserved[4096];
+
+	if (!conf_relays(conf))
+		return;
+	setting("/proc/sys/net/ipv4/ip_local_port_range", range, sizeof(range));
+	setting("/proc/sys/net/ipv4/ip_local_reserved_ports", reserved, sizeof(reserved));
+	if (conf_ports_clash(turn->min_port, turn->max_port, range, reserved))
+		conf_report(errors, conf_where(conf, "min-port"), LEVEL_WARNING,
+			    "other programs may take relay ports %u to %u: reserve them with "
+			    "sysctl net.ipv4.ip_local_reserved_ports=%u-%u",
+			    turn->min_port, turn->max_port, turn->min_port, turn->max_port);
+}
+
+static void check_process(const struct conf *conf, struct conf_errors *errors)
+{
+	if (conf->proc_user && !getpwnam(conf->proc_user))
+		conf_report(errors, conf_where(conf, "proc-user"), LEVEL_ERROR,
+			    "proc-user: there is no user '%s'", conf->proc_user);
+	if (conf->proc_group && !getgrnam(conf->proc_group))
+		conf_report(errors, conf_where(conf, "proc-group"), LEVEL_ERROR,
+			    "proc-group: there is no group '%s'", conf->proc_group);
+}
+
+void conf_resolve(struct conf *conf, struct conf_errors *errors)
+{
+	struct conf_addrs host = { 0 }, ips = { 0 };
+	int err = host_addresses(&host);
+
+	if (err)
+		conf_report(errors, NULL, LEVEL_ERROR, "the host's addresses: %s", strerror(-err));
+	expand(&ips, &conf->listening_ip, &host);
+	resolve_listeners(conf, &ips, &host);
+	resolve_relays(conf, &ips, &host);
+	resolve_own(conf);
+	warn_foreign(conf, "listening-ip", &host, errors);
+	warn_foreign(conf, "relay-ip", &host, errors);
+	if (!conf->listen.n)
+		conf_report(errors, conf_where(conf, "listening-ip"), LEVEL_ERROR,
+			    "there is no address to listen on");
+	if (conf_relays(conf)) {
+		check_external(conf, errors);
+		check_ephemeral(conf, errors);
+	}
+	check_process(conf, errors);
+	conf_derive_allocations(conf, conf->turn.n_relays);
+	free(host.v);
+	free(ips.v);
+}

@@ -1,0 +1,106 @@
+/* SPDX-License-Identifier: MIT */
+/* The table of directives, and what the files config*.c share. */
+#ifndef TP_CONFIG_TABLE_H
+#define TP_CONFIG_TABLE_H
+
+#include <stddef.h>
+#include "config.h"
+
+/* What a directive does in this release. */
+enum conf_state {
+	CONF_WORKS,
+	CONF_SILENT,	/* accepted: already so, or long gone; nothing to say */
+	CONF_INFO,	/* accepted without effect, said at level info */
+	CONF_WARN,	/* accepted without effect, and somebody will miss it */
+	CONF_REFUSED,	/* ignoring it would lock users out or weaken security */
+};
+
+#define CONF_REPEAT	1	/* may be given several times; otherwise the last one wins */
+#define CONF_SECRET	2	/* the value is never shown, the file not for everybody */
+#define CONF_GUARD	4	/* authentication, access control, limits: a misspelling stops */
+
+/* One directive being set. */
+struct conf_line {
+	struct conf *conf;
+	const struct conf_directive *directive;
+	const char *value;		/* "" where none was given */
+	const char *where;
+	struct conf_errors *errors;
+};
+
+struct conf_directive {
+	const char *name;		/* NULL: a heading, text in help */
+	const char *arg;		/* what the value is, for --help; NULL: boolean */
+	enum conf_state state;
+	unsigned int flags;
+	void (*set)(const struct conf_line *line);	/* CONF_WORKS only */
+	size_t offset;			/* in struct conf, for the general setters */
+	uint32_t min, max;		/* of numbers */
+	const char *initial;		/* default, parsed by conf_init(); NULL: nothing to set */
+	const char *help;		/* CONF_WORKS: what it does; otherwise why it does not */
+};
+
+extern const struct conf_directive conf_table[];
+extern const size_t conf_table_rows;
+
+const struct conf_directive *conf_find(const char *name);
+/* Where the directive was given, NULL if it was not. */
+const char *conf_where(const struct conf *conf, const char *name);
+
+/* A name that the table does not have: what was meant (NULL: no idea), and
+ * whether going on without it could weaken the server. */
+const char *conf_meant(const char *name);
+bool conf_guards(const char *name);
+
+/* "where: error: text"; where may be NULL. Never pass a secret's value. */
+void conf_report(struct conf_errors *errors, const char *where, enum conf_level level,
+		 const char *format, ...) __attribute__((format(printf, 4, 5)));
+
+/* Everything of conf_read() but the opening; name is for messages. Returns 0 or
+ * -errno. *secret_line becomes the first line that holds a secret, 0 for none. */
+int conf_read_stream(struct conf *conf, FILE *in, const char *name,
+		     unsigned int *secret_line, struct conf_errors *errors);
+/* True if others than owner and group may read the regular file behind in. */
+bool conf_world_readable(FILE *in);
+
+/* coturn's booleans: 1, 0, or -1 for neither. */
+int conf_bool(const char *value);
+/* True if the ports low to high meet the range (ip_local_port_range) outside of
+ * the reserved ones (ip_local_reserved_ports), both in the kernel's format. */
+bool conf_ports_clash(uint16_t low, uint16_t high, const char *range, const char *reserved);
+
+/* True if the server would relay for anybody. */
+bool conf_relays(const struct conf *conf);
+/* max_allocations where it was not given: what the quota or the ports allow. */
+void conf_derive_allocations(struct conf *conf, unsigned int n_relays);
+
+/* Setters (config_value.c). */
+void conf_set_bool(const struct conf_line *line);
+void conf_set_not(const struct conf_line *line);
+void conf_set_number(const struct conf_line *line);	/* uint32_t, min to max */
+void conf_set_port(const struct conf_line *line);	/* uint16_t, host order */
+void conf_set_text(const struct conf_line *line);	/* char *; empty: NULL */
+void conf_set_char(const struct conf_line *line);
+void conf_set_address(const struct conf_line *line);	/* appends to conf_addrs */
+void conf_set_endpoint(const struct conf_line *line);	/* the same, with a port */
+void conf_set_external(const struct conf_line *line);
+void conf_set_ranges(const struct conf_line *line);	/* appends to turn_ranges */
+void conf_set_family(const struct conf_line *line);
+void conf_set_keep_family(const struct conf_line *line);
+void conf_set_threads(const struct conf_line *line);
+void conf_set_stale_nonce(const struct conf_line *line);
+void conf_set_rate_limit(const struct conf_line *line);
+void conf_set_software(const struct conf_line *line);
+void conf_set_dataplane(const struct conf_line *line);
+void conf_set_log_file(const struct conf_line *line);
+void conf_set_log_level(const struct conf_line *line);
+void conf_set_accepted(const struct conf_line *line);	/* boolean, nothing to store */
+
+/* Setters of what authenticates (config_secret.c). */
+void conf_set_realm(const struct conf_line *line);
+void conf_set_user(const struct conf_line *line);
+void conf_set_secret(const struct conf_line *line);
+void conf_set_secret_file(const struct conf_line *line);
+void conf_set_nonce_secret(const struct conf_line *line);
+
+#endif
