@@ -40,11 +40,12 @@ static void on_netlink(evutil_socket_t fd, short what, void *arg)
 	nexthops_read(r->hops);
 }
 
-static void on_moved(void *ctx, const struct tp_addr *dst, uint16_t nexthop)
+static void on_moved(void *ctx, const struct tp_addr *src, const struct tp_addr *dst,
+		     uint16_t nexthop)
 {
 	struct relay *r = ctx;
 
-	flows_moved(r->shared.flows, dst, nexthop);
+	flows_moved(r->shared.flows, src, dst, nexthop);
 }
 
 static bool open_tables(struct relay *r)
@@ -79,8 +80,6 @@ static bool make_engines(struct relay *r)
 			return false;
 	}
 	flows_sweep(r->shared.flows);
-	if (r->hops)
-		nexthops_forget_old(r->hops);
 	return true;
 }
 

@@ -200,6 +200,7 @@ struct tp_meta {
 #define TP_REASONS(X) \
 	X(TO_PEER,	"to_peer",	"ChannelData relayed to the peer") \
 	X(TO_CLIENT,	"to_client",	"peer's datagram relayed as ChannelData") \
+	X(OTHER_MAC,	"other_mac",	"passed up: not to this interface's own MAC address") \
 	X(NOT_UDP,	"not_udp",	"passed up: not UDP over IPv4 or IPv6") \
 	X(FRAGMENT,	"fragment",	"passed up: IP fragment") \
 	X(OPTIONS,	"options",	"passed up: IP options or extension headers") \
@@ -208,6 +209,7 @@ struct tp_meta {
 	X(BUSY,		"busy",		"passed up: the row changed while it was read") \
 	X(NO_NEXTHOP,	"no_nexthop",	"passed up: next hop not known") \
 	X(MTU,		"mtu",		"passed up: larger than the way out takes") \
+	X(TRAILING,	"trailing",	"passed up: more than 3 bytes after the ChannelData") \
 	X(NO_CHECKSUM,	"no_checksum",	"passed up: IPv4 without UDP checksum, to IPv6") \
 	X(HEADROOM,	"headroom",	"passed up: no room to grow the head") \
 	X(BAD_FRAME,	"bad_frame",	"dropped: malformed Ethernet, IP or UDP header") \

@@ -107,20 +107,15 @@ static const struct turn_relay *relay_of(const struct turn_alloc *alloc, const s
 	return &alloc->relay[peer->family == 6];
 }
 
-static uint16_t next_hop(struct flows *flows, const struct tp_addr *src, const struct tp_addr *dst)
-{
-	return flows->hops ? nexthop_find(flows->hops, src, dst) : 0;
-}
-
-/* Each row holds one reference to the next hop of the address that it sends to. */
+/* Each row holds one reference to the next hop of the addresses that it sends with. */
 static uint32_t put_row(struct flows *flows, struct row_spec *spec, uint32_t slot_1)
 {
 	uint32_t slot;
 
-	spec->nexthop = next_hop(flows, &spec->out_src, &spec->out_dst);
+	spec->nexthop = nexthop_find(flows->hops, &spec->out_src, &spec->out_dst);
 	slot = rows_put(flows->rows, spec);
-	if (flows->hops && (slot_1 || !slot))
-		nexthop_put(flows->hops, &spec->out_dst);
+	if (slot_1 || !slot)
+		nexthop_put(flows->hops, &spec->out_src, &spec->out_dst);
 	if (!slot)
 		count_full(&flows->rows_full);
 	return slot;
@@ -154,18 +149,28 @@ static void add_counts(struct tp_count *sum, const struct tp_count *more)
 	sum->bytes += more->bytes;
 }
 
-static void drop_row(struct flows *flows, uint8_t family, uint32_t *slot_1,
-		     const struct tp_addr *to, struct tp_count *sum)
+static void drop_row(struct flows *flows, uint8_t family, uint32_t *slot_1, struct tp_count *sum)
 {
 	struct tp_count count = { 0 };
 
-	if (!*slot_1)
-		return;
 	rows_del(flows->rows, family, *slot_1, &count);
 	add_counts(sum, &count);
 	*slot_1 = 0;
-	if (flows->hops)
-		nexthop_put(flows->hops, to);
+}
+
+static void drop_rows(struct flows *flows, const struct turn_alloc *alloc,
+		      const struct tp_addr *peer, struct tp_binding *saved)
+{
+	struct tp_alloc *owner = alloc->host;
+
+	if (saved->row_up) {
+		drop_row(flows, alloc->path.client.family, &saved->row_up, &owner->fast_up);
+		nexthop_put(flows->hops, &relay_of(alloc, peer)->local, peer);
+	}
+	if (saved->row_down) {
+		drop_row(flows, peer->family, &saved->row_down, &owner->fast_down);
+		nexthop_put(flows->hops, &alloc->path.server, &alloc->path.client);
+	}
 }
 
 void flows_keep_channel(struct flows *flows, struct turn_alloc *alloc,
@@ -197,17 +202,12 @@ void flows_drop_channel(struct flows *flows, struct turn_alloc *alloc,
 			struct turn_channel *channel)
 {
 	struct tp_binding *saved = channel->host;
-	struct tp_alloc *owner = alloc->host;
 
 	if (!saved)
 		return;
 	pthread_mutex_lock(&flows->lock);
-	if (flows->rows) {
-		drop_row(flows, alloc->path.client.family, &saved->row_up, &channel->peer,
-			 &owner->fast_up);
-		drop_row(flows, channel->peer.family, &saved->row_down, &alloc->path.client,
-			 &owner->fast_down);
-	}
+	if (flows->rows)
+		drop_rows(flows, alloc, &channel->peer, saved);
 	journal_free_binding(flows->journal, saved);
 	pthread_mutex_unlock(&flows->lock);
 	channel->host = NULL;
@@ -244,7 +244,14 @@ void flows_drop_permission(struct flows *flows, struct turn_permission *permissi
 
 /* ------------------------------------------------------------ whole tables */
 
-void flows_moved(struct flows *flows, const struct tp_addr *dst, uint16_t nexthop)
+static bool goes(const struct tp_addr *src, const struct tp_addr *dst,
+		 const struct tp_addr *row_src, const struct tp_addr *row_dst)
+{
+	return address_same_ip(dst, row_dst) && (!src->family || address_same_ip(src, row_src));
+}
+
+void flows_moved(struct flows *flows, const struct tp_addr *src, const struct tp_addr *dst,
+		 uint16_t nexthop)
 {
 	const struct tables *t = flows->tables;
 	struct tp_binding *b;
@@ -253,10 +260,11 @@ void flows_moved(struct flows *flows, const struct tp_addr *dst, uint16_t nextho
 	pthread_mutex_lock(&flows->lock);
 	while ((b = journal_next_binding(flows->journal, &at))) {
 		const struct tp_alloc *owner = &t->allocs[b->alloc];
+		const struct tp_addr *relayed = &owner->relayed[b->peer.family == 6];
 
-		if (b->row_up && address_same_ip(&b->peer, dst))
+		if (b->row_up && goes(src, dst, relayed, &b->peer))
 			rows_set_nexthop(flows->rows, owner->client.family, b->row_up, nexthop);
-		if (b->row_down && address_same_ip(&owner->client, dst))
+		if (b->row_down && goes(src, dst, &owner->server, &owner->client))
 			rows_set_nexthop(flows->rows, b->peer.family, b->row_down, nexthop);
 	}
 	pthread_mutex_unlock(&flows->lock);

@@ -31,8 +31,9 @@ void flows_drop_alloc(struct flows *flows, struct turn_alloc *alloc);
 /* Counts one datagram that the daemon itself relayed. */
 void flows_count(struct turn_alloc *alloc, bool up, size_t bytes);
 
-/* The way to dst has another next hop: rewrite the rows that go there. */
-void flows_moved(struct flows *flows, const struct tp_addr *dst, uint16_t nexthop);
+/* The way from src to dst has another next hop: rewrite the rows that go there. */
+void flows_moved(struct flows *flows, const struct tp_addr *src, const struct tp_addr *dst,
+		 uint16_t nexthop);
 /* After all workers have adopted: remove what nobody carries on. */
 void flows_sweep(struct flows *flows);
 /* Flows that found no room: in the journal, in the kernel's tables. */

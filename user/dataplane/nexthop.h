@@ -25,10 +25,6 @@ typedef void (*nexthop_moved)(void *ctx, const struct tp_addr *src, const struct
 struct nexthops *nexthops_new(struct tables *tables, nexthop_moved moved, void *ctx);
 void nexthops_free(struct nexthops *n);
 
-/* Entries that a predecessor left serve its rows until those are written again;
- * call this when they have been. */
-void nexthops_forget_old(struct nexthops *n);
-
 /* The descriptor to poll for reading, and what to do when it is readable. */
 int nexthops_fd(const struct nexthops *n);
 void nexthops_read(struct nexthops *n);
