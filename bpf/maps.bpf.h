@@ -43,16 +43,6 @@ struct {
 	__type(value, struct bpf_devmap_val);
 } tp_ports SEC(".maps");
 
-/* The MAC addresses of those interfaces, by the low bits of the ifindex; where
- * two meet, the second one's are not checked. Written by the loader. */
-#define TP_MACS		256
-
-struct tp_mac {
-	__u32 ifindex;
-	__u16 mac[3];
-	__u16 zero;
-};
-
 struct {
 	__uint(type, BPF_MAP_TYPE_ARRAY);
 	__uint(max_entries, TP_MACS);

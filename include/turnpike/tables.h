@@ -126,6 +126,17 @@ struct tp_nexthop {
 	__u64  spare;
 };
 
+/* tp_macs: the MAC address of each interface that the program is attached to, at
+ * the low bits of its ifindex. Where two meet, the second one's is not checked. */
+#define TP_MACS		256
+
+struct tp_mac {
+	/* control */
+	__u32 ifindex;		/* 0: none */
+	__u16 mac[3];		/* as in a frame */
+	__u16 zero;
+};
+
 /* --------------------------------------------------------------- journal */
 
 /* An allocation, as the daemon keeps it for its successor and as `turnpike
@@ -252,6 +263,7 @@ _Static_assert(sizeof(struct tp_row) == 88, "tp_row");
 _Static_assert(sizeof(struct tp_slot4) == 128, "tp_slot4");
 _Static_assert(sizeof(struct tp_slot6) == 128, "tp_slot6");
 _Static_assert(sizeof(struct tp_nexthop) == 32, "tp_nexthop");
+_Static_assert(sizeof(struct tp_mac) == 12, "tp_mac");
 _Static_assert(sizeof(struct tp_binding) == 64, "tp_binding");
 
 #endif
