@@ -84,7 +84,7 @@ relay_start()
 		--control-socket="$RELAY_SOCKET" --pin-path="$TAP_TMP/bpf/turnpike" \
 		--listening-ip=$LAB_RELAY4 --listening-ip=$LAB_RELAY6 \
 		--relay-ip=$LAB_OUTER4 --relay-ip=$LAB_OUTER6 --relay-threads=2 \
-		--unauthorized-ratelimit-rps=1000 \
+		--unauthorized-ratelimit=off --rfc5766-channel-numbers \
 		"$@" >>"$TAP_TMP/relay.log" 2>&1 &
 	RELAY_PID=$!
 	relay_wait 'relaying workers='
