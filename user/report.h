@@ -1,0 +1,24 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * What the tables say, as JSON: for the control socket, and for the command
+ * line where the daemon is down and only the pinned tables are left.
+ */
+#ifndef TP_REPORT_H
+#define TP_REPORT_H
+
+#include <jansson.h>
+#include <stdint.h>
+#include "dataplane/tables.h"
+
+/*
+ * { "daemon": bool, "reasons": [ { "reason", "meaning", "packets", "bytes" } ] }
+ * in the order of TP_REASONS, kernel and daemon summed. user_counts has TP_R_MAX
+ * entries, or is NULL where the daemon is down: then its reasons are left out.
+ */
+json_t *report_stats(const struct tables *tables, const struct tp_count *user_counts);
+
+/* { "allocations": [ … ] }: those alive at now_ns (CLOCK_MONOTONIC), with their channels and
+ * permissions. May be called while workers write: what changes under its eyes is left out. */
+json_t *report_allocations(const struct tables *tables, uint64_t now_ns);
+
+#endif
