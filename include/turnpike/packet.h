@@ -29,7 +29,7 @@ struct tp_eth_hdr {
 	__u8   dmac[6];
 	__u8   smac[6];
 	__be16 type;
-} __attribute__((packed, aligned(2)));
+} TP_WIRE;
 
 struct tp_vlan_hdr {
 	__be16 tci;
