@@ -97,4 +97,8 @@ build/tests/dataplane/%_test: build/san/tests/dataplane/%_test.o build/libturnpi
 	$(call msg,LD,$@)
 	$(Q)mkdir -p $(@D) && $(CC) $(SAN) $^ -lcmocka $(PKG_LIBS) -o $@
 
+build/tests/net/%_test: build/san/tests/net/%_test.o build/libturnpike-san.a
+	$(call msg,LD,$@)
+	$(Q)mkdir -p $(@D) && $(CC) $(SAN) $^ $(PKG_LIBS) -o $@
+
 -include $(shell find build -name '*.d' 2>/dev/null)

@@ -33,8 +33,8 @@ void nexthops_read(struct nexthops *n);
  * Index for packets from src to dst (ports do not matter); counts a user of that pair, whatever
  * the result, given back by nexthop_put(). An entry whose MAC is not known yet exists (ifindex 0
  * in the table) and is filled when the kernel learns it. 0: no route, not on Ethernet, or the
- * table is full; moved() tells when that changes. The source counts: hosts with several
- * addresses route by it. family 0: any.
+ * table is full; moved() tells when a route or link changed that, and every find looks again.
+ * The source counts: hosts with several addresses route by it. family 0: any.
  */
 uint16_t nexthop_find(struct nexthops *n, const struct tp_addr *src, const struct tp_addr *dst);
 void nexthop_put(struct nexthops *n, const struct tp_addr *src, const struct tp_addr *dst);

@@ -431,6 +431,27 @@ int rtnetlink_links(struct rtnetlink *r, const struct rt_handler *handler, void 
 	return err;
 }
 
+static int ignore_message(const struct nlmsghdr *nlh, void *data)
+{
+	(void)nlh;
+	(void)data;
+	return MNL_CB_STOP;
+}
+
+void rtnetlink_settle(struct rtnetlink *r)
+{
+	char buf[REQUEST_MAX] __attribute__((aligned(8)));
+	struct nlmsghdr *nlh = mnl_nlmsg_put_header(buf);
+	struct ifinfomsg *ifi;
+
+	/* The question does not matter: it is answered under the lock that changes hold. */
+	nlh->nlmsg_type = RTM_GETLINK;
+	nlh->nlmsg_flags = NLM_F_REQUEST;
+	ifi = mnl_nlmsg_put_extra_header(nlh, sizeof(*ifi));
+	ifi->ifi_index = 1;
+	ask(r, nlh, ignore_message, NULL);
+}
+
 int rtnetlink_events(struct rtnetlink *r, const struct rt_handler *handler, void *ctx)
 {
 	struct dispatch d = { handler, ctx };

@@ -1,0 +1,719 @@
+// SPDX-License-Identifier: MIT
+/*
+ * The next-hop table against the kernel's routing, in two network namespaces without names
+ * that go away with this program, joined by veth pairs: tpnh0 - tpnh1 and tpnh2 - tpnh3. The
+ * code under test runs without privilege.
+ */
+#include <arpa/inet.h>
+#include <errno.h>
+#include <net/if.h>
+#include <poll.h>
+#include <pthread.h>
+#include <sched.h>
+#include <signal.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/prctl.h>
+#include <sys/wait.h>
+#include <time.h>
+#include <unistd.h>
+#include "address.h"
+#include "dataplane/nexthop.h"
+
+#define NOBODY		65534
+#define DEADLINE_MS	1000
+#define MOVES_MAX	64
+
+#define OUR_MAC		"02:00:00:77:00:01"
+#define PEER_MAC	"02:00:00:77:00:02"
+#define PEER_NEW_MAC	"02:00:00:77:00:99"
+#define BACKUP_MAC	"02:00:00:79:00:02"
+
+struct move {
+	char src[ADDRESS_TEXT], dst[ADDRESS_TEXT];
+	uint16_t index;
+};
+
+struct test {
+	struct tables tables;
+	struct nexthops *n;
+	pid_t peer;			/* holds the other namespace */
+	struct move moves[MOVES_MAX];
+	unsigned int n_moves;
+	unsigned int number, failed;
+	bool bad;			/* the test that runs */
+};
+
+static void plan(struct test *t, const char *what)
+{
+	printf("%sok %u - %s\n", t->bad ? "not " : "", ++t->number, what);
+	fflush(stdout);
+	t->failed += t->bad;
+	t->bad = false;
+}
+
+static bool expect(struct test *t, bool good, const char *text, int line)
+{
+	if (!good) {
+		printf("# line %d: %s\n", line, text);
+		t->bad = true;
+	}
+	return good;
+}
+#define EXPECT(t, what)	expect(t, what, #what, __LINE__)
+
+/* Runs a command with the privilege that the code under test does not have. */
+static void run(struct test *t, const char *format, ...) __attribute__((format(printf, 2, 3)));
+static void run(struct test *t, const char *format, ...)
+{
+	char command[1024];
+	va_list ap;
+
+	va_start(ap, format);
+	vsnprintf(command, sizeof(command), format, ap);
+	va_end(ap);
+	if (seteuid(0))
+		abort();
+	if (system(command)) {
+		printf("# failed: %s\n", command);
+		t->bad = true;
+	}
+	if (seteuid(NOBODY))
+		abort();
+}
+
+static struct tp_addr addr(const char *text)
+{
+	struct tp_addr a = { 0 };
+
+	if (*text && !address_parse(&a, text))
+		abort();
+	return a;
+}
+
+static uint16_t find_from(struct test *t, const char *src, const char *dst)
+{
+	struct tp_addr s = addr(src), d = addr(dst);
+
+	d.port = htons(1234);		/* must not matter */
+	return nexthop_find(t->n, &s, &d);
+}
+
+static uint16_t find(struct test *t, const char *dst)
+{
+	return find_from(t, "", dst);
+}
+
+static void put_from(struct test *t, const char *src, const char *dst)
+{
+	struct tp_addr s = addr(src), d = addr(dst);
+
+	nexthop_put(t->n, &s, &d);
+}
+
+static void put(struct test *t, const char *dst)
+{
+	put_from(t, "", dst);
+}
+
+/* A datagram of this host, for which the kernel has to find the neighbour. */
+static void poke(const char *dst)
+{
+	struct tp_addr a = addr(dst);
+	struct sockaddr_storage ss;
+	socklen_t len;
+	int fd;
+
+	a.port = htons(9);
+	len = address_to_sockaddr(&a, &ss);
+	fd = socket(ss.ss_family, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+	if (sendto(fd, "", 1, 0, (struct sockaddr *)&ss, len) < 0)
+		printf("# sendto %s: %s\n", dst, strerror(errno));
+	close(fd);
+}
+
+static void moved(void *ctx, const struct tp_addr *src, const struct tp_addr *dst, uint16_t index)
+{
+	struct test *t = ctx;
+	struct move *m = &t->moves[t->n_moves % MOVES_MAX];
+
+	address_text(src, m->src);
+	address_text(dst, m->dst);
+	m->index = index;
+	t->n_moves++;
+}
+
+/* The last index that dst was moved to since the list was emptied, or -1. */
+static int moved_to(const struct test *t, const char *dst)
+{
+	int index = -1;
+
+	for (unsigned int i = 0; i < t->n_moves && i < MOVES_MAX; i++) {
+		if (!strcmp(t->moves[i].dst, dst))
+			index = t->moves[i].index;
+	}
+	return index;
+}
+
+static long now_ms(void)
+{
+	struct timespec now;
+
+	clock_gettime(CLOCK_MONOTONIC, &now);
+	return now.tv_sec * 1000 + now.tv_nsec / 1000000;
+}
+
+/* Serves events for at most this long; true when there were some. */
+static bool serve(struct test *t, int ms)
+{
+	struct pollfd p = { .fd = nexthops_fd(t->n), .events = POLLIN };
+
+	if (poll(&p, 1, ms) <= 0)
+		return false;
+	nexthops_read(t->n);
+	return true;
+}
+
+#define WITHIN(t, condition)	do {						\
+		long until_ = now_ms() + DEADLINE_MS;				\
+		while (!(condition) && now_ms() < until_)			\
+			serve(t, 10);						\
+		expect(t, condition, #condition " within a second", __LINE__);	\
+	} while (0)
+
+static void settle(struct test *t)
+{
+	while (serve(t, 50))
+		;
+	t->n_moves = 0;
+}
+
+static bool is_mac(const uint8_t mac[6], const char *text)
+{
+	char have[18];
+
+	snprintf(have, sizeof(have), "%02x:%02x:%02x:%02x:%02x:%02x", mac[0], mac[1], mac[2],
+		 mac[3], mac[4], mac[5]);
+	return !strcmp(have, text);
+}
+
+static bool goes(const struct test *t, int index, const char *dev, const char *dmac)
+{
+	const struct tp_nexthop *e;
+
+	if (index <= 0)
+		return false;
+	e = &t->tables.nexthops[index];
+	return !(e->seq & 1) && e->ifindex && e->ifindex == if_nametoindex(dev) &&
+	       is_mac(e->dmac, dmac);
+}
+
+static bool unknown(const struct test *t, uint16_t index)
+{
+	return index && !t->tables.nexthops[index].ifindex;
+}
+
+/* ------------------------------------------------------------------ tests */
+
+static void test_no_entry(struct test *t)
+{
+	static const char *const none[] = {
+		"10.77.0.1", "127.0.0.1", "::1", "fd77::1",	/* this host */
+		"224.0.0.5", "255.255.255.255", "10.77.0.255", "ff02::1",
+		"203.0.113.200", "203.0.113.201", "203.0.113.202", "203.0.113.203",
+		"9.9.9.9", "2001:db8:9::1",			/* no route */
+	};
+
+	run(t, "ip route add blackhole 203.0.113.200 && ip route add unreachable 203.0.113.201 && "
+	       "ip route add prohibit 203.0.113.202 && ip route add 203.0.113.203 dev lo");
+	for (size_t i = 0; i < sizeof(none) / sizeof(none[0]); i++) {
+		if (!EXPECT(t, find(t, none[i]) == 0))
+			printf("# %s\n", none[i]);
+		put(t, none[i]);
+	}
+	EXPECT(t, find_from(t, "10.99.99.99", "10.77.0.2") == 0);	/* not our address */
+	put_from(t, "10.99.99.99", "10.77.0.2");
+	plan(t, "no entry for what is local, multicast, forbidden, unroutable or not Ethernet");
+}
+
+static void test_on_link(struct test *t)
+{
+	static const char *const hosts[] = { "10.77.0.2", "fd77::2" };
+
+	for (int i = 0; i < 2; i++) {
+		uint16_t index = find(t, hosts[i]);
+		const struct tp_nexthop *e = &t->tables.nexthops[index];
+
+		EXPECT(t, unknown(t, index));
+		poke(hosts[i]);
+		WITHIN(t, goes(t, index, "tpnh0", PEER_MAC));
+		EXPECT(t, is_mac(e->smac, OUR_MAC));
+		EXPECT(t, e->mtu == 1500);
+		EXPECT(t, e->vlan_tci == 0);
+		EXPECT(t, find(t, hosts[i]) == index);
+		put(t, hosts[i]);
+		put(t, hosts[i]);
+	}
+	EXPECT(t, t->n_moves == 0);
+	plan(t, "a host on the link, filled when the kernel knows it");
+}
+
+static void test_gateway(struct test *t)
+{
+	uint16_t four = find(t, "192.0.2.5"), six = find(t, "2001:db8::5");
+
+	EXPECT(t, goes(t, four, "tpnh0", PEER_MAC));
+	EXPECT(t, goes(t, six, "tpnh0", PEER_MAC));
+	EXPECT(t, four != six);
+	EXPECT(t, find(t, "192.0.2.6") == four);
+	EXPECT(t, find(t, "2001:db8::6") == six);
+	EXPECT(t, find_from(t, "10.77.0.1", "192.0.2.6") == four);
+	EXPECT(t, find(t, "10.77.0.2") == four);
+	EXPECT(t, find(t, "198.51.100.1") == six);	/* IPv4 by an IPv6 gateway */
+	put(t, "192.0.2.6");
+	put(t, "2001:db8::6");
+	put_from(t, "10.77.0.1", "192.0.2.6");
+	put(t, "10.77.0.2");
+	put(t, "198.51.100.1");
+	put(t, "192.0.2.5");
+	put(t, "2001:db8::5");
+	plan(t, "one entry for all behind a gateway");
+}
+
+static void test_new_mac(struct test *t)
+{
+	uint16_t four = find(t, "192.0.2.5"), six = find(t, "2001:db8::5");
+
+	/* What a router that takes over does: it speaks, and so its neighbours learn. */
+	run(t, "nsenter --net=/proc/%d/ns/net sh -c 'ip link set tpnh1 address %s && "
+	       "ip neigh flush dev tpnh1 && sleep 0.1 && ping -q -c1 -W1 10.77.0.1 >/dev/null && "
+	       "ping -q -c1 -W1 -I fd77::2 fd77::1 >/dev/null'", t->peer, PEER_NEW_MAC);
+	WITHIN(t, goes(t, four, "tpnh0", PEER_NEW_MAC));
+	WITHIN(t, goes(t, six, "tpnh0", PEER_NEW_MAC));
+	EXPECT(t, t->n_moves == 0);
+	run(t, "nsenter --net=/proc/%d/ns/net ip link set tpnh1 address %s; "
+	       "ip neigh flush dev tpnh0", t->peer, PEER_MAC);
+	WITHIN(t, unknown(t, four) && unknown(t, six));
+	poke("192.0.2.5");
+	poke("2001:db8::5");
+	WITHIN(t, goes(t, four, "tpnh0", PEER_MAC));
+	WITHIN(t, goes(t, six, "tpnh0", PEER_MAC));
+	put(t, "192.0.2.5");
+	put(t, "2001:db8::5");
+	plan(t, "a gateway's new MAC address is followed in place");
+}
+
+static void test_neighbour_lost(struct test *t)
+{
+	uint16_t index = find(t, "192.0.2.5"), silent = find(t, "10.77.0.99");
+
+	run(t, "ip neigh del 10.77.0.2 dev tpnh0");
+	WITHIN(t, unknown(t, index));
+	poke("192.0.2.5");
+	WITHIN(t, goes(t, index, "tpnh0", PEER_MAC));
+	poke("10.77.0.99");
+	settle(t);
+	EXPECT(t, unknown(t, silent));
+	run(t, "ip neigh replace 10.77.0.99 lladdr 02:00:00:00:00:77 nud permanent dev tpnh0");
+	WITHIN(t, goes(t, silent, "tpnh0", "02:00:00:00:00:77"));
+	run(t, "ip neigh del 10.77.0.99 dev tpnh0");
+	WITHIN(t, unknown(t, silent));
+	put(t, "10.77.0.99");
+	put(t, "192.0.2.5");
+	plan(t, "a neighbour that is deleted, silent or set by hand");
+}
+
+static void test_route_change(struct test *t)
+{
+	uint16_t old = find(t, "192.0.2.5"), old6 = find(t, "2001:db8::5");
+
+	find(t, "192.0.2.6");
+	settle(t);
+	run(t, "ip route replace 192.0.2.0/24 via 10.77.0.3");
+	WITHIN(t, moved_to(t, "192.0.2.5") > 0);
+	WITHIN(t, moved_to(t, "192.0.2.6") > 0);
+	EXPECT(t, moved_to(t, "192.0.2.5") != old);
+	EXPECT(t, moved_to(t, "192.0.2.5") == moved_to(t, "192.0.2.6"));
+	EXPECT(t, find(t, "192.0.2.5") == moved_to(t, "192.0.2.5"));
+	put(t, "192.0.2.5");
+	EXPECT(t, unknown(t, old));		/* nobody's now */
+	poke("192.0.2.5");
+	WITHIN(t, goes(t, moved_to(t, "192.0.2.5"), "tpnh0", PEER_MAC));
+
+	settle(t);
+	run(t, "ip route add 192.0.2.6/32 via 10.77.0.2");
+	WITHIN(t, moved_to(t, "192.0.2.6") > 0);
+	EXPECT(t, moved_to(t, "192.0.2.5") == -1);
+	EXPECT(t, moved_to(t, "192.0.2.6") != old);	/* that one rests */
+	run(t, "ip route del 192.0.2.6/32 && ip route del 192.0.2.0/24");
+	WITHIN(t, moved_to(t, "192.0.2.5") == 0 && moved_to(t, "192.0.2.6") == 0);
+	EXPECT(t, find(t, "192.0.2.6") == 0);
+	put(t, "192.0.2.6");
+	run(t, "ip route add 192.0.2.0/24 via 10.77.0.2");
+	WITHIN(t, goes(t, moved_to(t, "192.0.2.5"), "tpnh0", PEER_MAC));
+
+	run(t, "ip -6 route replace 2001:db8::/64 via fd77::3");
+	WITHIN(t, moved_to(t, "2001:db8::5") > 0 && moved_to(t, "2001:db8::5") != old6);
+	run(t, "ip -6 route replace 2001:db8::/64 via fd77::2");
+	WITHIN(t, goes(t, moved_to(t, "2001:db8::5"), "tpnh0", PEER_MAC));
+	put(t, "192.0.2.5");
+	put(t, "192.0.2.6");
+	put(t, "2001:db8::5");
+	plan(t, "route changes move the destinations in their prefix and no other");
+}
+
+static void test_source(struct test *t)
+{
+	uint16_t one, two;
+
+	run(t, "ip addr add 10.77.0.9/24 dev tpnh0 && ip route add default via 10.79.0.2 table 77 && "
+	       "ip rule add from 10.77.0.9 lookup 77");
+	settle(t);
+	one = find_from(t, "10.77.0.1", "192.0.2.5");
+	two = find_from(t, "10.77.0.9", "192.0.2.5");
+	EXPECT(t, one && two && one != two);
+	poke("10.79.0.2");
+	WITHIN(t, goes(t, two, "tpnh2", BACKUP_MAC));
+	run(t, "ip rule del from 10.77.0.9");
+	WITHIN(t, moved_to(t, "192.0.2.5") == one);
+	EXPECT(t, t->n_moves == 1 && !strcmp(t->moves[0].src, "10.77.0.9"));
+	settle(t);
+	run(t, "ip addr del 10.77.0.9/24 dev tpnh0");
+	WITHIN(t, moved_to(t, "192.0.2.5") == 0);
+	put_from(t, "10.77.0.1", "192.0.2.5");
+	put_from(t, "10.77.0.9", "192.0.2.5");
+	plan(t, "rules by source address, and an address that goes away");
+}
+
+static void test_mtu(struct test *t)
+{
+	uint16_t link = find(t, "192.0.2.5"), route;
+
+	run(t, "ip route add 192.0.2.128/25 via 10.77.0.2 mtu 1300");
+	route = find(t, "192.0.2.200");
+	EXPECT(t, goes(t, route, "tpnh0", PEER_MAC));
+	EXPECT(t, route != link);
+	EXPECT(t, t->tables.nexthops[route].mtu == 1300);
+	run(t, "ip link set tpnh0 mtu 1400");
+	WITHIN(t, t->tables.nexthops[link].mtu == 1400);
+	EXPECT(t, t->tables.nexthops[route].mtu == 1300);
+	run(t, "ip neigh replace 10.77.0.2 lladdr 02:00:00:00:00:78 dev tpnh0");
+	WITHIN(t, goes(t, route, "tpnh0", "02:00:00:00:00:78") &&
+	       goes(t, link, "tpnh0", "02:00:00:00:00:78"));
+	run(t, "ip link set tpnh0 mtu 1500; ip route del 192.0.2.128/25; "
+	       "ip neigh replace 10.77.0.2 lladdr " PEER_MAC " dev tpnh0");
+	WITHIN(t, t->tables.nexthops[link].mtu == 1500);
+	WITHIN(t, moved_to(t, "192.0.2.200") == link);
+	put(t, "192.0.2.5");
+	put(t, "192.0.2.200");
+	plan(t, "MTU of the link and of the route");
+}
+
+static void test_down_up(struct test *t)
+{
+	uint16_t on_link = find(t, "10.77.0.2"), far = find(t, "192.0.2.5"), six;
+	uint16_t backup = find(t, "10.79.0.2");
+
+	six = find(t, "fd77::2");
+	poke("fd77::2");
+	poke("10.79.0.2");
+	run(t, "ip route add 192.0.2.0/24 via 10.79.0.2 metric 500");
+	settle(t);
+	EXPECT(t, goes(t, backup, "tpnh2", BACKUP_MAC));
+	run(t, "ip link set tpnh0 down");
+	WITHIN(t, moved_to(t, "192.0.2.5") == backup);
+	WITHIN(t, moved_to(t, "10.77.0.2") == 0 && moved_to(t, "fd77::2") == 0);
+	EXPECT(t, unknown(t, on_link) && unknown(t, far) && unknown(t, six));
+	settle(t);
+	run(t, "ip link set tpnh0 up && ip addr replace fd77::1/64 dev tpnh0 nodad");
+	WITHIN(t, moved_to(t, "10.77.0.2") > 0);
+	WITHIN(t, moved_to(t, "fd77::2") > 0);
+	run(t, "ip route add 192.0.2.0/24 via 10.77.0.2; ip -6 route add 2001:db8::/64 via fd77::2; "
+	       "ip route replace 198.51.100.0/24 via inet6 fd77::2");
+	WITHIN(t, moved_to(t, "192.0.2.5") == moved_to(t, "10.77.0.2"));
+	poke("10.77.0.2");
+	WITHIN(t, goes(t, moved_to(t, "192.0.2.5"), "tpnh0", PEER_MAC));
+	/* The other end goes down: nothing gets through, but the route stays. */
+	run(t, "nsenter --net=/proc/%d/ns/net ip link set tpnh1 down", t->peer);
+	WITHIN(t, unknown(t, find(t, "10.77.0.2")) || !moved_to(t, "10.77.0.2"));
+	run(t, "nsenter --net=/proc/%d/ns/net ip link set tpnh1 up; ip route del 192.0.2.0/24 "
+	       "metric 500", t->peer);
+	run(t, "nsenter --net=/proc/%d/ns/net ip addr replace fd77::2/64 dev tpnh1 nodad; "
+	       "nsenter --net=/proc/%d/ns/net ip addr replace fd77::3/64 dev tpnh1 nodad",
+	    t->peer, t->peer);
+	usleep(200000);
+	poke("10.77.0.2");
+	WITHIN(t, goes(t, find(t, "192.0.2.5"), "tpnh0", PEER_MAC));
+	settle(t);
+	plan(t, "an interface that goes down and comes up, with a route that takes over");
+}
+
+static void test_vlan(struct test *t)
+{
+	uint16_t index, nested;
+
+	run(t, "ip link add link tpnh0 name tpnh0.5 type vlan id 5 && ip link set tpnh0.5 up && "
+	       "ip addr add 10.78.0.1/24 dev tpnh0.5");
+	run(t, "nsenter --net=/proc/%d/ns/net sh -c 'ip link add link tpnh1 name tpnh1.5 type vlan "
+	       "id 5 && ip link set tpnh1.5 up && ip addr add 10.78.0.2/24 dev tpnh1.5'", t->peer);
+	settle(t);
+	index = find(t, "10.78.0.2");
+	poke("10.78.0.2");
+	WITHIN(t, goes(t, index, "tpnh0", PEER_MAC));
+	EXPECT(t, t->tables.nexthops[index].vlan_tci == htons(5));
+	EXPECT(t, is_mac(t->tables.nexthops[index].smac, OUR_MAC));
+	EXPECT(t, t->tables.nexthops[index].mtu == 1500);
+
+	/* Two tags are more than an entry can say. */
+	run(t, "ip link add link tpnh0.5 name tpnh0.5.6 type vlan id 6 && ip link set tpnh0.5.6 up && "
+	       "ip addr add 10.80.0.1/24 dev tpnh0.5.6 && "
+	       "ip neigh replace 10.80.0.2 lladdr " PEER_MAC " dev tpnh0.5.6");
+	settle(t);
+	nested = find(t, "10.80.0.2");
+	EXPECT(t, unknown(t, nested));
+	run(t, "ip link add link tpnh0 name tpnh0.ad type vlan id 7 proto 802.1ad && "
+	       "ip link set tpnh0.ad up && ip addr add 10.81.0.1/24 dev tpnh0.ad");
+	settle(t);
+	EXPECT(t, find(t, "10.81.0.2") == 0);
+	run(t, "ip link del tpnh0.5");
+	WITHIN(t, moved_to(t, "10.78.0.2") == 0);
+	EXPECT(t, unknown(t, index));
+	put(t, "10.78.0.2");
+	put(t, "10.80.0.2");
+	put(t, "10.81.0.2");
+	plan(t, "a VLAN interface is its parent with a tag");
+}
+
+static void test_lost_messages(struct test *t)
+{
+	uint16_t index = find(t, "192.0.2.5");
+	int small = 1;
+
+	setsockopt(nexthops_fd(t->n), SOL_SOCKET, SO_RCVBUF, &small, sizeof(small));
+	settle(t);
+	run(t, "for i in $(seq 200); do echo route add 10.90.$i.0/24 via 10.77.0.2; done | "
+	       "ip -batch - && ip neigh replace 10.77.0.2 lladdr 02:00:00:00:00:79 dev tpnh0 && "
+	       "ip link set tpnh0 mtu 1280 && ip route add 192.0.2.7 via 10.77.0.3");
+	WITHIN(t, goes(t, index, "tpnh0", "02:00:00:00:00:79"));
+	WITHIN(t, t->tables.nexthops[index].mtu == 1280);
+	find(t, "192.0.2.7");
+	settle(t);
+	run(t, "for i in $(seq 200); do echo route del 10.90.$i.0/24 via 10.77.0.2; done | "
+	       "ip -batch - && ip neigh replace 10.77.0.2 lladdr " PEER_MAC " dev tpnh0 && "
+	       "ip link set tpnh0 mtu 1500 && ip route del 192.0.2.7");
+	WITHIN(t, moved_to(t, "192.0.2.7") == index);
+	WITHIN(t, goes(t, index, "tpnh0", PEER_MAC));
+	put(t, "192.0.2.7");
+	put(t, "192.0.2.5");
+	plan(t, "messages that did not fit are made up for");
+}
+
+static void test_users(struct test *t)
+{
+	uint16_t index, again;
+
+	run(t, "ip neigh replace 10.77.0.50 lladdr 02:00:00:00:00:50 dev tpnh0");
+	index = find(t, "10.77.0.50");
+	EXPECT(t, goes(t, index, "tpnh0", "02:00:00:00:00:50"));
+	find(t, "10.77.0.50");
+	put(t, "10.77.0.50");
+	EXPECT(t, goes(t, index, "tpnh0", "02:00:00:00:00:50"));
+	put(t, "10.77.0.50");
+	EXPECT(t, unknown(t, index));
+	put(t, "10.77.0.50");		/* once too often */
+	again = find(t, "10.77.0.50");
+	EXPECT(t, again && again != index);
+	put(t, "10.77.0.50");
+	plan(t, "an entry goes with its last user and rests before it is used again");
+}
+
+static void test_full(struct test *t)
+{
+	uint32_t had = 0;
+
+	settle(t);
+	for (unsigned int i = 0; i < 1000; i++) {
+		char text[32];
+
+		snprintf(text, sizeof(text), "10.77.%u.%u", 1 + i / 200, 1 + i % 200);
+		had += find(t, text) != 0;
+	}
+	EXPECT(t, had > 100 && had < t->tables.meta->nexthops);
+	for (unsigned int i = 0; i < 1000; i++) {
+		char text[32];
+
+		snprintf(text, sizeof(text), "10.77.%u.%u", 1 + i / 200, 1 + i % 200);
+		put(t, text);
+	}
+	plan(t, "a full table says so");
+}
+
+static void test_successor(struct test *t)
+{
+	uint16_t index = find(t, "192.0.2.5"), gone, six;
+
+	run(t, "ip neigh replace 10.79.0.77 lladdr 02:00:00:00:00:77 dev tpnh2");
+	/* Other entries come first, so that the same index is no accident. */
+	gone = find(t, "10.79.0.77");
+	six = find(t, "2001:db8::5");
+	poke("2001:db8::5");
+	settle(t);
+	EXPECT(t, goes(t, index, "tpnh0", PEER_MAC));
+	nexthops_free(t->n);
+	EXPECT(t, goes(t, index, "tpnh0", PEER_MAC));
+	t->n = nexthops_new(&t->tables, moved, t);
+	if (!EXPECT(t, t->n != NULL))
+		exit(1);
+	EXPECT(t, goes(t, index, "tpnh0", PEER_MAC));
+	EXPECT(t, goes(t, gone, "tpnh2", "02:00:00:00:00:77"));
+	run(t, "ip neigh replace 10.77.0.66 lladdr 02:00:00:00:00:66 dev tpnh0");
+	EXPECT(t, find(t, "10.77.0.66") != index && find(t, "10.77.0.66") != gone);
+	EXPECT(t, find(t, "2001:db8::5") == six || !goes(t, six, "tpnh0", PEER_MAC));
+	EXPECT(t, find(t, "192.0.2.5") == index);
+	plan(t, "a successor finds the entries and gives the same ways the same index");
+}
+
+/* ---------------------------------------------------------------- threads */
+
+struct user {
+	struct nexthops *n;
+	unsigned int seed;
+	bool *stop;
+};
+
+static void *use(void *arg)
+{
+	struct user *u = arg;
+	struct tp_addr any = { 0 };
+
+	while (!__atomic_load_n(u->stop, __ATOMIC_RELAXED)) {
+		struct tp_addr d[8];
+
+		for (int i = 0; i < 8; i++) {
+			char text[32];
+
+			snprintf(text, sizeof(text), "192.0.2.%d", rand_r(&u->seed) % 100 + 1);
+			d[i] = addr(text);
+			nexthop_find(u->n, &any, &d[i]);
+		}
+		for (int i = 0; i < 8; i++)
+			nexthop_put(u->n, &any, &d[i]);
+	}
+	return NULL;
+}
+
+static void test_threads(struct test *t)
+{
+	bool stop = false;
+	struct user u[2] = { { t->n, 1, &stop }, { t->n, 2, &stop } };
+	pthread_t thread[2];
+
+	for (int i = 0; i < 2; i++)
+		pthread_create(&thread[i], NULL, use, &u[i]);
+	for (int round = 0; round < 20; round++) {
+		run(t, "ip route replace 192.0.2.0/26 via 10.77.0.%d", 2 + round % 2);
+		serve(t, 10);
+	}
+	run(t, "ip route del 192.0.2.0/26");
+	settle(t);
+	__atomic_store_n(&stop, true, __ATOMIC_RELAXED);
+	for (int i = 0; i < 2; i++)
+		pthread_join(thread[i], NULL);
+	settle(t);
+	EXPECT(t, goes(t, find(t, "192.0.2.50"), "tpnh0", PEER_MAC));
+	plan(t, "threads that find and give back while routes change");
+}
+
+/* ------------------------------------------------------------------ stage */
+
+static pid_t make_peer(void)
+{
+	int ready[2];
+	char c;
+	pid_t pid;
+
+	if (pipe(ready))
+		return -1;
+	pid = fork();
+	if (pid == 0) {
+		prctl(PR_SET_PDEATHSIG, SIGKILL);
+		if (!unshare(CLONE_NEWNET) && write(ready[1], "", 1) == 1)
+			pause();
+		_exit(1);
+	}
+	close(ready[1]);
+	if (pid > 0 && read(ready[0], &c, 1) != 1)
+		pid = -1;
+	close(ready[0]);
+	return pid;
+}
+
+static void make_links(struct test *t)
+{
+	run(t, "ip link set lo up && ip link add tpnh0 type veth peer name tpnh1 && "
+	       "ip link add tpnh2 type veth peer name tpnh3 && ip link set tpnh0 address " OUR_MAC
+	       " && ip link set tpnh1 address " PEER_MAC " && ip link set tpnh3 address " BACKUP_MAC
+	       " && ip link set tpnh1 netns %d && ip link set tpnh3 netns %d", t->peer, t->peer);
+	run(t, "nsenter --net=/proc/%d/ns/net sh -c 'ip link set lo up && "
+	       "ip addr add 10.77.0.2/21 dev tpnh1 && ip addr add 10.77.0.3/21 dev tpnh1 && "
+	       "ip addr add fd77::2/64 dev tpnh1 nodad && ip addr add fd77::3/64 dev tpnh1 nodad && "
+	       "ip addr add 10.79.0.2/24 dev tpnh3 && ip link set tpnh1 up && ip link set tpnh3 up'",
+	    t->peer);
+	run(t, "ip addr add 10.77.0.1/24 dev tpnh0 && ip addr add fd77::1/64 dev tpnh0 nodad && "
+	       "ip addr add 10.79.0.1/24 dev tpnh2 && ip link set tpnh0 up && ip link set tpnh2 up");
+	run(t, "ip route add 192.0.2.0/24 via 10.77.0.2 && ip -6 route add 2001:db8::/64 via fd77::2 "
+	       "&& ip route add 198.51.100.0/24 via inet6 fd77::2 && "
+	       "ip route add 10.77.0.0/21 dev tpnh0");
+}
+
+static void run_tests(struct test *t)
+{
+	settle(t);
+	test_no_entry(t);
+	test_on_link(t);
+	test_gateway(t);
+	test_new_mac(t);
+	test_neighbour_lost(t);
+	test_route_change(t);
+	test_source(t);
+	test_mtu(t);
+	test_down_up(t);
+	test_vlan(t);
+	test_users(t);
+	test_successor(t);
+	test_threads(t);
+	test_lost_messages(t);
+	test_full(t);
+}
+
+int main(void)
+{
+	struct tp_meta sizes = tables_sizes(1, 1);
+	static struct test t;
+
+	if (geteuid() || unshare(CLONE_NEWNET)) {
+		printf("1..0 # SKIP needs root, to make network namespaces\n");
+		return 4;
+	}
+	t.peer = make_peer();
+	if (t.peer < 0 || tables_create(&t.tables, &sizes) || seteuid(NOBODY)) {
+		printf("not ok 1 - set up\n");
+		return 1;
+	}
+	make_links(&t);
+	t.n = nexthops_new(&t.tables, moved, &t);
+	if (!t.n || t.bad) {
+		printf("not ok 1 - set up: %s\n", strerror(errno));
+		return 1;
+	}
+	run_tests(&t);
+	printf("1..%u\n", t.number);
+	nexthops_free(t.n);
+	tables_close(&t.tables);
+	if (!seteuid(0))
+		kill(t.peer, SIGKILL);
+	waitpid(t.peer, NULL, 0);
+	return t.failed != 0;
+}
