@@ -15,7 +15,8 @@ struct nexthops;
 /*
  * moved() is called from nexthops_read() when the way from src to dst has another index
  * than before, so that rows can be rewritten. Ports are 0 in both addresses. A row that still
- * names the old index is harmless: the index names nothing for a while before it is used again.
+ * names the old index is harmless for a while: it goes the old way, or the entry names nothing;
+ * the index is used for another way after 10 seconds at the earliest.
  */
 typedef void (*nexthop_moved)(void *ctx, const struct tp_addr *src, const struct tp_addr *dst,
 			      uint16_t index);
