@@ -1,189 +1,9 @@
 // SPDX-License-Identifier: MIT
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
-#include <cmocka.h>
-#include <arpa/inet.h>
-#include <pthread.h>
-#include <stdlib.h>
-#include <string.h>
-#include <time.h>
+#include "rows_reader.h"
 #include <turnpike/checksum.h>
-#include <turnpike/rows.h>
-#include "address.h"
-#include "dataplane/rows.h"
 
-#define SLOTS		256
 #define KEYS		400		/* more than there are slots: windows get full */
 #define STEPS		1000000
-#define STRESS_MS	1500
-
-struct fixture {
-	struct tables tables;
-	struct rows *rows;
-};
-
-/* What a data path takes from a row. */
-struct found {
-	struct tp_row row;
-	uint32_t slot_1;
-	bool busy;
-};
-
-static int setup(void **state)
-{
-	struct tp_meta sizes = tables_sizes(1, 1);
-	struct fixture *f = calloc(1, sizeof(*f));
-
-	sizes.rows4 = sizes.rows6 = SLOTS;
-	/* A bad day must come again. */
-	sizes.hash_seed[0] = 0x0123456789abcdef;
-	sizes.hash_seed[1] = 0xfedcba9876543210;
-	assert_int_equal(tables_create(&f->tables, &sizes), 0);
-	f->rows = rows_new(&f->tables);
-	assert_non_null(f->rows);
-	*state = f;
-	return 0;
-}
-
-static int teardown(void **state)
-{
-	struct fixture *f = *state;
-
-	rows_free(f->rows);
-	tables_close(&f->tables);
-	free(f);
-	return 0;
-}
-
-static uint32_t random_below(uint64_t *seed, uint32_t limit)
-{
-	*seed = *seed * 6364136223846793005U + 1442695040888963407U;
-	return (uint32_t)(*seed >> 33) % limit;
-}
-
-static struct tp_addr address(uint8_t family, uint32_t number, uint16_t port)
-{
-	struct tp_addr a = { .family = family, .port = htons(port) };
-
-	number = htonl(number);
-	memcpy(a.ip + (family == 4 ? 0 : 12), &number, sizeof(number));
-	return a;
-}
-
-/* The flow of a number: the key says number, what leaves says value. */
-static struct row_spec flow(uint8_t family, uint32_t number, uint32_t value)
-{
-	struct row_spec s = {
-		.src = address(family, 0x0a000000 + number, (uint16_t)(number * 7 + 1)),
-		.dst = address(family, 0xc0000201, 3478),
-		.channel = (uint16_t)(0x4000 + number % 3),
-		.kind = TP_ROW_TO_PEER,
-		.out_src = address(family, value, (uint16_t)value),
-		.out_dst = address(family, value, (uint16_t)value),
-		.nexthop = (uint16_t)value,
-		.alloc = value,
-		.expires_ns = value,
-	};
-
-	return s;
-}
-
-static void make_key4(const struct row_spec *s, struct tp_key4 *key)
-{
-	memset(key, 0, sizeof(*key));
-	memcpy(key->saddr, s->src.ip, 4);
-	memcpy(key->daddr, s->dst.ip, 4);
-	key->sport = s->src.port;
-	key->dport = s->dst.port;
-	key->channel = htons(s->channel);
-}
-
-static void make_key6(const struct row_spec *s, struct tp_key6 *key)
-{
-	memset(key, 0, sizeof(*key));
-	memcpy(key->saddr, s->src.ip, 16);
-	memcpy(key->daddr, s->dst.ip, 16);
-	key->sport = s->src.port;
-	key->dport = s->dst.port;
-	key->channel = htons(s->channel);
-}
-
-/* In two parts, slower than any data path, so that a writer often comes in between. */
-static void copy_row(struct tp_row *to, const struct tp_row *from)
-{
-	size_t half = offsetof(struct tp_row, alloc);
-
-	memcpy(to, from, half);
-	for (volatile int i = 0; i < 200; i++)
-		;
-	memcpy((char *)to + half, (const char *)from + half, sizeof(*to) - half);
-}
-
-/* As a data path does it, with the functions of turnpike/rows.h. */
-static bool look_up4(const struct tables *t, const struct row_spec *s, struct found *found)
-{
-	struct tp_key4 key;
-	uint64_t hash;
-
-	make_key4(s, &key);
-	hash = tp_hash4(&key, t->meta->hash_seed);
-	found->busy = false;
-	for (uint32_t n = 0; n < TP_PROBE; n++) {
-		uint32_t i = (uint32_t)(hash + n) & (t->meta->rows4 - 1), seq;
-		struct tp_slot4 *slot = &t->rows4[i];
-		enum tp_probe probe;
-
-		seq = tp_seq_read(&slot->row.seq);
-		probe = tp_row_probe(&slot->row, seq, tp_key4_equal(&slot->key, &key));
-		if (probe == TP_PROBE_END)
-			return false;
-		if (probe == TP_PROBE_NEXT)
-			continue;
-		copy_row(&found->row, &slot->row);
-		found->slot_1 = i + 1;
-		found->busy = (seq & 1) || tp_seq_changed(&slot->row.seq, seq);
-		return true;
-	}
-	return false;
-}
-
-static bool look_up6(const struct tables *t, const struct row_spec *s, struct found *found)
-{
-	struct tp_key6 key;
-	uint64_t hash;
-
-	make_key6(s, &key);
-	hash = tp_hash6(&key, t->meta->hash_seed);
-	for (uint32_t n = 0; n < TP_PROBE; n++) {
-		uint32_t i = (uint32_t)(hash + n) & (t->meta->rows6 - 1), seq;
-		struct tp_slot6 *slot = &t->rows6[i];
-		enum tp_probe probe;
-
-		seq = tp_seq_read(&slot->row.seq);
-		probe = tp_row_probe(&slot->row, seq, tp_key6_equal(&slot->key, &key));
-		if (probe == TP_PROBE_END)
-			return false;
-		if (probe == TP_PROBE_NEXT)
-			continue;
-		copy_row(&found->row, &slot->row);
-		found->slot_1 = i + 1;
-		found->busy = (seq & 1) || tp_seq_changed(&slot->row.seq, seq);
-		return true;
-	}
-	return false;
-}
-
-static bool look_up(const struct tables *t, const struct row_spec *s, struct found *found)
-{
-	return s->src.family == 4 ? look_up4(t, s, found) : look_up6(t, s, found);
-}
-
-static struct tp_row *row_of(const struct tables *t, uint8_t family, uint32_t slot_1)
-{
-	return family == 4 ? &t->rows4[slot_1 - 1].row : &t->rows6[slot_1 - 1].row;
-}
 
 /* ----------------------------------------------------------------- plain */
 
@@ -327,7 +147,8 @@ static void the_checksum_difference_is_right(void **state)
 		assert_int_not_equal(rows_put(f->rows, &s), 0);
 		assert_true(look_up(&f->tables, &s, &found));
 		before = (uint16_t)~tp_csum_fold(datagram_sum(&s.src, &s.dst, payload, 14));
-		want = (uint16_t)~tp_csum_fold(datagram_sum(&s.out_src, &s.out_dst, payload + 4, 10));
+		want = (uint16_t)~tp_csum_fold(datagram_sum(&s.out_src, &s.out_dst, payload + 4,
+							    10));
 		/* The Length field of the channel header is the packet's own. */
 		after = tp_csum_update(before, (uint64_t)found.row.csum_delta +
 					       tp_csum_minus(tp_csum_number(10)));
@@ -539,85 +360,6 @@ static void a_table_emptied_has_no_tombstones_left_to_walk(void **state)
 		assert_int_equal(row_of(&f->tables, 4, i)->kind, TP_ROW_FREE);
 }
 
-/* ----------------------------------------------------------------- stress */
-
-struct stress {
-	struct fixture *f;
-	bool stop;
-	uint64_t hits, busy, torn, torn_unseen;
-};
-
-/* flow() makes every field of a row from one value and the key's number from another; a mix
- * of two rows shows. The key's number is in the value, too. */
-static bool whole(const struct tp_row *row, uint32_t number)
-{
-	struct row_spec want = flow(4, number, row->alloc);
-
-	return row->alloc % 16 == number && row->kind == TP_ROW_TO_PEER &&
-	       row->out_sport == want.out_src.port && row->out_dport == want.out_dst.port &&
-	       !memcmp(row->out4.saddr, want.out_src.ip, 4) &&
-	       !memcmp(row->out4.daddr, want.out_dst.ip, 4) &&
-	       row->expires_ns == want.expires_ns && row->nexthop == want.nexthop;
-}
-
-static void *stress_reader(void *arg)
-{
-	struct stress *st = arg;
-	uint64_t seed = 7;
-
-	while (!__atomic_load_n(&st->stop, __ATOMIC_RELAXED)) {
-		uint32_t number = random_below(&seed, 16);
-		struct row_spec s = flow(4, number, 0);
-		struct found found;
-		bool good;
-
-		if (!look_up4(&st->f->tables, &s, &found))
-			continue;
-		good = whole(&found.row, number);
-		st->busy += found.busy;
-		st->hits += !found.busy;
-		st->torn += !good;
-		st->torn_unseen += !good && !found.busy;
-	}
-	return NULL;
-}
-
-static void no_reader_acts_on_a_torn_row(void **state)
-{
-	struct stress st = { .f = *state };
-	struct timespec start, now;
-	uint64_t seed = 1;
-	uint32_t slot[16] = { 0 }, round = 0;
-	pthread_t reader;
-
-	assert_int_equal(pthread_create(&reader, NULL, stress_reader, &st), 0);
-	clock_gettime(CLOCK_MONOTONIC, &start);
-	do {
-		for (int i = 0; i < 1000; i++) {
-			uint32_t k = random_below(&seed, 16);
-			struct row_spec s = flow(4, k, ++round * 16 + k);
-			struct tp_count count = { 0 };
-
-			if (slot[k] && random_below(&seed, 3) == 0) {
-				rows_del(st.f->rows, 4, slot[k], &count);
-				slot[k] = 0;
-			} else {
-				slot[k] = rows_put(st.f->rows, &s);
-			}
-		}
-		clock_gettime(CLOCK_MONOTONIC, &now);
-	} while ((now.tv_sec - start.tv_sec) * 1000 + (now.tv_nsec - start.tv_nsec) / 1000000 <
-		 STRESS_MS);
-	__atomic_store_n(&st.stop, true, __ATOMIC_RELAXED);
-	pthread_join(reader, NULL);
-	print_message("# %lu whole, %lu busy, %lu of those torn\n", (unsigned long)st.hits,
-		      (unsigned long)st.busy, (unsigned long)st.torn);
-	assert_true(st.hits > 0);
-	/* The sequence number had something to say, or this test shows nothing. */
-	assert_true(st.torn > 0);
-	assert_int_equal(st.torn_unseen, 0);
-}
-
 #define T(name)	cmocka_unit_test_setup_teardown(name, setup, teardown)
 
 int main(void)
@@ -632,7 +374,6 @@ int main(void)
 		T(what_a_killed_writer_left_half_done_is_dead),
 		T(a_sweep_deletes_what_is_not_wanted),
 		T(a_table_emptied_has_no_tombstones_left_to_walk),
-		T(no_reader_acts_on_a_torn_row),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -244,10 +244,10 @@ struct rtnetlink *rtnetlink_open(bool events)
 	/* As much as the system's limit allows; what does not fit costs a resync. */
 	setsockopt(mnl_socket_get_fd(r->socket), SOL_SOCKET, SO_RCVBUF, &size, sizeof(size));
 	for (size_t i = 0; i < sizeof(groups) / sizeof(groups[0]); i++) {
-		int group = (int)groups[i];
+		int group = (int)groups[i], err;
 
-		if (mnl_socket_setsockopt(r->socket, NETLINK_ADD_MEMBERSHIP, &group, sizeof(group)) &&
-		    group != RTNLGRP_NEXTHOP)	/* since Linux 5.3 */
+		err = mnl_socket_setsockopt(r->socket, NETLINK_ADD_MEMBERSHIP, &group, sizeof(group));
+		if (err && group != RTNLGRP_NEXTHOP)	/* since Linux 5.3 */
 			goto fail;
 	}
 	return r;
