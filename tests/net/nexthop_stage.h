@@ -267,7 +267,8 @@ static inline void make_links(struct test *t)
 	       "ip addr add 10.79.0.1/24 dev tpnh2 && ip link set tpnh0 up && "
 	       "ip link set tpnh2 up");
 	run(t, "ip route add 192.0.2.0/24 via 10.77.0.2 && "
-	       "ip -6 route add 2001:db8::/64 via fd77::2 && ip route add 198.51.100.0/24 via inet6 fd77::2");
+	       "ip -6 route add 2001:db8::/64 via fd77::2 && "
+	       "ip route add 198.51.100.0/24 via inet6 fd77::2");
 }
 
 #endif

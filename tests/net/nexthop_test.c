@@ -156,7 +156,8 @@ static void test_source(struct test *t)
 	uint16_t one, two;
 
 	run(t, "ip addr add 10.77.0.9/24 dev tpnh0 && "
-	       "ip route add default via 10.79.0.2 table 77 && ip rule add from 10.77.0.9 lookup 77");
+	       "ip route add default via 10.79.0.2 table 77 && "
+	       "ip rule add from 10.77.0.9 lookup 77");
 	settle(t);
 	one = find_from(t, "10.77.0.1", "192.0.2.5");
 	two = find_from(t, "10.77.0.9", "192.0.2.5");
@@ -218,7 +219,8 @@ static void test_down_up(struct test *t)
 	WITHIN(t, moved_to(t, "10.77.0.2") > 0);
 	WITHIN(t, moved_to(t, "fd77::2") > 0);
 	run(t, "ip route add 192.0.2.0/24 via 10.77.0.2; "
-	       "ip -6 route add 2001:db8::/64 via fd77::2; ip route replace 198.51.100.0/24 via inet6 fd77::2");
+	       "ip -6 route add 2001:db8::/64 via fd77::2; "
+	       "ip route replace 198.51.100.0/24 via inet6 fd77::2");
 	WITHIN(t, moved_to(t, "192.0.2.5") == moved_to(t, "10.77.0.2"));
 	poke("10.77.0.2");
 	WITHIN(t, goes(t, moved_to(t, "192.0.2.5"), "tpnh0", PEER_MAC));

@@ -246,7 +246,8 @@ struct rtnetlink *rtnetlink_open(bool events)
 	for (size_t i = 0; i < sizeof(groups) / sizeof(groups[0]); i++) {
 		int group = (int)groups[i], err;
 
-		err = mnl_socket_setsockopt(r->socket, NETLINK_ADD_MEMBERSHIP, &group, sizeof(group));
+		err = mnl_socket_setsockopt(r->socket, NETLINK_ADD_MEMBERSHIP, &group,
+					    sizeof(group));
 		if (err && group != RTNLGRP_NEXTHOP)	/* since Linux 5.3 */
 			goto fail;
 	}

@@ -30,7 +30,8 @@ struct way {
 	uint16_t index;
 	bool known;			/* the neighbour's mac */
 	uint8_t mac[6];
-	uint32_t idle_since;		/* seconds, to two; 0: in use, not in the list */
+	bool idle;			/* no users, in the list ways.idle */
+	uint32_t idle_since;		/* seconds */
 	struct way *prev, *next;	/* in ways.idle */
 	UT_hash_handle hh;
 };
@@ -306,10 +307,12 @@ struct way *ways_take(struct ways *w, const struct rt_route *route, const struct
 	way = find(w, &key);
 	if (!way)
 		way = add(w, &key);
-	if (way && !way->users++ && way->idle_since) {
+	if (!way)
+		return NULL;
+	way->users++;
+	if (way->idle)
 		DL_DELETE(w->idle, way);
-		way->idle_since = 0;
-	}
+	way->idle = false;
 	return way;
 }
 
@@ -317,7 +320,8 @@ void ways_drop(struct ways *w, struct way *way)
 {
 	if (!way || --way->users)
 		return;
-	way->idle_since = now_s() | 1;	/* 0: in use */
+	way->idle = true;
+	way->idle_since = now_s();
 	DL_APPEND(w->idle, way);
 }
 
