@@ -31,6 +31,7 @@ SAN_OBJ  := $(LIB_SRC:%.c=build/san/%.o)
 CLI_OBJ  := $(CLI_SRC:%.c=build/obj/%.o)
 BPF_HDRS := $(wildcard bpf/*.h include/turnpike/*.h)
 UNIT     := $(patsubst tests/unit/%_test.c,build/tests/unit/%_test,$(wildcard tests/unit/*_test.c))
+DP_OBJ   := $(patsubst %.c,build/san/%.o,$(filter-out %_test.c,$(wildcard tests/dataplane/*.c)))
 DPTEST   := $(patsubst tests/dataplane/%_test.c,build/tests/dataplane/%_test,$(wildcard tests/dataplane/*_test.c))
 
 .PHONY: all help clean
@@ -93,7 +94,7 @@ build/tests/unit/%_test: build/san/tests/unit/%_test.o build/libturnpike-san.a
 	$(call msg,LD,$@)
 	$(Q)mkdir -p $(@D) && $(CC) $(SAN) $^ -lcmocka $(PKG_LIBS) -o $@
 
-build/tests/dataplane/%_test: build/san/tests/dataplane/%_test.o build/libturnpike-san.a
+build/tests/dataplane/%_test: build/san/tests/dataplane/%_test.o $(DP_OBJ) build/libturnpike-san.a
 	$(call msg,LD,$@)
 	$(Q)mkdir -p $(@D) && $(CC) $(SAN) $^ -lcmocka $(PKG_LIBS) -o $@
 

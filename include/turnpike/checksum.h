@@ -45,18 +45,18 @@ static inline __u16 tp_csum_byte(__u8 byte, __u32 offset)
 	return tp_csum_number((offset & 1) ? byte : (__u16)(byte << 8));
 }
 
-/* len is even and, for the BPF verifier, a constant. */
+/* len is a multiple of 4 and, for the BPF verifier, a constant. */
 static inline __u64 tp_csum_words(const void *from, __u32 len)
 {
 	const __u8 *p = from;
 	__u64 sum = 0;
 	__u32 i;
 
-	for (i = 0; i + 2 <= len; i += 2) {
-		__u16 word;
+	for (i = 0; i + 4 <= len; i += 4) {
+		__u32 two;
 
-		__builtin_memcpy(&word, p + i, sizeof(word));
-		sum += word;
+		__builtin_memcpy(&two, p + i, sizeof(two));
+		sum += two;
 	}
 	return sum;
 }

@@ -126,6 +126,17 @@ struct tp_nexthop {
 	__u64  spare;
 };
 
+/* tp_macs: the MAC address of each interface that the program is attached to, at
+ * the low bits of its ifindex. Where two meet, the second one's is not checked. */
+#define TP_MACS		256
+
+struct tp_mac {
+	/* control */
+	__u32 ifindex;		/* 0: none */
+	__u16 mac[3];		/* as in a frame */
+	__u16 zero;
+};
+
 /* --------------------------------------------------------------- journal */
 
 /* An allocation, as the daemon keeps it for its successor and as `turnpike
@@ -200,6 +211,7 @@ struct tp_meta {
 #define TP_REASONS(X) \
 	X(TO_PEER,	"to_peer",	"ChannelData relayed to the peer") \
 	X(TO_CLIENT,	"to_client",	"peer's datagram relayed as ChannelData") \
+	X(OTHER_MAC,	"other_mac",	"passed up: not to this interface's own MAC address") \
 	X(NOT_UDP,	"not_udp",	"passed up: not UDP over IPv4 or IPv6") \
 	X(FRAGMENT,	"fragment",	"passed up: IP fragment") \
 	X(OPTIONS,	"options",	"passed up: IP options or extension headers") \
@@ -208,6 +220,7 @@ struct tp_meta {
 	X(BUSY,		"busy",		"passed up: the row changed while it was read") \
 	X(NO_NEXTHOP,	"no_nexthop",	"passed up: next hop not known") \
 	X(MTU,		"mtu",		"passed up: larger than the way out takes") \
+	X(TRAILING,	"trailing",	"passed up: more than 3 bytes after the ChannelData") \
 	X(NO_CHECKSUM,	"no_checksum",	"passed up: IPv4 without UDP checksum, to IPv6") \
 	X(HEADROOM,	"headroom",	"passed up: no room to grow the head") \
 	X(BAD_FRAME,	"bad_frame",	"dropped: malformed Ethernet, IP or UDP header") \
@@ -250,6 +263,7 @@ _Static_assert(sizeof(struct tp_row) == 88, "tp_row");
 _Static_assert(sizeof(struct tp_slot4) == 128, "tp_slot4");
 _Static_assert(sizeof(struct tp_slot6) == 128, "tp_slot6");
 _Static_assert(sizeof(struct tp_nexthop) == 32, "tp_nexthop");
+_Static_assert(sizeof(struct tp_mac) == 12, "tp_mac");
 _Static_assert(sizeof(struct tp_binding) == 64, "tp_binding");
 
 #endif

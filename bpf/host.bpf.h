@@ -1,0 +1,132 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/* The primitives of the relay core for an XDP program. */
+#ifndef TURNPIKE_HOST_BPF_H
+#define TURNPIKE_HOST_BPF_H
+
+#include <linux/bpf.h>
+#include <bpf/bpf_helpers.h>
+#include "maps.bpf.h"
+
+/*
+ * Set by the loader before the program is loaded, so that the verifier knows
+ * them: tp_meta's seed, and the sizes of the tables less one. Where the CPU may
+ * reorder reads (not x86), a read-modify-write is the barrier that BPF has.
+ */
+const volatile __u64 tp_seed[2] = { 0, 0 };
+const volatile __u32 tp_mask4 = 0;
+const volatile __u32 tp_mask6 = 0;
+const volatile __u32 tp_weak_order = 0;
+
+#define TP_RMB()							\
+	do {								\
+		if (tp_weak_order) {					\
+			__u64 fence_ = 0;				\
+			__sync_fetch_and_add(&fence_, 1);		\
+		}							\
+		__asm__ __volatile__("" ::: "memory");			\
+	} while (0)
+
+#define TP_HOST_API static __always_inline
+#include <turnpike/forward.h>
+
+struct tp_host {
+	struct xdp_md *ctx;
+	int action;		/* XDP_TX or XDP_REDIRECT, once there is a way */
+};
+
+static __always_inline __u8 *tp_host_data(struct tp_host *host)
+{
+	return (void *)(long)host->ctx->data;
+}
+
+static __always_inline __u8 *tp_host_end(struct tp_host *host)
+{
+	return (void *)(long)host->ctx->data_end;
+}
+
+/* In assembler, since the compiler would subtract halves of pointers. */
+static __always_inline __u32 tp_host_len(struct tp_host *host)
+{
+	__u64 end = (long)tp_host_end(host), data = (long)tp_host_data(host);
+
+	__asm__ __volatile__("%0 -= %1" : "+r"(end) : "r"(data));
+	return (__u32)end;
+}
+
+static __always_inline int tp_host_grow(struct tp_host *host, __s32 bytes)
+{
+	return bpf_xdp_adjust_head(host->ctx, -bytes) != 0;
+}
+
+static __always_inline int tp_host_trim(struct tp_host *host, __u32 bytes)
+{
+	return bpf_xdp_adjust_tail(host->ctx, -(int)bytes) != 0;
+}
+
+static __always_inline struct tp_slot4 *tp_host_slot4(struct tp_host *host, __u32 index)
+{
+	(void)host;
+	index &= tp_mask4;
+	return bpf_map_lookup_elem(&tp_rows4, &index);
+}
+
+static __always_inline struct tp_slot6 *tp_host_slot6(struct tp_host *host, __u32 index)
+{
+	(void)host;
+	index &= tp_mask6;
+	return bpf_map_lookup_elem(&tp_rows6, &index);
+}
+
+static __always_inline const struct tp_nexthop *tp_host_nexthop(struct tp_host *host, __u32 index)
+{
+	(void)host;
+	return bpf_map_lookup_elem(&tp_nexthops, &index);
+}
+
+static __always_inline void tp_host_seed(struct tp_host *host, __u64 seed[2])
+{
+	(void)host;
+	seed[0] = tp_seed[0];
+	seed[1] = tp_seed[1];
+}
+
+static __always_inline __u64 tp_host_now(struct tp_host *host)
+{
+	(void)host;
+	return bpf_ktime_get_coarse_ns();
+}
+
+static __always_inline int tp_host_own_mac(struct tp_host *host, const __u16 mac[3])
+{
+	__u32 ifindex = host->ctx->ingress_ifindex, index = ifindex & (TP_MACS - 1);
+	struct tp_mac *own = bpf_map_lookup_elem(&tp_macs, &index);
+
+	if (!own || own->ifindex != ifindex)
+		return 1;
+	return !((own->mac[0] ^ mac[0]) | (own->mac[1] ^ mac[1]) | (own->mac[2] ^ mac[2]));
+}
+
+/* bpf_redirect_map() only notes where to; it takes effect with the action. So it
+ * can say, before anything is written, that the interface is not ours. */
+static __always_inline int tp_host_route(struct tp_host *host, __u32 ifindex)
+{
+	if (ifindex == host->ctx->ingress_ifindex)
+		host->action = XDP_TX;
+	else
+		host->action = bpf_redirect_map(&tp_ports, ifindex, XDP_PASS);
+	return host->action == XDP_PASS;
+}
+
+static __always_inline void tp_host_count(struct tp_host *host, enum tp_reason reason, __u32 bytes)
+{
+	__u32 index = reason;
+	struct tp_count *count = bpf_map_lookup_elem(&tp_stats, &index);
+
+	(void)host;
+	if (!count)
+		return;
+	count->packets++;
+	count->bytes += bytes;
+}
+
+#endif

@@ -1,0 +1,512 @@
+// SPDX-License-Identifier: MIT
+#include <bpf/bpf.h>
+#include <bpf/libbpf.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <linux/ethtool.h>
+#include <linux/if_link.h>
+#include <linux/sockios.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/ioctl.h>
+#include <sys/socket.h>
+#include <sys/utsname.h>
+#include <unistd.h>
+#include "dataplane/pins.h"
+#include "dataplane/xdp.h"
+#include "log.h"
+/* generated */
+#pragma GCC diagnostic push
+#pragma GCC diagnostic ignored "-Wcast-qual"
+#include "turnpike.skel.h"
+#pragma GCC diagnostic pop
+
+struct xdp {
+	struct turnpike_bpf *bpf;
+	char pin_path[PATH_MAX];
+};
+
+static int __attribute__((format(printf, 2, 0)))
+libbpf_says(enum libbpf_print_level level, const char *format, va_list args)
+{
+	char text[512];
+
+	if (level == LIBBPF_DEBUG && !log_enabled(LEVEL_DEBUG))
+		return 0;
+	vsnprintf(text, sizeof(text), format, args);
+	text[strcspn(text, "\n")] = '\0';
+	if (level == LIBBPF_WARN)
+		log_warning("event=libbpf text=\"%s\"", text);
+	else
+		log_debug("event=libbpf text=\"%s\"", text);
+	return 0;
+}
+
+/* ---------------------------------------------------------------- loading */
+
+static int remove_map(void *ctx, const char *dir, const char *name)
+{
+	char path[PATH_MAX];
+
+	(void)ctx;
+	if (!strncmp(name, "tp_", 3) && !pins_path(path, dir, "", name))
+		unlink(path);
+	return 0;
+}
+
+/*
+ * Reads pinned tables' tp_meta. 0: there are tables to carry on with. -ENOENT: none, and what a
+ * start that died half way left is gone.
+ */
+static int read_meta(const char *dir, struct tp_meta *meta)
+{
+	char path[PATH_MAX];
+	__u32 zero = 0;
+	struct bpf_map_info info = { 0 };
+	__u32 len = sizeof(info);
+	int fd, err;
+
+	err = pins_path(path, dir, "", "tp_meta");
+	if (err)
+		return err;
+	fd = bpf_obj_get(path);
+	if (fd < 0)
+		err = -errno;
+	else if (bpf_obj_get_info_by_fd(fd, &info, &len))
+		err = -errno;
+	else if (info.value_size != sizeof(*meta))
+		err = -EPROTO;
+	else if (bpf_map_lookup_elem(fd, &zero, meta))
+		err = -errno;
+	else if (!meta->abi_version)	/* written last */
+		err = -ENOENT;
+	if (fd >= 0)
+		close(fd);
+	if (err == -ENOENT)
+		pins_each(dir, remove_map, NULL);
+	return err;
+}
+
+static bool same_sizes(const struct tp_meta *a, const struct tp_meta *b)
+{
+	return a->rows4 == b->rows4 && a->rows6 == b->rows6 && a->nexthops == b->nexthops &&
+	       a->allocs == b->allocs && a->bindings == b->bindings;
+}
+
+/* Decides between fresh tables and those that are pinned; *meta is what will be in force. */
+static int choose_tables(const char *dir, const struct tp_meta *sizes, struct tp_meta *meta,
+			 char *why)
+{
+	int err = read_meta(dir, meta);
+
+	if (err == -ENOENT) {
+		*meta = *sizes;
+		return 0;
+	}
+	if (err == -EPROTO || (!err && meta->abi_version != TP_ABI_VERSION)) {
+		snprintf(why, XDP_WHY, "tables in %s are of another version; 'turnpike detach' "
+			 "removes them and ends their flows", dir);
+		return -EEXIST;
+	}
+	if (err) {
+		snprintf(why, XDP_WHY, "tables in %s: %s", dir, strerror(-err));
+		return err;
+	}
+	if (!same_sizes(meta, sizes)) {
+		snprintf(why, XDP_WHY, "tables in %s have other sizes (%u flow slots, now %u); "
+			 "'turnpike detach' removes them and ends their flows", dir,
+			 meta->rows4, sizes->rows4);
+		return -EEXIST;
+	}
+	return 0;
+}
+
+/*
+ * A pinned map in the place of a new one. For libbpf's own check a devmap is never the one that
+ * it made: the kernel adds a flag (BPF_F_RDONLY_PROG) that a program may not ask for.
+ */
+static int reuse_ports(struct bpf_map *map, const char *path)
+{
+	struct bpf_map_info info = { 0 };
+	__u32 len = sizeof(info);
+	int fd = bpf_obj_get(path), err;
+
+	if (fd < 0)
+		return errno == ENOENT ? bpf_map__set_pin_path(map, path) : -errno;
+	err = bpf_obj_get_info_by_fd(fd, &info, &len) ? -errno : 0;
+	if (!err && (info.type != bpf_map__type(map) || info.value_size != bpf_map__value_size(map)))
+		err = -EINVAL;
+	err = err ? err : bpf_map__reuse_fd(map, fd);
+	close(fd);
+	return err;
+}
+
+/* Sizes and pins of the maps: libbpf takes a pinned one over and pins what is new. */
+static int prepare_maps(struct xdp *xdp, const struct tp_meta *meta)
+{
+	struct turnpike_bpf *bpf = xdp->bpf;
+	char path[PATH_MAX];
+	struct bpf_map *map;
+	int err;
+
+	err = bpf_map__set_max_entries(bpf->maps.tp_rows4, meta->rows4);
+	err = err ? err : bpf_map__set_max_entries(bpf->maps.tp_rows6, meta->rows6);
+	err = err ? err : bpf_map__set_max_entries(bpf->maps.tp_nexthops, meta->nexthops);
+	err = err ? err : bpf_map__set_max_entries(bpf->maps.tp_allocs, meta->allocs);
+	err = err ? err : bpf_map__set_max_entries(bpf->maps.tp_bindings, meta->bindings);
+	bpf_object__for_each_map(map, bpf->obj) {
+		if (err)
+			return err;
+		if (bpf_map__is_internal(map))
+			continue;
+		err = pins_path(path, xdp->pin_path, "", bpf_map__name(map));
+		if (!err && map == bpf->maps.tp_ports)
+			err = reuse_ports(map, path);
+		else if (!err)
+			err = bpf_map__set_pin_path(map, path);
+	}
+	return err;
+}
+
+static void prepare_constants(struct turnpike_bpf *bpf, const struct tp_meta *meta)
+{
+	struct utsname host;
+
+	bpf->rodata->tp_seed[0] = meta->hash_seed[0];
+	bpf->rodata->tp_seed[1] = meta->hash_seed[1];
+	bpf->rodata->tp_mask4 = meta->rows4 - 1;
+	bpf->rodata->tp_mask6 = meta->rows6 - 1;
+	/* the kernel's architecture counts, not this program's */
+	bpf->rodata->tp_weak_order = uname(&host) || !strstr(host.machine, "86");
+}
+
+/* Descriptors of their own: the tables outlive struct xdp. */
+static int fill_tables(struct xdp *xdp, const struct tp_meta *meta, struct tables *tables)
+{
+	struct turnpike_bpf *bpf = xdp->bpf;
+	__u32 zero = 0;
+
+	memset(tables, 0, sizeof(*tables));
+#define FILL_FD(name, type) \
+	tables->fd[TABLE_##name] = fcntl(bpf_map__fd(bpf->maps.tp_##name), F_DUPFD_CLOEXEC, 3);
+	TABLES(FILL_FD)
+#undef FILL_FD
+	tables->stats_fd = fcntl(bpf_map__fd(bpf->maps.tp_stats), F_DUPFD_CLOEXEC, 3);
+	/* A table whose meta says its version is complete. */
+	if (bpf_map_update_elem(bpf_map__fd(bpf->maps.tp_meta), &zero, meta, BPF_ANY))
+		return -errno;
+	return tables_map(tables);
+}
+
+static int open_and_load(struct xdp *xdp, const struct tp_meta *meta, char *why)
+{
+	int err;
+
+	xdp->bpf = turnpike_bpf__open();
+	if (!xdp->bpf) {
+		err = -errno;
+		snprintf(why, XDP_WHY, "BPF object: %s", strerror(-err));
+		return err;
+	}
+	prepare_constants(xdp->bpf, meta);
+	err = prepare_maps(xdp, meta);
+	err = err ? err : turnpike_bpf__load(xdp->bpf);
+	if (err == -EPERM || err == -EACCES)
+		snprintf(why, XDP_WHY, "loading BPF is not permitted or the verifier refused it: "
+			 "root or CAP_BPF and CAP_NET_ADMIN needed; details in the log");
+	else if (err)
+		snprintf(why, XDP_WHY, "loading BPF: %s; details in the log", strerror(-err));
+	return err;
+}
+
+static int make_directory(const char *dir, char *why)
+{
+	int err = pins_make(dir);
+
+	if (err == -ENODEV)
+		snprintf(why, XDP_WHY, "%s is not in a bpf file system: "
+			 "mount -t bpf bpf /sys/fs/bpf", dir);
+	else if (err)
+		snprintf(why, XDP_WHY, "%s: %s", dir, strerror(-err));
+	return err;
+}
+
+int xdp_load(struct xdp **out, const char *pin_path, const struct tp_meta *sizes,
+	     struct tables *tables, char *why)
+{
+	struct xdp *xdp = calloc(1, sizeof(*xdp));
+	struct tp_meta meta;
+	int err;
+
+	why[0] = '\0';
+	if (!xdp)
+		return -ENOMEM;
+	libbpf_set_print(libbpf_says);
+	err = -ENAMETOOLONG;
+	if (snprintf(xdp->pin_path, PATH_MAX, "%s", pin_path) >= PATH_MAX)
+		goto out;
+	err = make_directory(pin_path, why);
+	err = err ? err : choose_tables(pin_path, sizes, &meta, why);
+	err = err ? err : open_and_load(xdp, &meta, why);
+	if (err)
+		goto out;
+	err = fill_tables(xdp, &meta, tables);
+	if (!err)
+		err = pins_replace(bpf_program__fd(xdp->bpf->progs.turnpike_xdp), pin_path,
+				   PINS_PROG);
+	if (err) {
+		snprintf(why, XDP_WHY, "tables in %s: %s", pin_path, strerror(-err));
+		tables_close(tables);
+		goto out;
+	}
+	*out = xdp;
+	return 0;
+out:
+	if (!why[0])
+		snprintf(why, XDP_WHY, "%s", strerror(-err));
+	xdp_close(xdp);
+	return err;
+}
+
+void xdp_close(struct xdp *xdp)
+{
+	if (!xdp)
+		return;
+	turnpike_bpf__destroy(xdp->bpf);
+	free(xdp);
+}
+
+/* -------------------------------------------------------------- attaching */
+
+/* One question to the driver; cmd is an SIOC number, *ifr gets the answer. */
+static int ask(const char *ifname, unsigned long cmd, struct ifreq *ifr)
+{
+	int fd = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0), err;
+
+	if (fd < 0)
+		return -errno;
+	memcpy(ifr->ifr_name, ifname, IFNAMSIZ);
+	err = ioctl(fd, cmd, ifr) ? -errno : 0;
+	close(fd);
+	return err;
+}
+
+static void explain(struct xdp_interface *iface, int err)
+{
+	struct ethtool_drvinfo driver = { .cmd = ETHTOOL_GDRVINFO };
+	struct ifreq drv = { .ifr_data = (void *)&driver }, mtu = { 0 };
+	__u32 id = 0;
+
+	if (ask(iface->name, SIOCETHTOOL, &drv) || !driver.driver[0])
+		snprintf(driver.driver, sizeof(driver.driver), "unknown");
+	switch (-err) {
+	case EBUSY:
+	case EEXIST:
+		bpf_xdp_query_id((int)iface->ifindex, 0, &id);
+		snprintf(iface->why, XDP_WHY, "another XDP program is attached (id %u): "
+			 "bpftool prog show id %u", id, id);
+		return;
+	case EOPNOTSUPP:
+		snprintf(iface->why, XDP_WHY, "driver %.32s has no native XDP", driver.driver);
+		return;
+	case EPERM:
+		snprintf(iface->why, XDP_WHY, "not permitted: CAP_NET_ADMIN and CAP_BPF needed");
+		return;
+	case ENODEV:
+		snprintf(iface->why, XDP_WHY, "no such interface");
+		return;
+	case EINVAL:
+	case ERANGE:
+	case E2BIG:
+	case ENOSPC:
+		ask(iface->name, SIOCGIFMTU, &mtu);
+		snprintf(iface->why, XDP_WHY, "driver %.32s refused (%s): MTU %d, or a veth "
+			 "peer's, too large for XDP, or too many queues", driver.driver, strerror(-err), mtu.ifr_mtu);
+		return;
+	default:
+		snprintf(iface->why, XDP_WHY, "driver %.32s: %s", driver.driver, strerror(-err));
+	}
+}
+
+/* The link that is pinned at path, if it is on this interface; else the pin is removed. */
+static int take_link(const char *path, unsigned int ifindex)
+{
+	struct bpf_link_info info = { 0 };
+	__u32 len = sizeof(info);
+	int fd = bpf_obj_get(path);
+
+	if (fd < 0)
+		return -errno;
+	if (!bpf_obj_get_info_by_fd(fd, &info, &len) && info.type == BPF_LINK_TYPE_XDP &&
+	    info.xdp.ifindex == ifindex)
+		return fd;
+	close(fd);
+	unlink(path);		/* the interface is gone, or has another name now */
+	return -ENOENT;
+}
+
+/* Packets may leave by this interface from now on, and arrive at its address only. */
+static int open_port(struct xdp *xdp, const struct xdp_interface *iface)
+{
+	struct bpf_devmap_val port = { .ifindex = iface->ifindex };
+	int macs = bpf_map__fd(xdp->bpf->maps.tp_macs);
+	__u32 ifindex = iface->ifindex, slot = ifindex % TP_MACS;
+	struct tp_mac own, there;
+	struct ifreq hw = { 0 };
+
+	if (bpf_map_update_elem(bpf_map__fd(xdp->bpf->maps.tp_ports), &ifindex, &port, BPF_ANY))
+		return -errno;
+	if (ask(iface->name, SIOCGIFHWADDR, &hw))
+		return 0;
+	own = (struct tp_mac){ .ifindex = ifindex };
+	memcpy(own.mac, hw.ifr_hwaddr.sa_data, sizeof(own.mac));
+	if (!bpf_map_lookup_elem(macs, &slot, &there) && there.ifindex &&
+	    there.ifindex != ifindex)
+		return 0;
+	return bpf_map_update_elem(macs, &slot, &own, BPF_ANY) ? -errno : 0;
+}
+
+static void close_port(struct xdp *xdp, __u32 ifindex)
+{
+	int macs = bpf_map__fd(xdp->bpf->maps.tp_macs);
+	__u32 slot = ifindex % TP_MACS;
+	struct tp_mac there, none = { 0 };
+
+	bpf_map_delete_elem(bpf_map__fd(xdp->bpf->maps.tp_ports), &ifindex);
+	if (!bpf_map_lookup_elem(macs, &slot, &there) && there.ifindex == ifindex)
+		bpf_map_update_elem(macs, &slot, &none, BPF_ANY);
+}
+
+/* A new link, or the pinned one with the new program; *kept says which. fd or -errno. */
+static int make_link(struct xdp *xdp, const struct xdp_interface *iface, const char *path,
+		     bool *kept)
+{
+	LIBBPF_OPTS(bpf_link_create_opts, opts, .flags = XDP_FLAGS_DRV_MODE);
+	int prog = bpf_program__fd(xdp->bpf->progs.turnpike_xdp), err;
+	int fd = take_link(path, iface->ifindex);
+
+	*kept = fd >= 0;
+	if (*kept) {
+		if (!bpf_link_update(fd, prog, NULL))
+			return fd;
+		err = -errno;
+		close(fd);
+		return err;
+	}
+	fd = bpf_link_create(prog, (int)iface->ifindex, BPF_XDP, &opts);
+	if (fd < 0)
+		return -errno;
+	if (!bpf_obj_pin(fd, path))
+		return fd;
+	err = -errno;
+	close(fd);
+	return err;
+}
+
+int xdp_attach(struct xdp *xdp, struct xdp_interface *iface)
+{
+	char path[PATH_MAX];
+	bool kept;
+	int fd, err;
+
+	iface->attached = false;
+	iface->why[0] = '\0';
+	err = iface->ifindex ? pins_path(path, xdp->pin_path, PINS_LINK, iface->name) : -ENODEV;
+	if (err)
+		goto out;
+	fd = make_link(xdp, iface, path, &kept);
+	if (fd < 0) {
+		err = fd;
+		goto out;
+	}
+	err = open_port(xdp, iface);
+	close(fd);
+	if (err) {
+		close_port(xdp, iface->ifindex);
+		unlink(path);
+		goto out;
+	}
+	iface->attached = true;
+	snprintf(iface->why, XDP_WHY, "native XDP%s", kept ? ", taken over without a gap" : "");
+	return 0;
+out:
+	explain(iface, err);
+	return err;
+}
+
+/* -------------------------------------------------------------- detaching */
+
+/* Take a pinned link off its interface. The ifindex, 0 where it had none, or -errno. */
+static int remove_link(const char *path)
+{
+	struct bpf_link_info info = { 0 };
+	__u32 len = sizeof(info);
+	int fd = bpf_obj_get(path), ifindex = 0;
+
+	if (fd < 0)
+		return -errno;
+	if (!bpf_obj_get_info_by_fd(fd, &info, &len))
+		ifindex = (int)info.xdp.ifindex;
+	bpf_link_detach(fd);	/* whoever else holds it */
+	close(fd);
+	return unlink(path) ? -errno : ifindex;
+}
+
+struct keep {
+	struct xdp *xdp;
+	const struct xdp_interface *v;
+	unsigned int n;
+};
+
+static int drop_one(void *ctx, const char *dir, const char *name)
+{
+	const struct keep *keep = ctx;
+	char path[PATH_MAX], kept[PATH_MAX];
+	int ifindex;
+
+	if (!pins_is_link(name) || pins_path(path, dir, "", name))
+		return 0;
+	for (unsigned int i = 0; i < keep->n; i++) {
+		if (!pins_path(kept, dir, PINS_LINK, keep->v[i].name) && !strcmp(kept, path))
+			return 0;
+	}
+	ifindex = remove_link(path);
+	if (ifindex > 0)
+		close_port(keep->xdp, (__u32)ifindex);
+	log_info("event=detached pin=%s", name);
+	return 0;
+}
+
+void xdp_drop_others(struct xdp *xdp, const struct xdp_interface *keep, unsigned int n)
+{
+	struct keep ctx = { .xdp = xdp, .v = keep, .n = n };
+
+	pins_each(xdp->pin_path, drop_one, &ctx);
+}
+
+static int detach_one(void *ctx, const char *dir, const char *name)
+{
+	char path[PATH_MAX];
+	int *links = ctx, got;
+
+	if (pins_path(path, dir, "", name))
+		return 0;
+	if (!pins_is_link(name))
+		return unlink(path) ? -errno : 0;
+	got = remove_link(path);
+	if (got < 0)
+		return got;
+	(*links)++;
+	return 0;
+}
+
+int xdp_detach_all(const char *pin_path)
+{
+	int links = 0, err = pins_each(pin_path, detach_one, &links);
+
+	if (err)
+		return err;
+	rmdir(pin_path);	/* stays where something of somebody else's is in it */
+	return links;
+}
