@@ -105,14 +105,17 @@ build/tests/dataplane/%_test: build/san/tests/dataplane/%_test.o $(DP_OBJ) build
 
 build/tests/net/%: build/obj/tests/net/%.o build/libturnpike.a
 	$(call msg,LD,$@)
-	$(Q)mkdir -p $(@D) && $(CC) $(LDFLAGS) $^ $(PKG_LIBS) -o $@
+	$(Q)mkdir -p $(@D) && $(CC) $(LDFLAGS) $^ -lcmocka $(PKG_LIBS) -o $@
+
+include tests/kernel/kernel.mk
 
 NETTEST := $(wildcard tests/net/*_test.sh tests/net/*_test.py)
 NETBIN  := $(patsubst tests/net/%.c,build/tests/net/%,$(wildcard tests/net/*.c))
+NETPROG := $(filter %_test,$(NETBIN))
 
 .PHONY: test deps
-test: deps all $(UNIT) $(DPTEST) $(NETBIN) $(NETTEST) ## build everything and run every test but the fuzzers
-	$(Q)tests/run.sh $(UNIT) $(DPTEST) $(NETTEST)
+test: deps all $(UNIT) $(DPTEST) $(NETBIN) $(VMTEST) ## build everything and run every test but the fuzzers
+	$(Q)tests/run.sh $(UNIT) $(DPTEST) $(NETPROG) $(NETTEST) $(KERNELTEST)
 
 deps: ## install the packages that are needed (Debian)
 	$(Q)scripts/deps.sh
