@@ -456,7 +456,7 @@ TP_INLINE enum tp_reason tp_relay(struct tp_host *host)
 	struct tp_flow flow;
 	enum tp_reason reason;
 
-	reason = tp_parse(tp_host_data(host), tp_host_end(host), &flow);
+	reason = tp_parse(tp_host_data(host), tp_host_end(host), tp_host_len(host), &flow);
 	if (reason != TP_R_NONE)
 		return reason;
 	reason = tp_find(host, &flow, &plan);

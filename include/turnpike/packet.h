@@ -161,7 +161,10 @@ TP_INLINE enum tp_reason tp_parse_udp(const __u8 *at, const __u8 *end, __u32 roo
 	return TP_R_NONE;
 }
 
-TP_INLINE enum tp_reason tp_parse_ip4(const __u8 *at, const __u8 *end, struct tp_flow *flow)
+/* room: bytes of the frame from at on, so that lengths are compared with lengths
+ * (older BPF verifiers take no unbounded number next to a pointer). */
+TP_INLINE enum tp_reason tp_parse_ip4(const __u8 *at, const __u8 *end, __u32 room,
+				      struct tp_flow *flow)
 {
 	const struct tp_ip4_hdr *ip = (const void *)at;
 	__u32 len, ihl, frag;
@@ -171,7 +174,7 @@ TP_INLINE enum tp_reason tp_parse_ip4(const __u8 *at, const __u8 *end, struct tp
 		return TP_R_BAD_FRAME;
 	ihl = (ip->version_ihl & 0xf) * 4;
 	len = TP_N16(ip->tot_len);
-	if ((ip->version_ihl >> 4) != 4 || ihl < sizeof(*ip) || len < ihl || at + len > end)
+	if ((ip->version_ihl >> 4) != 4 || ihl < sizeof(*ip) || len < ihl || len > room)
 		return TP_R_BAD_FRAME;
 	if (ip->protocol != TP_PROTO_UDP)
 		return TP_R_NOT_UDP;
@@ -217,7 +220,8 @@ TP_INLINE enum tp_reason tp_parse_ip6_other(const __u8 *at, const __u8 *end)
 	}
 }
 
-TP_INLINE enum tp_reason tp_parse_ip6(const __u8 *at, const __u8 *end, struct tp_flow *flow)
+TP_INLINE enum tp_reason tp_parse_ip6(const __u8 *at, const __u8 *end, __u32 room,
+				      struct tp_flow *flow)
 {
 	const struct tp_ip6_hdr *ip = (const void *)at;
 	__u32 len, first;
@@ -227,7 +231,7 @@ TP_INLINE enum tp_reason tp_parse_ip6(const __u8 *at, const __u8 *end, struct tp
 		return TP_R_BAD_FRAME;
 	first = TP_N32(ip->first);
 	len = TP_N16(ip->payload_len);
-	if ((first >> 28) != 6 || at + sizeof(*ip) + len > end)
+	if ((first >> 28) != 6 || sizeof(*ip) + len > room)
 		return TP_R_BAD_FRAME;
 	if (ip->nexthdr != TP_PROTO_UDP)
 		return tp_parse_ip6_other(at, end);
@@ -245,8 +249,9 @@ TP_INLINE enum tp_reason tp_parse_ip6(const __u8 *at, const __u8 *end, struct tp
 	return tp_parse_udp(at + sizeof(*ip), end, len, flow);
 }
 
-/* TP_R_NONE: plain UDP, flow is filled. */
-TP_INLINE enum tp_reason tp_parse(const __u8 *data, const __u8 *end, struct tp_flow *flow)
+/* TP_R_NONE: plain UDP, flow is filled. len is end - data. */
+TP_INLINE enum tp_reason tp_parse(const __u8 *data, const __u8 *end, __u32 len,
+				  struct tp_flow *flow)
 {
 	const struct tp_eth_hdr *eth = (const void *)data;
 	const struct tp_vlan_hdr *vlan;
@@ -273,8 +278,8 @@ TP_INLINE enum tp_reason tp_parse(const __u8 *data, const __u8 *end, struct tp_f
 	if (tp_parse_mac(eth, flow))
 		return TP_R_OTHER_MAC;
 	if (type == TP_ETH_IPV4)
-		return tp_parse_ip4(at, end, flow);
-	return tp_parse_ip6(at, end, flow);
+		return tp_parse_ip4(at, end, len - flow->headers, flow);
+	return tp_parse_ip6(at, end, len - flow->headers, flow);
 }
 
 /*
