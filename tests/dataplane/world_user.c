@@ -27,11 +27,6 @@ static inline __u8 *tp_host_end(struct tp_host *host)
 	return host->end;
 }
 
-static inline __u32 tp_host_len(struct tp_host *host)
-{
-	return (__u32)(host->end - host->data);
-}
-
 static inline int tp_host_grow(struct tp_host *host, __s32 bytes)
 {
 	if (bytes > host->data - host->buffer || bytes < host->data - host->end)
@@ -42,7 +37,7 @@ static inline int tp_host_grow(struct tp_host *host, __s32 bytes)
 
 static inline int tp_host_trim(struct tp_host *host, __u32 bytes)
 {
-	if (bytes > tp_host_len(host))
+	if (bytes > tp_distance(host->data, host->end))
 		return -1;
 	host->end -= bytes;
 	return 0;
@@ -113,7 +108,7 @@ static enum world_verdict run(struct world *world, const struct frame *in, struc
 	if (host.count[*reason].packets != 1 || host.count[*reason].bytes != in->len)
 		abort();
 	memset(out, 0, sizeof(*out));
-	out->len = tp_host_len(&host);
+	out->len = tp_distance(host.data, host.end);
 	memcpy(out->b, host.data, out->len);
 	free(host.buffer);
 	if (TP_SENT(*reason))
