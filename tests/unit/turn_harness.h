@@ -43,6 +43,7 @@ struct world {
 	unsigned int allocs, chans, perms, sockets;
 	unsigned int allocs_kept, chans_kept, perms_kept, closes;
 	uint64_t port_until[2][PORTS_TRACKED];	/* by family; UINT64_MAX: a socket is open */
+	bool port_reserved[PORTS_TRACKED];	/* IPv4: held by a token, not resting */
 	struct turn_relay *relay[2];		/* the last one opened */
 	uint16_t bind_fails;			/* so many more relay_open() fail ... */
 	int bind_error;				/* ... with this */
@@ -100,8 +101,11 @@ static inline int host_relay_open(void *ctx, struct turn_relay *r)
 
 	assert_true(r->local.family == 4 || r->local.family == 6);
 	assert_in_range(ntohs(r->local.port), w->conf.min_port, w->conf.max_port);
-	/* never a port that is in use or rests */
+	/* never a port that is in use or rests; of a pair both are free at first */
+	if (i || !w->port_reserved[ntohs(r->local.port)])
+		assert_true(*until <= w->now.mono_ns);
 	assert_true(*until != UINT64_MAX);
+	w->port_reserved[ntohs(r->local.port)] = false;
 	if (w->bind_fails) {
 		w->bind_fails--;
 		if (w->bind_error == -EADDRINUSE)
@@ -299,6 +303,7 @@ static inline void world_start(struct world *w)
 {
 	turn_server_free(w->server);
 	turn_shared_free(w->shared);
+	memset(w->port_until, 0, sizeof(w->port_until));
 	w->shared = turn_shared_new(&w->conf);
 	assert_non_null(w->shared);
 	w->server = turn_server_new(&w->conf, w->shared, &fake_host, w);
@@ -372,6 +377,18 @@ static inline int world_teardown(void **state)
 
 /* ------------------------------------------------------------ the client */
 
+/* The port that an answer says is reserved. */
+static inline void reserved(struct world *w)
+{
+	unsigned int port = ntohs(w->reply.relayed.port) + 1u;
+
+	if (w->reply.class != STUN_SUCCESS || !(w->reply.has & STUN_BIT(RESERVATION_TOKEN)) ||
+	    w->port_until[0][port] > w->now.mono_ns)
+		return;
+	w->port_until[0][port] = w->now.mono_ns + 30 * S;
+	w->port_reserved[port] = true;
+}
+
 /* A datagram, in memory that ends where it ends. -1: no answer, 0 success, or the code. */
 static inline int give(struct world *w, const void *data, size_t len)
 {
@@ -390,6 +407,7 @@ static inline int give(struct world *w, const void *data, size_t len)
 	assert_int_equal(stun_parse(&w->reply, w->out, w->out_len), STUN_OK);
 	assert_true(address_equal(&w->out_path.client, &w->path.client));
 	assert_int_equal(w->reply.bad | w->reply.n_unknown, 0);
+	reserved(w);
 	if (w->reply.class == STUN_ERROR)
 		code = w->reply.error;
 	else if (w->reply.class == STUN_SUCCESS)
@@ -555,6 +573,18 @@ static inline int allocate(struct world *w)
 {
 	allocate_begin(w);
 	return ask(w);
+}
+
+static inline int allocate_attr(struct world *w, uint16_t type, uint8_t v)
+{
+	allocate_begin(w);
+	attr_u8(w, type, v);
+	return ask(w);
+}
+
+static inline unsigned int relayed_port(const struct world *w)
+{
+	return ntohs(w->reply.relayed.port);
 }
 
 /* -1: no LIFETIME in the request */
