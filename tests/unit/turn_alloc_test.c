@@ -80,6 +80,14 @@ static void L1_L2_retransmission(void **state)
 	assert_int_equal(w->sockets, 1);
 	assert_int_equal(allocate(w), 437);		/* L1 */
 	assert_int_equal(w->sockets, 1);
+	/* L25: the same transaction id does not make another user the same */
+	w->user = "bob";
+	w->password = "builder";
+	w->txid--;
+	begin(w, TURN_ALLOCATE);
+	memcpy(w->buf + 8, w->relay[0]->alloc->txid, 12);
+	attr_u8(w, STUN_T_REQUESTED_TRANSPORT, 17);
+	assert_int_equal(ask(w), 437);
 }
 
 static void L4_to_L6_transport(void **state)
@@ -321,6 +329,26 @@ static void L18_no_pair(void **state)
 	assert_int_equal(relayed_port(w), 50001);
 }
 
+static void L18_half_a_pair(void **state)
+{
+	struct world *w = *state;
+
+	w->conf.min_port = 50000;
+	w->conf.max_port = 50001;
+	world_start(w);
+	assert_int_equal(allocate_even(w, 0), 0);
+	client(w, "198.51.100.7:5001");
+	assert_int_equal(allocate(w), 0);		/* 50001 */
+	client(w, "198.51.100.7:5000");
+	challenge(w);
+	assert_int_equal(refresh(w, 0), 0);
+	pass(w, 61 * S);
+	assert_int_equal(allocate_even(w, 0x80), 508);
+	assert_int_equal(turn_shared_ports(w->shared), 1);
+	assert_int_equal(allocate(w), 0);
+	assert_int_equal(relayed_port(w), 50000);
+}
+
 static void L19_no_leak(void **state)
 {
 	struct world *w = *state;
@@ -355,14 +383,24 @@ static void E13_tokens_per_user(void **state)
 {
 	struct world *w = *state;
 	unsigned int i, made = 0;
+	uint8_t last[8], token[8];
 	char from[32];
 
 	for (i = 0; i < 12; i++) {
 		snprintf(from, sizeof(from), "198.51.100.7:%u", 6000 + i);
 		client(w, from);
-		made += !allocate_even(w, 0x80);
+		if (allocate_even(w, 0x80))
+			continue;
+		memcpy(last, w->reply.token.p, 8);
+		made++;
 	}
 	assert_int_equal(made, 8);
+	memcpy(token, last, 8);			/* one that is claimed makes room */
+	assert_int_equal(allocate_token(w, token), 0);
+	client(w, "198.51.100.7:6100");
+	assert_int_equal(allocate_even(w, 0x80), 0);
+	client(w, "198.51.100.7:6101");
+	assert_int_equal(allocate_even(w, 0x80), 508);
 	w->user = "bob";
 	w->password = "builder";
 	client(w, "198.51.100.7:7000");
@@ -531,7 +569,7 @@ int main(void)
 		T(L1_L2_retransmission), T(L4_to_L6_transport), T(L8_dont_fragment),
 		T(L9_L13_L17_combinations), T(L14_family), T(L14_default_family), T(L16_dual),
 		T(L16_dual_unsupported), T(L10_L12_reservation), T(L20_held_and_claimed),
-		T(L20_G11_over), T(L18_no_pair), T(L19_no_leak), T(G12_token_collision),
+		T(L20_G11_over), T(L18_no_pair), T(L18_half_a_pair), T(L19_no_leak), T(G12_token_collision),
 		T(E13_tokens_per_user), T(L21_lifetimes), T(L22_E4_quota), T(L23_E6_pool_empty),
 		T(L23_sockets_fail), T(L24_tunnels), T(L26_mobility_ticket),
 		T(L27_L28_impossible_sources), T(L30_ports_are_uniform),

@@ -66,7 +66,7 @@ static void P6_P15_E5_cap(void **state)
 	for (i = 0; i < 1000; i += 200)
 		assert_int_equal(permit_many(w, i, 200), 0);	/* P15 */
 	/* all or none */
-	assert_int_equal(permit_many(w, 1000, 25), 508);
+	assert_int_equal(permit_many(w, 2000, 25), 508);
 	assert_int_equal(w->perms, 1000);
 	assert_int_equal(permit_many(w, 1000, 24), 0);
 	assert_int_equal(w->perms, 1024);
@@ -292,6 +292,10 @@ static void C14_rebind_after_expiry(void **state)
 	assert_int_equal(bind_channel(w, 0x4000, "9.9.9.9:9"), 0);
 	assert_int_equal(refresh(w, 3600), 0);
 	w->now.mono_ns += 600 * S;			/* no tick has seen it */
+	assert_int_equal(permit(w, "9.9.9.9"), 0);
+	assert_int_equal(from_peer(w, "9.9.9.9:9", "old"), TP_R_USER_TO_CLIENT);
+	assert_int_equal(w->out[0], 0);
+	assert_int_equal(send_channel(w, 0x4000, "old"), TP_R_NO_CHANNEL);
 	assert_int_equal(bind_channel(w, 0x4000, "9.9.9.8:8"), 0);
 	assert_int_equal(w->chans, 1);
 	assert_int_equal(permit(w, "9.9.9.9"), 0);
