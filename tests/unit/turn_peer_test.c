@@ -71,7 +71,7 @@ static void P6_P15_E5_cap(void **state)
 	assert_int_equal(permit_many(w, 1000, 24), 0);
 	assert_int_equal(w->perms, 1024);
 	assert_int_equal(permit_many(w, 1024, 1), 508);
-	assert_int_equal(permit_many(w, 500, 100), 0);		/* refreshing is always possible */
+	assert_int_equal(permit_many(w, 500, 100), 0);	/* refreshing is always possible */
 	assert_int_equal(bind_channel(w, 0x4000, "9.9.4.0:1"), 508);
 	assert_int_equal(w->chans, 0);				/* C10: no half state */
 	assert_int_equal(bind_channel(w, 0x4000, "9.9.0.1:1"), 0);

@@ -257,7 +257,8 @@ int auth_check(struct request *rq)
 	else
 		right = auth_nobody(rq, algorithm);
 	if (!right)
-		return auth_refuse(rq, claim.user || claim.timed ? "bad-integrity" : "unknown-user");
+		return auth_refuse(rq, claim.user || claim.timed ? "bad-integrity" :
+								   "unknown-user");
 	auth_identity(rq, &claim);
 	if (!auth_in_time(rq, &claim))
 		return auth_refuse(rq, "expired");
