@@ -35,6 +35,16 @@ restart_daemon()
 	relay_start --dataplane=xdp
 }
 
+kill_keeper()
+{
+	local child
+	child=$(relay_child)
+	relay_stop KILL
+	# it must not outlive its keeper
+	timeout 5 tail --pid="$child" -f /dev/null
+	relay_start --dataplane=xdp
+}
+
 expect_carried_on()
 {
 	tap_is "$(relay_allocations 'len(a)')" 1 "$1: the allocation is still listed"
@@ -43,7 +53,7 @@ expect_carried_on()
 	tap_is "$(client_say refresh 600)" ok "$1: refresh succeeds"
 	tap_at_least 2 "$(client_say requests)" "$1: with one retransmission at most"
 	tap_is "$(client_say bind 0x4001 $LAB_PEER4:3480)" ok "$1: the channel is bound again"
-	tap_is "$(client_say send $LAB_PEER4:3480 20 100 1000)" "sent 20 received 20 damaged 0" \
+	tap_is "$(client_say send $LAB_PEER4:3481 20 100 1000)" "sent 20 received 20 damaged 0" \
 		"$1: Send still relays"
 	tap_is "$(client_say refresh 0)" ok "$1: refresh to 0"
 	tap_is "$(client_say refresh 600)" "error 437" "$1: it is gone"
@@ -65,6 +75,12 @@ allocate_and_bind "xdp, daemon restarted"
 traffic_while restart_daemon
 tap_is "$answer" "sent 3000 received 3000 damaged 0" "xdp, daemon restarted: no packet is lost"
 expect_carried_on "xdp, daemon restarted"
+client_stop
+
+allocate_and_bind "xdp, keeper killed"
+traffic_while kill_keeper
+tap_is "$answer" "sent 3000 received 3000 damaged 0" "xdp, keeper killed: no packet is lost"
+expect_carried_on "xdp, keeper killed"
 client_stop
 relay_stop
 

@@ -71,7 +71,10 @@ tap_lab()
 	mkdir "$TAP_TMP/bpf"
 	mount -t bpf bpf "$TAP_TMP/bpf" || tap_skip_all "no BPF filesystem"
 	lab_up || { echo "Bail out! the lab cannot be built"; exit 1; }
-	lab_exec peer turnutils_peer -p 3480 -L $LAB_PEER4 -L $LAB_PEER6 >"$TAP_TMP/peer.log" 2>&1 &
+	local port
+	for port in 3480 3481; do
+		lab_exec peer turnutils_peer -p $port -L $LAB_PEER4 -L $LAB_PEER6 >/dev/null 2>&1 &
+	done
 }
 
 RELAY_PID='' RELAY_SOCKET=$TAP_TMP/control.sock
