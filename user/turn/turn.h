@@ -183,7 +183,7 @@ struct turn_host {
 struct turn_shared;
 struct turn_shared *turn_shared_new(const struct turn_conf *conf);
 void turn_shared_free(struct turn_shared *shared);
-/* Allocations alive now, and relay ports in use or resting, of all workers. */
+/* Allocations alive now, and relay ports in use, resting or reserved, of all workers. */
 unsigned int turn_shared_allocations(const struct turn_shared *shared);
 unsigned int turn_shared_ports(const struct turn_shared *shared);
 
@@ -218,7 +218,11 @@ uint64_t turn_tick(struct turn_server *server, struct turn_now now);
  */
 struct turn_alloc *turn_adopt(struct turn_server *server, const struct tp_alloc *saved,
 			      void *socket, struct turn_now now);
-/* 0, or -errno if the binding is over or not allowed any more. */
+/*
+ * 0, or -errno if the binding is over or not allowed any more. Before it returns
+ * 0 it calls channel_kept or permission_kept with host still NULL: there the
+ * host ties the object to what it saved. The order of bindings does not matter.
+ */
 int turn_adopt_binding(struct turn_server *server, struct turn_alloc *alloc,
 		       const struct tp_binding *saved, struct turn_now now);
 

@@ -1,0 +1,96 @@
+// SPDX-License-Identifier: MIT
+/* Carrying on the allocations of a predecessor, as the journal kept them. */
+#include <arpa/inet.h>
+#include <errno.h>
+#include <string.h>
+#include "turn/core.h"
+#include "pure.h"
+
+/* 0 or -errno; what is over or not ours any more is left out. */
+static int adopt_relay(struct turn_server *s, struct alloc *a, const struct tp_alloc *saved,
+		       unsigned int i, uint64_t now_ns)
+{
+	const struct tp_addr *local = &saved->relayed[i];
+	uint16_t port = ntohs(local->port);
+	struct pool *pool;
+	int err;
+
+	if (local->family != (i ? 6 : 4) || saved->expires_ns[i] <= now_ns)
+		return -ENOENT;
+	pool = port_pool(s->shared, local);
+	if (!pool)
+		return -EADDRNOTAVAIL;
+	if (!port_take_this(s->shared, pool, port, now_ns))
+		return -EADDRINUSE;
+	err = alloc_relay(s, a, pool, port, saved->expires_ns[i]);
+	if (err)
+		port_give(s->shared, pool, port, 0);
+	return err;
+}
+
+struct turn_alloc *turn_adopt(struct turn_server *server, const struct tp_alloc *saved,
+			      void *listener, struct turn_now now)
+{
+	struct turn_path path = path_make(&saved->client, &saved->server, saved->transport,
+					  listener);
+	struct alloc *a;
+	int got;
+
+	if (!turn_conf_relays(server->conf) || server->conf->stun_only ||
+	    alloc_find(server, &path, now.mono_ns))
+		return NULL;
+	a = alloc_new(&path);
+	if (!a)
+		return NULL;
+	memcpy(a->pub.txid, saved->txid, sizeof(a->pub.txid));
+	memcpy(a->pub.user_id, saved->user_id, sizeof(a->pub.user_id));
+	memcpy(a->pub.user, saved->user, sizeof(a->pub.user));
+	a->pub.user[sizeof(a->pub.user) - 1] = 0;
+	a->pub.created_ns = saved->created_ns;
+	got = !adopt_relay(server, a, saved, 0, now.mono_ns);
+	got += !adopt_relay(server, a, saved, 1, now.mono_ns);
+	/* It was within the limits when it was made. */
+	if (!got || quota_charge(server->shared, a->pub.user_id, true, &a->quota) ||
+	    !alloc_add(server, a)) {
+		alloc_free(server, a, now.mono_ns);
+		return NULL;
+	}
+	return &a->pub;
+}
+
+static int adopt_channel(struct turn_server *s, struct alloc *a, const struct tp_binding *saved)
+{
+	uint16_t number = ntohs(saved->channel);
+	struct chan *c;
+
+	if (!chan_number_valid(s->conf, number) || !saved->peer.port)
+		return -EINVAL;
+	if (chan_by_number(s, a, number) || chan_by_peer(s, a, &saved->peer))
+		return -EEXIST;
+	c = chan_new(s, a, number, &saved->peer);
+	if (!c)
+		return -ENOMEM;
+	chan_refresh(s, c, saved->expires_ns);
+	return 0;
+}
+
+int turn_adopt_binding(struct turn_server *server, struct turn_alloc *alloc,
+		       const struct tp_binding *saved, struct turn_now now)
+{
+	struct alloc *a = core_of(alloc, struct alloc, pub);
+	struct perm *p;
+
+	if (saved->expires_ns <= now.mono_ns)
+		return -ENOENT;
+	if (!alloc_serves(a, saved->peer.family, now.mono_ns))
+		return -EAFNOSUPPORT;
+	if (acl_check(server->conf, &saved->peer))
+		return -EACCES;
+	if (saved->channel)
+		return adopt_channel(server, a, saved);
+	p = perm_get(server, a, &saved->peer);
+	if (!p)
+		return -ENOMEM;
+	perm_refresh(server, p, saved->expires_ns);
+	return 0;
+}

@@ -1,0 +1,205 @@
+// SPDX-License-Identifier: MIT
+/* Allocations: found by 5-tuple, with one or two relayed addresses each. */
+#include <arpa/inet.h>
+#include <stdlib.h>
+#include <string.h>
+#include "address.h"
+#include "turn/core.h"
+#include "pure.h"
+
+static bool same_path(const struct turn_path *a, const struct turn_path *b)
+{
+	return a->transport == b->transport && address_equal(&a->client, &b->client) &&
+	       address_equal(&a->server, &b->server);
+}
+
+struct alloc *alloc_find(struct turn_server *s, const struct turn_path *path, uint64_t now_ns)
+{
+	struct table_node *node = table_first(&s->allocs, hash_path(s->key, path));
+
+	for (; node; node = table_next(node)) {
+		struct alloc *a = core_of(node, struct alloc, node);
+		unsigned int i;
+
+		if (!same_path(&a->pub.path, path))
+			continue;
+		if (a->timer.due_ns > now_ns)
+			return a;
+		for (i = 0; i < 2; i++) {
+			if (a->pub.relay[i].expires_ns > now_ns)
+				break;
+		}
+		alloc_expire(s, a, now_ns);
+		return i < 2 ? a : NULL;
+	}
+	return NULL;
+}
+
+struct alloc *alloc_new(const struct turn_path *path)
+{
+	struct alloc *a = calloc(1, sizeof(*a));
+
+	if (!a)
+		return NULL;
+	a->pub.path = *path;
+	a->timer.kind = TIMER_ALLOC;
+	return a;
+}
+
+static void alloc_rearm(struct turn_server *s, struct alloc *a)
+{
+	uint64_t due_ns = UINT64_MAX;
+	unsigned int i;
+
+	for (i = 0; i < 2; i++) {
+		const struct turn_relay *r = &a->pub.relay[i];
+
+		if (r->local.family && r->expires_ns < due_ns)
+			due_ns = r->expires_ns;
+	}
+	timer_set(&s->timers, &a->timer, due_ns);
+}
+
+int alloc_relay(struct turn_server *s, struct alloc *a, struct pool *pool, uint16_t port,
+		uint64_t expires_ns)
+{
+	unsigned int i = alloc_index(pool->local.family);
+	struct turn_relay *r = &a->pub.relay[i];
+	int err;
+
+	r->local = pool->local;
+	r->local.port = htons(port);
+	r->external = pool->external;
+	r->external.port = htons(port);
+	r->expires_ns = expires_ns;
+	r->alloc = &a->pub;
+	err = s->host->relay_open(s->ctx, r);
+	if (err)
+		memset(r, 0, sizeof(*r));
+	else
+		a->pool[i] = pool;
+	return err;
+}
+
+bool alloc_add(struct turn_server *s, struct alloc *a)
+{
+	if (!table_reserve(&s->allocs) || !timer_claim(&s->timers))
+		return false;
+	table_add(&s->allocs, &a->node, hash_path(s->key, &a->pub.path));
+	alloc_rearm(s, a);
+	return true;
+}
+
+void alloc_lifetime(struct turn_server *s, struct alloc *a, unsigned int i, uint64_t expires_ns)
+{
+	a->pub.relay[i].expires_ns = expires_ns;
+	alloc_rearm(s, a);
+}
+
+bool alloc_serves(const struct alloc *a, uint8_t family, uint64_t now_ns)
+{
+	const struct turn_relay *r = &a->pub.relay[alloc_index(family)];
+
+	return r->local.family && r->local.family == family && r->expires_ns > now_ns;
+}
+
+/* Frees the channels and permissions of one family of peers, or of both (0). */
+static void alloc_strip(struct turn_server *s, struct alloc *a, uint8_t family, bool tell)
+{
+	struct table_node *node, *next;
+	unsigned int i;
+
+	for (i = 0; i < a->by_number.n_buckets; i++) {
+		for (node = a->by_number.buckets[i]; node; node = next) {
+			struct chan *c = core_of(node, struct chan, by_number);
+
+			next = node->next;
+			if (!family || c->pub.peer.family == family)
+				chan_free(s, c, tell);
+		}
+	}
+	for (i = 0; i < a->perms.n_buckets; i++) {
+		for (node = a->perms.buckets[i]; node; node = next) {
+			struct perm *p = core_of(node, struct perm, node);
+
+			next = node->next;
+			if (!family || p->pub.peer.family == family)
+				perm_end(s, p, tell);
+		}
+	}
+}
+
+static void alloc_close(struct turn_server *s, struct alloc *a, unsigned int i, uint64_t now_ns)
+{
+	struct turn_relay *r = &a->pub.relay[i];
+
+	if (!r->local.family)
+		return;
+	s->host->relay_close(s->ctx, r);
+	port_give(s->shared, a->pool[i], ntohs(r->local.port), now_ns + TURN_REST_NS);
+	memset(r, 0, sizeof(*r));
+}
+
+static void alloc_unlink(struct turn_server *s, struct alloc *a)
+{
+	if (!a->timer.place)
+		return;
+	timer_stop(&s->timers, &a->timer);
+	timer_unclaim(&s->timers);
+	table_remove(&s->allocs, &a->node);
+}
+
+static void alloc_release(struct alloc *a)
+{
+	table_clear(&a->perms);
+	table_clear(&a->by_number);
+	table_clear(&a->by_peer);
+	free(a);
+}
+
+void alloc_free(struct turn_server *s, struct alloc *a, uint64_t now_ns)
+{
+	bool known = a->timer.place;
+
+	alloc_strip(s, a, 0, true);
+	alloc_unlink(s, a);
+	if (known)
+		s->host->alloc_gone(s->ctx, &a->pub);
+	alloc_close(s, a, 0, now_ns);
+	alloc_close(s, a, 1, now_ns);
+	if (a->quota)
+		quota_release(s->shared, a->quota);
+	alloc_release(a);
+}
+
+void alloc_forget(struct turn_server *s, struct alloc *a)
+{
+	alloc_strip(s, a, 0, false);
+	alloc_unlink(s, a);
+	alloc_release(a);
+}
+
+void alloc_drop(struct turn_server *s, struct alloc *a, unsigned int i, uint64_t now_ns)
+{
+	if (!a->pub.relay[!i].local.family) {
+		alloc_free(s, a, now_ns);
+		return;
+	}
+	alloc_strip(s, a, a->pub.relay[i].local.family, true);
+	alloc_close(s, a, i, now_ns);
+	alloc_rearm(s, a);
+	s->host->alloc_kept(s->ctx, &a->pub);
+}
+
+void alloc_expire(struct turn_server *s, struct alloc *a, uint64_t now_ns)
+{
+	bool over[2];
+	unsigned int i;
+
+	for (i = 0; i < 2; i++)
+		over[i] = a->pub.relay[i].local.family && a->pub.relay[i].expires_ns <= now_ns;
+	if (over[0] && over[1])
+		alloc_free(s, a, now_ns);
+	else if (over[0] || over[1])
+		alloc_drop(s, a, over[1], now_ns);
+}

@@ -1,0 +1,135 @@
+// SPDX-License-Identifier: MIT
+/* Channels (RFC 8656 section 12) and the ChannelBind request (section 12.2). */
+#include <stdlib.h>
+#include <string.h>
+#include "address.h"
+#include "turn/core.h"
+#include "pure.h"
+
+static uint64_t hash_number(const struct turn_server *s, uint16_t number)
+{
+	return hash_bytes(s->key, &number, sizeof(number));
+}
+
+struct chan *chan_by_number(const struct turn_server *s, const struct alloc *a, uint16_t number)
+{
+	struct table_node *node = table_first(&a->by_number, hash_number(s, number));
+
+	for (; node; node = table_next(node)) {
+		struct chan *c = core_of(node, struct chan, by_number);
+
+		if (c->pub.number == number)
+			return c;
+	}
+	return NULL;
+}
+
+struct chan *chan_by_peer(const struct turn_server *s, const struct alloc *a,
+			  const struct tp_addr *peer)
+{
+	struct table_node *node = table_first(&a->by_peer, hash_addr(s->key, peer));
+
+	for (; node; node = table_next(node)) {
+		struct chan *c = core_of(node, struct chan, by_peer);
+
+		if (address_equal(&c->pub.peer, peer))
+			return c;
+	}
+	return NULL;
+}
+
+bool chan_number_valid(const struct turn_conf *conf, uint16_t number)
+{
+	return number >= TP_CHANNEL_MIN &&
+	       number <= (conf->channels_5766 ? TP_CHANNEL_MAX_5766 : TP_CHANNEL_MAX);
+}
+
+struct chan *chan_new(struct turn_server *s, struct alloc *a, uint16_t number,
+		      const struct tp_addr *peer)
+{
+	struct perm *p;
+	struct chan *c;
+
+	if (a->by_number.count >= TURN_CHANS_MAX || !table_reserve(&a->by_number) ||
+	    !table_reserve(&a->by_peer))
+		return NULL;
+	p = perm_get(s, a, peer);
+	if (!p)
+		return NULL;
+	c = calloc(1, sizeof(*c));
+	if (!c || !timer_claim(&s->timers)) {
+		free(c);
+		perm_tidy(s, p);
+		return NULL;
+	}
+	c->pub.number = number;
+	c->pub.peer = *peer;
+	c->timer.kind = TIMER_CHAN;
+	c->alloc = a;
+	c->perm = p;
+	p->channels++;
+	table_add(&a->by_number, &c->by_number, hash_number(s, number));
+	table_add(&a->by_peer, &c->by_peer, hash_addr(s->key, peer));
+	return c;
+}
+
+void chan_refresh(struct turn_server *s, struct chan *c, uint64_t expires_ns)
+{
+	c->pub.expires_ns = expires_ns;
+	timer_set(&s->timers, &c->timer, expires_ns);
+	s->host->channel_kept(s->ctx, &c->alloc->pub, &c->pub);
+}
+
+void chan_free(struct turn_server *s, struct chan *c, bool tell)
+{
+	if (tell)
+		s->host->channel_gone(s->ctx, &c->alloc->pub, &c->pub);
+	timer_stop(&s->timers, &c->timer);
+	timer_unclaim(&s->timers);
+	table_remove(&c->alloc->by_number, &c->by_number);
+	table_remove(&c->alloc->by_peer, &c->by_peer);
+	c->perm->channels--;
+	perm_tidy(s, c->perm);
+	free(c);
+}
+
+/* One whose time is over counts as unbound, though no tick has come by yet. */
+static struct chan *chan_live(struct turn_server *s, struct chan *c, uint64_t now_ns)
+{
+	if (!c || c->pub.expires_ns > now_ns)
+		return c;
+	chan_free(s, c, true);
+	return NULL;
+}
+
+int chan_request(struct request *rq)
+{
+	struct turn_server *s = rq->server;
+	const struct stun_msg *m = rq->msg;
+	uint64_t now_ns = rq->now.mono_ns;
+	struct chan *c;
+	int code;
+
+	if (!(m->has & STUN_BIT(CHANNEL_NUMBER)) || !(m->has & STUN_BIT(XOR_PEER_ADDRESS)))
+		return 400;
+	if (!chan_number_valid(s->conf, m->channel))
+		return 400;
+	c = chan_live(s, chan_by_number(s, rq->alloc, m->channel), now_ns);
+	if (c && !address_equal(&c->pub.peer, &m->peer))
+		return 400;
+	c = chan_live(s, chan_by_peer(s, rq->alloc, &m->peer), now_ns);
+	if (c && c->pub.number != m->channel)
+		return 400;
+	code = perm_peer_allowed(rq, &m->peer);
+	if (code)
+		return code;
+	if (!m->peer.port)
+		return 403;	/* C11: nobody can be there */
+	if (!c)
+		c = chan_new(s, rq->alloc, m->channel, &m->peer);
+	if (!c)
+		return 508;
+	perm_refresh(s, c->perm, now_ns + s->conf->permission_lifetime_s * TURN_NS_PER_S);
+	chan_refresh(s, c, now_ns + s->conf->channel_lifetime_s * TURN_NS_PER_S);
+	return 0;
+}

@@ -1,0 +1,334 @@
+/* SPDX-License-Identifier: MIT */
+/* What the files of user/turn/ share with each other and with nobody else. */
+#ifndef TP_TURN_CORE_H
+#define TP_TURN_CORE_H
+
+#include <pthread.h>
+#include "turn/turn.h"
+
+#define TURN_UDP		17	/* REQUESTED-TRANSPORT, path->transport */
+#define TURN_REST_NS		(60 * TURN_NS_PER_S)	/* of a freed relay port */
+#define TURN_RESERVE_NS		(30 * TURN_NS_PER_S)	/* RFC 8656 section 7.2 */
+#define TURN_PERMS_MAX		1024
+#define TURN_CHANS_MAX		4096
+#define TURN_TICK_BUDGET	256	/* expiries carried out by one turn_tick() */
+
+/* ------------------------------------------------------------ hash.c, table.c */
+
+/* A keyed hash (SipHash-1-3): who cannot guess the key cannot make collisions. */
+uint64_t hash_bytes(const uint64_t key[2], const void *data, size_t len);
+uint64_t hash_ip(const uint64_t key[2], const struct tp_addr *addr);
+uint64_t hash_addr(const uint64_t key[2], const struct tp_addr *addr);
+uint64_t hash_path(const uint64_t key[2], const struct turn_path *path);
+
+/* A chained table of nodes that are embedded in what they find. */
+struct table_node {
+	struct table_node *next;
+	uint64_t hash;
+};
+
+struct table {
+	struct table_node **buckets;	/* NULL while empty for the first time */
+	unsigned int n_buckets, count;
+};
+
+/* Makes room for one more: false only if there is no bucket at all. */
+bool table_reserve(struct table *t);
+void table_add(struct table *t, struct table_node *node, uint64_t hash);
+void table_remove(struct table *t, struct table_node *node);
+struct table_node *table_first(const struct table *t, uint64_t hash);
+struct table_node *table_next(const struct table_node *node);
+/* Any node, or NULL: for taking a table apart. */
+struct table_node *table_any(const struct table *t);
+void table_clear(struct table *t);	/* frees the buckets, not the nodes */
+
+#define core_of(ptr, type, member) \
+	((type *)(void *)((char *)(ptr) - offsetof(type, member)))
+
+/* ------------------------------------------------------------ timer.c */
+
+enum timer_kind { TIMER_ALLOC, TIMER_PERM, TIMER_CHAN };
+
+struct timer {
+	uint64_t due_ns;
+	uint32_t place;			/* in the heap, from 1; 0: not in it */
+	enum timer_kind kind;
+};
+
+struct timers {
+	struct timer **heap;		/* heap[0] is unused */
+	unsigned int n;			/* running */
+	unsigned int claimed, room;
+};
+
+/* Every timer that may ever run has a claim on room in the heap, from before it
+ * is first set until its owner is freed: so timer_set() cannot fail. */
+bool timer_claim(struct timers *ts);
+void timer_unclaim(struct timers *ts);
+/* Start or move. */
+void timer_set(struct timers *ts, struct timer *t, uint64_t due_ns);
+void timer_stop(struct timers *ts, struct timer *t);
+struct timer *timer_earliest(const struct timers *ts);
+
+/* ------------------------------------------------------------ shared.c, port.c, ... */
+
+/* One relay address and the state of its ports: when each becomes free
+ * (CLOCK_MONOTONIC ns; 0 long ago), or PORT_IN_USE. Atomic. */
+struct pool {
+	struct tp_addr local, external;
+	uint64_t *free_at;
+};
+
+#define PORT_IN_USE	UINT64_MAX
+
+struct reservation {
+	uint8_t token[8];
+	uint8_t user_id[32];
+	struct pool *pool;
+	uint16_t port;			/* host order */
+	uint64_t expires_ns;		/* also the port's free_at; 0: slot unused */
+};
+
+#define RESERVE_SLOTS		256
+#define RESERVE_PER_USER	8
+
+struct quota {
+	struct table_node node;
+	uint8_t user_id[32];
+	unsigned int allocations;
+};
+
+struct user {
+	struct table_node by_name, by_hash;
+	const struct turn_user *conf;
+	uint8_t userhash[32];		/* RFC 8489 section 14.4 */
+};
+
+#define RATE_WAYS		4
+#define RATE_HOSTS		16384	/* buckets; a power of two */
+#define RATE_NETS		4096
+
+struct turn_shared {
+	const struct turn_conf *conf;
+	uint64_t key[2];
+	uint64_t now_ns;		/* the latest that any worker saw; atomic */
+
+	struct pool *pools;		/* conf->n_relays of them */
+	unsigned int n_ports;		/* of each */
+
+	struct user *users;		/* conf->n_users of them; only read */
+	struct table users_by_name, users_by_hash;
+	const uint8_t *algorithms;	/* PASSWORD-ALGORITHMS as we offer them */
+	size_t algorithms_len;
+
+	pthread_mutex_t lock;		/* of what follows */
+	struct table quotas;
+	unsigned int allocations;
+	struct reservation reservations[RESERVE_SLOTS];
+
+	/* token buckets for strangers, atomic words; see ratelimit.c */
+	uint64_t rate_hosts[RATE_HOSTS];
+	uint64_t rate_nets[RATE_NETS];
+};
+
+const struct turn_user *user_by_name(const struct turn_shared *shared, struct stun_bytes name);
+const struct turn_user *user_by_hash(const struct turn_shared *shared, const uint8_t hash[32]);
+bool user_index(struct turn_shared *shared);
+
+/* 0, 486 or 508; *quota is to be released exactly once. Without limits if forced. */
+int quota_charge(struct turn_shared *shared, const uint8_t user_id[32], bool forced,
+		 struct quota **quota);
+void quota_release(struct turn_shared *shared, struct quota *quota);
+
+bool ratelimit_allows(struct turn_shared *shared, const struct tp_addr *client, uint64_t now_ns);
+
+enum port_wish { PORT_ANY, PORT_EVEN, PORT_PAIR };
+
+struct turn_server;
+/* A port in host order, or 0 if there is none. PORT_PAIR takes the next one too. */
+uint16_t port_take(struct turn_server *s, struct pool *pool, enum port_wish wish,
+		   uint64_t now_ns);
+/* Takes this port if it is free now (or, for a reservation, at exactly free_at). */
+bool port_take_this(struct turn_shared *shared, struct pool *pool, uint16_t port,
+		    uint64_t now_ns);
+bool port_take_reserved(struct turn_shared *shared, struct pool *pool, uint16_t port,
+			uint64_t free_at);
+void port_give(struct turn_shared *shared, struct pool *pool, uint16_t port, uint64_t free_at);
+/* The pool of a bound address, or NULL if it is not (or no longer) ours. */
+struct pool *port_pool(struct turn_shared *shared, const struct tp_addr *local);
+/* The n-th pool to try for a client of this server address, or NULL. */
+struct pool *port_choice(struct turn_shared *shared, const struct tp_addr *server,
+			 uint8_t family, unsigned int n);
+
+/* Turns a taken port into a reservation with a token; false gives nothing. */
+bool reserve_make(struct turn_server *s, const uint8_t user_id[32], struct pool *pool,
+		  uint16_t port, uint64_t now_ns, uint8_t token[8]);
+/* The reserved port, taken; 0 if there is no such reservation of this user. */
+uint16_t reserve_claim(struct turn_shared *shared, const uint8_t user_id[32],
+		       const uint8_t token[8], uint64_t now_ns, struct pool **pool);
+
+/* ------------------------------------------------------------ server */
+
+struct turn_server {
+	const struct turn_conf *conf;
+	struct turn_shared *shared;
+	const struct turn_host *host;
+	void *ctx;
+	uint64_t key[2];		/* of hashes and transaction ids */
+	uint64_t indications;		/* Data indications so far */
+	struct table allocs;		/* struct alloc by 5-tuple */
+	struct timers timers;
+	uint64_t note_s;		/* the second that note_lines are of */
+	unsigned int note_lines, note_dropped;
+};
+
+struct perm {
+	struct turn_permission pub;	/* expires_ns 0: over, kept for its channels */
+	struct table_node node;		/* alloc->perms, by address */
+	struct timer timer;
+	struct alloc *alloc;
+	unsigned int channels;		/* that point here */
+	bool own;			/* an address of ours: ports are checked too */
+};
+
+struct chan {
+	struct turn_channel pub;
+	struct table_node by_number, by_peer;
+	struct timer timer;
+	struct alloc *alloc;
+	struct perm *perm;		/* of its peer's address; never NULL */
+};
+
+struct alloc {
+	struct turn_alloc pub;
+	struct table_node node;
+	struct timer timer;		/* the earlier end of its relayed addresses */
+	struct table perms, by_number, by_peer;
+	struct quota *quota;
+	struct pool *pool[2];		/* of each relay */
+	uint8_t token[8];		/* what retransmissions are told again */
+	bool has_token;
+	uint8_t missing_family;		/* ADDRESS-ERROR-CODE: 1 or 2, 0 for none */
+	uint16_t missing_code;
+	uint32_t icmp_count;		/* reported in second icmp_s */
+	uint64_t icmp_s;
+};
+
+/* Which of relay[2] serves this family. */
+static inline unsigned int alloc_index(uint8_t family)
+{
+	return family == 6;
+}
+
+/* Here, since the files of the core may not even say the name of the field. */
+static inline struct turn_path path_make(const struct tp_addr *client,
+					 const struct tp_addr *server, uint8_t transport,
+					 void *socket)
+{
+	return (struct turn_path){
+		.client = *client, .server = *server,
+		.transport = transport, .socket = socket,
+	};
+}
+
+/* The live allocation of a 5-tuple; one that is over is removed on the way. */
+struct alloc *alloc_find(struct turn_server *s, const struct turn_path *path, uint64_t now_ns);
+struct alloc *alloc_new(const struct turn_path *path);
+/* Binds a relayed address and takes over its port. 0 or -errno; then the port is the caller's. */
+int alloc_relay(struct turn_server *s, struct alloc *a, struct pool *pool, uint16_t port,
+		uint64_t expires_ns);
+bool alloc_add(struct turn_server *s, struct alloc *a);
+void alloc_lifetime(struct turn_server *s, struct alloc *a, unsigned int i, uint64_t expires_ns);
+/* Removes one relayed address, and the whole if it was the last one. */
+void alloc_drop(struct turn_server *s, struct alloc *a, unsigned int i, uint64_t now_ns);
+void alloc_expire(struct turn_server *s, struct alloc *a, uint64_t now_ns);
+void alloc_free(struct turn_server *s, struct alloc *a, uint64_t now_ns);
+/* Frees memory without telling anybody. */
+void alloc_forget(struct turn_server *s, struct alloc *a);
+bool alloc_serves(const struct alloc *a, uint8_t family, uint64_t now_ns);
+
+struct perm *perm_find(const struct turn_server *s, const struct alloc *a,
+		       const struct tp_addr *peer);
+/* Found or made; not alive before perm_refresh(). NULL: no room. */
+struct perm *perm_get(struct turn_server *s, struct alloc *a, const struct tp_addr *peer);
+void perm_refresh(struct turn_server *s, struct perm *p, uint64_t expires_ns);
+/* Ends it; freed as soon as no channel needs it. */
+void perm_end(struct turn_server *s, struct perm *p, bool tell);
+/* Frees one that is over and that nothing needs. */
+void perm_tidy(struct turn_server *s, struct perm *p);
+
+struct chan *chan_by_number(const struct turn_server *s, const struct alloc *a, uint16_t number);
+struct chan *chan_by_peer(const struct turn_server *s, const struct alloc *a,
+			  const struct tp_addr *peer);
+bool chan_number_valid(const struct turn_conf *conf, uint16_t number);
+/* A new one with its (perhaps lifeless) permission; NULL: no room. */
+struct chan *chan_new(struct turn_server *s, struct alloc *a, uint16_t number,
+		      const struct tp_addr *peer);
+void chan_refresh(struct turn_server *s, struct chan *c, uint64_t expires_ns);
+void chan_free(struct turn_server *s, struct chan *c, bool tell);
+
+bool acl_own_ip(const struct turn_conf *conf, const struct tp_addr *ip);
+
+/* ------------------------------------------------------------ requests */
+
+enum auth_integrity { AUTH_NONE, AUTH_MI, AUTH_MI_SHA256 };
+
+struct auth {
+	enum auth_integrity integrity;	/* of the answer */
+	bool proved;			/* the integrity was right, whatever came after */
+	struct stun_key key;
+	uint8_t user_id[32];
+	char user[TP_USER_SHOWN];
+};
+
+struct request {
+	struct turn_server *server;
+	const struct turn_path *path;
+	const struct stun_msg *msg;
+	struct turn_now now;
+	struct alloc *alloc;		/* of the 5-tuple, NULL if there is none */
+	struct auth auth;
+	struct stun_writer w;		/* the success answer, while it is being made */
+};
+
+/* What only authentication looks at. */
+#define AUTH_ATTRS (STUN_BIT(USERNAME) | STUN_BIT(USERHASH) | STUN_BIT(REALM) | \
+		    STUN_BIT(NONCE) | STUN_BIT(PASSWORD_ALGORITHM) | \
+		    STUN_BIT(PASSWORD_ALGORITHMS) | STUN_BIT(MESSAGE_INTEGRITY) | \
+		    STUN_BIT(MESSAGE_INTEGRITY_SHA256))
+
+/* 0 with rq->auth filled in, or the error code (RFC 8489 section 9.2.4). */
+int auth_check(struct request *rq);
+/* base64 of len bytes; out has room for 4 * ceil(len / 3) + 1. */
+size_t auth_base64(char *out, const uint8_t *in, size_t len);
+
+#define NONCE_COOKIE	13
+#define NONCE_LEN	(NONCE_COOKIE + 12 + 16)
+void nonce_make(const struct turn_conf *conf, const struct turn_path *path, uint64_t mono_s,
+		char out[NONCE_LEN + 1]);
+bool nonce_valid(const struct turn_conf *conf, const struct turn_path *path, uint64_t mono_s,
+		 struct stun_bytes nonce);
+/* The nonce cookie says "Password algorithms" (RFC 8489 section 18.1). */
+bool nonce_has_algorithms(struct stun_bytes nonce);
+
+/* Handlers: 0 with the success answer's attributes written, or an error code. */
+int allocate_request(struct request *rq);
+int refresh_request(struct request *rq);
+int perm_request(struct request *rq);
+int chan_request(struct request *rq);
+/* What an Allocate or Refresh request's LIFETIME comes to, seconds; never 0. */
+uint32_t refresh_lifetime(const struct turn_conf *conf, const struct stun_msg *msg);
+/* 0 if the allocation serves the peer's family and the gate lets it through. */
+int perm_peer_allowed(const struct request *rq, const struct tp_addr *peer);
+
+enum tp_reason data_send(struct turn_server *s, const struct turn_path *path,
+			 const struct stun_msg *msg, uint64_t now_ns);
+enum tp_reason data_channel(struct turn_server *s, const struct turn_path *path,
+			    const uint8_t *data, size_t len, uint64_t now_ns);
+
+/* A rate-limited line about a failed authentication. */
+void note_auth(struct request *rq, const char *reason);
+/* A fresh transaction id for an indication. */
+void server_txid(struct turn_server *s, uint8_t txid[TP_STUN_TXID_LEN]);
+
+#endif

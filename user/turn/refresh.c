@@ -1,0 +1,44 @@
+// SPDX-License-Identifier: MIT
+/* The Refresh request (RFC 8656 section 8.2). */
+#include "turn/core.h"
+#include "pure.h"
+
+uint32_t refresh_lifetime(const struct turn_conf *conf, const struct stun_msg *msg)
+{
+	uint32_t s = 0;
+
+	if (msg->has & STUN_BIT(LIFETIME))
+		s = msg->lifetime;
+	if (s > conf->max_lifetime_s)
+		s = conf->max_lifetime_s;
+	return s > conf->default_lifetime_s ? s : conf->default_lifetime_s;
+}
+
+int refresh_request(struct request *rq)
+{
+	const struct stun_msg *m = rq->msg;
+	bool one = m->has & STUN_BIT(REQUESTED_ADDRESS_FAMILY);
+	bool end = (m->has & STUN_BIT(LIFETIME)) && !m->lifetime;
+	uint32_t lifetime_s = end ? 0 : refresh_lifetime(rq->server->conf, m);
+	uint64_t expires_ns = rq->now.mono_ns + lifetime_s * TURN_NS_PER_S;
+	struct alloc *a = rq->alloc;
+	unsigned int i, family;
+
+	family = m->family == 1 ? 4 : m->family == 2 ? 6 : 0;
+	if (one && (!family || !alloc_serves(a, (uint8_t)family, rq->now.mono_ns)))
+		return 443;
+	if (end && one) {
+		alloc_drop(rq->server, a, alloc_index((uint8_t)family), rq->now.mono_ns);
+	} else if (end) {
+		alloc_free(rq->server, a, rq->now.mono_ns);
+	} else {
+		for (i = 0; i < 2; i++) {
+			if (a->pub.relay[i].local.family &&
+			    (!one || i == alloc_index((uint8_t)family)))
+				alloc_lifetime(rq->server, a, i, expires_ns);
+		}
+		rq->server->host->alloc_kept(rq->server->ctx, &a->pub);
+	}
+	stun_put_u32(&rq->w, STUN_T_LIFETIME, lifetime_s);
+	return 0;
+}

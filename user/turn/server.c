@@ -1,0 +1,278 @@
+// SPDX-License-Identifier: MIT
+/*
+ * What arrives from clients: told apart (RFC 8656 section 12, table 3), checked
+ * in one order for all methods, handed to a handler, and answered at one place.
+ */
+#include <stdlib.h>
+#include <string.h>
+#include "address.h"
+#include "turn/core.h"
+#include "pure.h"
+
+#define REPLY_MAX	2048	/* REALM and SOFTWARE may have 763 bytes each */
+#define NOW_STEP_NS	(TURN_NS_PER_S / 4)
+
+enum method_needs { NEEDS_NOTHING, NEEDS_AUTH, NEEDS_ALLOC };
+
+struct method {
+	uint16_t method;
+	enum method_needs needs;
+	int (*handle)(struct request *rq);
+};
+
+static int server_binding(struct request *rq)
+{
+	stun_put_xor_addr(&rq->w, STUN_T_XOR_MAPPED_ADDRESS, &rq->path->client);
+	return 0;
+}
+
+static const struct method methods[] = {
+	{ STUN_BINDING,			NEEDS_NOTHING,	server_binding },
+	{ TURN_ALLOCATE,		NEEDS_AUTH,	allocate_request },
+	{ TURN_REFRESH,			NEEDS_ALLOC,	refresh_request },
+	{ TURN_CREATE_PERMISSION,	NEEDS_ALLOC,	perm_request },
+	{ TURN_CHANNEL_BIND,		NEEDS_ALLOC,	chan_request },
+};
+
+static const struct method *server_method(const struct turn_conf *conf, uint16_t method)
+{
+	size_t i;
+
+	if (method == STUN_BINDING && conf->no_stun)
+		return NULL;
+	for (i = 0; i < sizeof(methods) / sizeof(*methods); i++) {
+		if (methods[i].method == method)
+			return &methods[i];
+	}
+	return NULL;
+}
+
+void server_txid(struct turn_server *s, uint8_t txid[TP_STUN_TXID_LEN])
+{
+	uint64_t n[2] = { ++s->indications, 0 }, words[2];
+
+	words[0] = hash_bytes(s->key, n, sizeof(n));
+	n[1] = 1;
+	words[1] = hash_bytes(s->key, n, sizeof(n));
+	memcpy(txid, words, TP_STUN_TXID_LEN);
+}
+
+static int server_authenticate(struct request *rq)
+{
+	const struct turn_conf *conf = rq->server->conf;
+
+	/* A challenge that no answer can satisfy would have clients ask users for
+	 * passwords: refuse at once (house). */
+	if (conf->stun_only || !turn_conf_relays(conf))
+		return 403;
+	rq->alloc = alloc_find(rq->server, rq->path, rq->now.mono_ns);
+	return auth_check(rq);
+}
+
+/* RFC 8489 section 6.3: authentication, then unknown attributes, then the usage. */
+static int server_process(struct request *rq, const struct method *method)
+{
+	const struct turn_conf *conf = rq->server->conf;
+	bool open_to_all = method->needs == NEEDS_NOTHING || conf->no_auth;
+	int code;
+
+	if (method->needs != NEEDS_NOTHING) {
+		code = server_authenticate(rq);
+		if (code)
+			return code;
+	}
+	if (rq->msg->n_unknown)
+		return 420;
+	if (rq->msg->bad & ~(open_to_all ? AUTH_ATTRS : 0))
+		return 400;
+	if (method->needs == NEEDS_ALLOC) {
+		if (!rq->alloc)
+			return 437;
+		if (memcmp(rq->alloc->pub.user_id, rq->auth.user_id, sizeof(rq->auth.user_id)))
+			return 441;
+	}
+	return method->handle(rq);
+}
+
+static void reply_challenge(struct request *rq)
+{
+	const struct turn_server *s = rq->server;
+	char nonce[NONCE_LEN + 1];
+
+	nonce_make(s->conf, rq->path, rq->now.mono_ns / TURN_NS_PER_S, nonce);
+	stun_put(&rq->w, STUN_T_REALM, s->conf->realm, strlen(s->conf->realm));
+	stun_put(&rq->w, STUN_T_NONCE, nonce, NONCE_LEN);
+	stun_put(&rq->w, STUN_T_PASSWORD_ALGORITHMS, s->shared->algorithms,
+		 s->shared->algorithms_len);
+}
+
+static void reply_error(struct request *rq, int code)
+{
+	stun_begin(&rq->w, rq->w.buf, rq->w.cap, rq->msg->method, STUN_ERROR, rq->msg->txid);
+	stun_put_error(&rq->w, (uint16_t)code);
+	if (code == 401 || code == 438)
+		reply_challenge(rq);
+	if (code == 420)
+		stun_put_unknown(&rq->w, rq->msg->unknown, rq->msg->n_unknown);
+}
+
+/* The one place where requests are answered. */
+static enum tp_reason server_reply(struct request *rq, int code)
+{
+	struct turn_server *s = rq->server;
+	struct turn_out out = { .head = rq->w.buf };
+
+	if (code) {
+		if (!rq->auth.proved && !ratelimit_allows(s->shared, &rq->path->client,
+							  rq->now.mono_ns))
+			return TP_R_STUN_LIMITED;
+		reply_error(rq, code);
+	}
+	if (s->conf->software)
+		stun_put(&rq->w, STUN_T_SOFTWARE, s->conf->software, strlen(s->conf->software));
+	if (rq->auth.integrity == AUTH_MI)
+		stun_put_mi(&rq->w, &rq->auth.key);
+	if (rq->auth.integrity == AUTH_MI_SHA256)
+		stun_put_mi_sha256(&rq->w, &rq->auth.key);
+	if (s->conf->fingerprint || (rq->msg->has & STUN_BIT(FINGERPRINT)))
+		stun_put_fingerprint(&rq->w);
+	if (rq->w.overflow)
+		return TP_R_TOO_LONG;
+	out.head_len = rq->w.len;
+	s->host->to_client(s->ctx, rq->path, &out);
+	return code ? TP_R_STUN_ERROR : TP_R_STUN_SUCCESS;
+}
+
+static enum tp_reason server_request(struct turn_server *s, const struct turn_path *path,
+				     const struct stun_msg *msg, struct turn_now now)
+{
+	const struct method *method = server_method(s->conf, msg->method);
+	struct request rq = { .server = s, .path = path, .msg = msg, .now = now };
+	uint8_t buf[REPLY_MAX];
+	unsigned int i;
+
+	if (!method)
+		return TP_R_STUN_IGNORED;
+	/* A forged source that is our own listener would have us talk to ourselves. */
+	for (i = 0; i < s->conf->n_own; i++) {
+		if (address_equal(&s->conf->own[i], &path->client))
+			return TP_R_STUN_IGNORED;
+	}
+	stun_begin(&rq.w, buf, sizeof(buf), msg->method, STUN_SUCCESS, msg->txid);
+	return server_reply(&rq, server_process(&rq, method));
+}
+
+/* Workers tell each other how late it is, seldom: the line is shared. */
+static void server_now(struct turn_server *s, uint64_t now_ns)
+{
+	uint64_t *latest = &s->shared->now_ns;
+
+	if (now_ns >= __atomic_load_n(latest, __ATOMIC_RELAXED) + NOW_STEP_NS)
+		__atomic_store_n(latest, now_ns, __ATOMIC_RELAXED);
+}
+
+static enum tp_reason server_stun(struct turn_server *s, const struct turn_path *path,
+				  const uint8_t *data, size_t len, struct turn_now now)
+{
+	struct stun_msg msg;
+
+	server_now(s, now.mono_ns);
+	if (stun_parse(&msg, data, len) != STUN_OK || (msg.bad & STUN_BIT(FINGERPRINT)))
+		return TP_R_BAD_STUN;
+	if (msg.class == STUN_REQUEST)
+		return server_request(s, path, &msg, now);
+	if (msg.class == STUN_INDICATION && msg.method == TURN_SEND)
+		return data_send(s, path, &msg, now.mono_ns);
+	return TP_R_STUN_IGNORED;
+}
+
+enum tp_reason turn_from_client(struct turn_server *server, const struct turn_path *path,
+				const uint8_t *data, size_t len, struct turn_now now)
+{
+	uint8_t channels_end = server->conf->channels_5766 ? 0x7f : 0x4f;
+
+	if (!len || !path->client.port)
+		return TP_R_NOT_TURN;
+	if (data[0] < 4)
+		return server_stun(server, path, data, len, now);
+	if (data[0] >= 0x40 && data[0] <= channels_end)
+		return data_channel(server, path, data, len, now.mono_ns);
+	return TP_R_NOT_TURN;
+}
+
+static void server_fire(struct turn_server *s, struct timer *t, uint64_t now_ns)
+{
+	switch (t->kind) {
+	case TIMER_ALLOC:
+		alloc_expire(s, core_of(t, struct alloc, timer), now_ns);
+		break;
+	case TIMER_PERM:
+		perm_end(s, core_of(t, struct perm, timer), true);
+		break;
+	case TIMER_CHAN:
+		chan_free(s, core_of(t, struct chan, timer), true);
+		break;
+	}
+}
+
+uint64_t turn_tick(struct turn_server *server, struct turn_now now)
+{
+	unsigned int i;
+
+	server_now(server, now.mono_ns);
+	for (i = 0; i < TURN_TICK_BUDGET; i++) {
+		struct timer *t = timer_earliest(&server->timers);
+
+		if (!t)
+			return UINT64_MAX;
+		if (t->due_ns > now.mono_ns)
+			return t->due_ns;
+		server_fire(server, t, now.mono_ns);
+	}
+	return now.mono_ns;
+}
+
+struct turn_server *turn_server_new(const struct turn_conf *conf, struct turn_shared *shared,
+				    const struct turn_host *host, void *ctx)
+{
+	struct turn_server *s = calloc(1, sizeof(*s));
+
+	if (!s)
+		return NULL;
+	s->conf = conf;
+	s->shared = shared;
+	s->host = host;
+	s->ctx = ctx;
+	host->random(ctx, s->key, sizeof(s->key));
+	return s;
+}
+
+static void server_release(struct turn_server *s)
+{
+	table_clear(&s->allocs);
+	free(s->timers.heap);
+	free(s);
+}
+
+void turn_server_free(struct turn_server *server)
+{
+	struct table_node *node;
+
+	if (!server)
+		return;
+	while ((node = table_any(&server->allocs)))
+		alloc_free(server, core_of(node, struct alloc, node),
+			   __atomic_load_n(&server->shared->now_ns, __ATOMIC_RELAXED));
+	server_release(server);
+}
+
+void turn_server_abandon(struct turn_server *server)
+{
+	struct table_node *node;
+
+	if (!server)
+		return;
+	while ((node = table_any(&server->allocs)))
+		alloc_forget(server, core_of(node, struct alloc, node));
+	server_release(server);
+}

@@ -1,0 +1,93 @@
+// SPDX-License-Identifier: MIT
+/* What all workers share: the index of static users, port pools, counts. */
+#include <stdlib.h>
+#include <string.h>
+#include "turn/core.h"
+#include "pure.h"
+
+bool turn_conf_relays(const struct turn_conf *conf)
+{
+	return conf->no_auth || conf->n_users || conf->n_secrets;
+}
+
+static bool shared_pools(struct turn_shared *shared)
+{
+	const struct turn_conf *conf = shared->conf;
+	unsigned int i;
+
+	shared->n_ports = conf->max_port >= conf->min_port && conf->min_port ?
+			  conf->max_port - conf->min_port + 1u : 0;
+	shared->pools = calloc(conf->n_relays ? conf->n_relays : 1, sizeof(*shared->pools));
+	if (!shared->pools)
+		return false;
+	for (i = 0; i < conf->n_relays; i++) {
+		struct pool *pool = &shared->pools[i];
+
+		pool->local = conf->relays[i].local;
+		pool->external = conf->relays[i].external;
+		if (!pool->external.family)
+			pool->external = pool->local;
+		pool->free_at = calloc(shared->n_ports ? shared->n_ports : 1,
+				       sizeof(*pool->free_at));
+		if (!pool->free_at)
+			return false;
+	}
+	return true;
+}
+
+/* A user of whom only the MD5 key is known can never use SHA-256, and a client
+ * that is offered it takes it: then only MD5 is offered. */
+static void shared_algorithms(struct turn_shared *shared)
+{
+	static const uint8_t md5_only[4] = { 0, STUN_ALG_MD5, 0, 0 };
+	unsigned int i;
+
+	shared->algorithms = stun_password_algorithms;
+	shared->algorithms_len = sizeof(stun_password_algorithms);
+	for (i = 0; i < shared->conf->n_users; i++) {
+		if (shared->conf->users[i].password)
+			continue;
+		shared->algorithms = md5_only;
+		shared->algorithms_len = sizeof(md5_only);
+	}
+}
+
+struct turn_shared *turn_shared_new(const struct turn_conf *conf)
+{
+	struct turn_shared *shared = calloc(1, sizeof(*shared));
+	uint8_t seed[32];
+
+	if (!shared)
+		return NULL;
+	shared->conf = conf;
+	pthread_mutex_init(&shared->lock, NULL);
+	stun_hmac_sha256(seed, conf->nonce_key, sizeof(conf->nonce_key), "tables", 6);
+	memcpy(shared->key, seed, sizeof(shared->key));
+	shared_algorithms(shared);
+	if (shared_pools(shared) && user_index(shared))
+		return shared;
+	turn_shared_free(shared);
+	return NULL;
+}
+
+void turn_shared_free(struct turn_shared *shared)
+{
+	struct table_node *node;
+	unsigned int i;
+
+	if (!shared)
+		return;
+	while ((node = table_any(&shared->quotas))) {
+		table_remove(&shared->quotas, node);
+		free(core_of(node, struct quota, node));
+	}
+	table_clear(&shared->quotas);
+	table_clear(&shared->users_by_name);
+	table_clear(&shared->users_by_hash);
+	free(shared->users);
+	for (i = 0; shared->pools && i < shared->conf->n_relays; i++)
+		free(shared->pools[i].free_at);
+	free(shared->pools);
+	pthread_mutex_destroy(&shared->lock);
+	free(shared);
+}
