@@ -102,10 +102,15 @@ build/tests/dataplane/%_test: build/san/tests/dataplane/%_test.o build/libturnpi
 	$(call msg,LD,$@)
 	$(Q)mkdir -p $(@D) && $(CC) $(SAN) $^ -lcmocka $(PKG_LIBS) -o $@
 
+build/tests/net/%: build/obj/tests/net/%.o build/libturnpike.a
+	$(call msg,LD,$@)
+	$(Q)mkdir -p $(@D) && $(CC) $(LDFLAGS) $^ $(PKG_LIBS) -o $@
+
 NETTEST := $(wildcard tests/net/*_test.sh tests/net/*_test.py)
+NETBIN  := $(patsubst tests/net/%.c,build/tests/net/%,$(wildcard tests/net/*.c))
 
 .PHONY: test deps
-test: deps all $(UNIT) $(DPTEST) $(NETTEST) ## build everything and run every test but the fuzzers
+test: deps all $(UNIT) $(DPTEST) $(NETBIN) $(NETTEST) ## build everything and run every test but the fuzzers
 	$(Q)tests/run.sh $(UNIT) $(DPTEST) $(NETTEST)
 
 deps: ## install the packages that are needed (Debian)

@@ -93,6 +93,9 @@ void conf_free(struct conf *conf)
 	for (size_t i = 0; conf->where && i < conf_table_rows; i++)
 		free(conf->where[i]);
 	free(conf->where);
+	for (unsigned int i = 0; i < conf->n_places; i++)
+		free(conf->places[i].where);
+	free(conf->places);
 	free(turn->users);
 	free(turn->secrets);
 	free(turn->realm);
@@ -158,6 +161,27 @@ static void remember(struct conf *conf, const struct conf_directive *directive,
 			    "%s was given before at %s; the last one wins", directive->name, *old);
 	free(*old);
 	*old = strdup(where);
+}
+
+void conf_place(const struct conf_line *line, unsigned int index)
+{
+	struct conf *conf = line->conf;
+	struct conf_place place = { line->directive, index, strdup(line->where) };
+
+	conf->places = reallocarray(conf->places, conf->n_places + 1, sizeof(place));
+	if (!conf->places || !place.where)
+		abort();
+	conf->places[conf->n_places++] = place;
+}
+
+const char *conf_where_nth(const struct conf *conf, const char *name, unsigned int index)
+{
+	const struct conf_directive *directive = conf_find(name);
+
+	for (unsigned int i = 0; i < conf->n_places; i++)
+		if (conf->places[i].directive == directive && conf->places[i].index == index)
+			return conf->places[i].where;
+	return NULL;
 }
 
 void conf_set(struct conf *conf, const char *name, const char *value, const char *where,

@@ -62,6 +62,8 @@ struct conf {
 	unsigned int cpus;
 	/* per row of the table: "file:line" or "--name" that set it last, NULL: nobody */
 	char **where;
+	struct conf_place *places;	/* and of each value of the repeatable ones */
+	unsigned int n_places;
 };
 
 /* What conf_read() found wrong, in the order of the lines. */

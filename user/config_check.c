@@ -168,11 +168,11 @@ static bool covers_all(const struct turn_ip_range *range)
 static void check_peers(const struct conf *conf, struct conf_errors *errors)
 {
 	const struct turn_ranges *allowed = &conf->turn.allowed, *denied = &conf->turn.denied;
-	const char *where = conf_where(conf, "allowed-peer-ip");
 	char a[2 * ADDRESS_TEXT], d[2 * ADDRESS_TEXT];
 
 	for (unsigned int i = 0; i < allowed->n; i++) {
 		const struct turn_ip_range *range = &allowed->v[i];
+		const char *where = conf_where_nth(conf, "allowed-peer-ip", i);
 
 		if (covers_all(range))
 			conf_report(errors, where, LEVEL_WARNING,

@@ -105,7 +105,7 @@ static void warn_foreign(const struct conf *conf, const char *name,
 
 	for (unsigned int i = 0; i < written->n; i++)
 		if (!unspecified(&written->v[i]) && !has(host, &written->v[i]))
-			conf_report(errors, conf_where(conf, name), LEVEL_WARNING,
+			conf_report(errors, conf_where_nth(conf, name, i), LEVEL_WARNING,
 				    "%s %s: no interface that is up has this address", name,
 				    address_text(&written->v[i], text));
 }
@@ -200,12 +200,12 @@ static void resolve_own(struct conf *conf)
 
 static void check_external(const struct conf *conf, struct conf_errors *errors)
 {
-	const char *where = conf_where(conf, "external-ip");
 	const struct turn_conf *turn = &conf->turn;
 	char text[ADDRESS_TEXT];
 
 	for (unsigned int i = 0; i < conf->n_external; i++) {
 		const struct conf_external *external = &conf->external[i];
+		const char *where = conf_where_nth(conf, "external-ip", i);
 		unsigned int users = 0;
 
 		for (unsigned int j = 0; j < turn->n_relays; j++)

@@ -47,6 +47,17 @@ const struct conf_directive *conf_find(const char *name);
 /* Where the directive was given, NULL if it was not. */
 const char *conf_where(const struct conf *conf, const char *name);
 
+/* The same of the index-th value of a repeatable directive; conf_place() says so
+ * when one is appended. */
+struct conf_place {
+	const struct conf_directive *directive;
+	unsigned int index;
+	char *where;
+};
+
+void conf_place(const struct conf_line *line, unsigned int index);
+const char *conf_where_nth(const struct conf *conf, const char *name, unsigned int index);
+
 /* A name that the table does not have: what was meant (NULL: no idea), and
  * whether going on without it could weaken the server. */
 const char *conf_meant(const char *name);

@@ -234,8 +234,11 @@ void conf_set_log_file(const struct conf_line *line)
 
 /* -------------------------------------------------------------- addresses */
 
-static void append(struct conf_addrs *addrs, const struct tp_addr *addr)
+static void append(const struct conf_line *line, const struct tp_addr *addr)
 {
+	struct conf_addrs *addrs = field(line);
+
+	conf_place(line, addrs->n);
 	addrs->v = grown(addrs->v, addrs->n + 1, sizeof(*addrs->v));
 	addrs->v[addrs->n++] = *addr;
 }
@@ -245,7 +248,7 @@ void conf_set_address(const struct conf_line *line)
 	struct tp_addr addr;
 
 	if (address_parse(&addr, line->value))
-		append(field(line), &addr);
+		append(line, &addr);
 	else
 		refuse(line, "is not an IP address");
 }
@@ -255,7 +258,7 @@ void conf_set_endpoint(const struct conf_line *line)
 	struct tp_addr addr;
 
 	if (address_parse_port(&addr, line->value) && addr.port)
-		append(field(line), &addr);
+		append(line, &addr);
 	else
 		refuse(line, "is not an address with a port");
 }
@@ -316,6 +319,7 @@ void conf_set_external(const struct conf_line *line)
 	}
 	if (external_taken(line, &new))
 		return;
+	conf_place(line, conf->n_external);
 	conf->external = grown(conf->external, conf->n_external + 1, sizeof(new));
 	conf->external[conf->n_external++] = new;
 }
@@ -424,6 +428,7 @@ void conf_set_ranges(const struct conf_line *line)
 		refuse(line, fault);
 		return;
 	}
+	conf_place(line, ranges->n);
 	ranges->v = grown(ranges->v, ranges->n + 1, sizeof(range));
 	ranges->v[ranges->n++] = range;
 }

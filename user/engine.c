@@ -482,8 +482,9 @@ static bool is_mine(const struct engine *e, const struct tp_alloc *saved)
 	       udp_worker(&saved->client, e->shared->conf->workers) == e->worker;
 }
 
-/* One pass over all bindings: adopted[] is by the journal's index. */
-static void adopt_bindings(struct engine *e, struct turn_alloc **adopted, struct turn_now now)
+/* adopted[] is by the journal's index. */
+static void adopt_bindings(struct engine *e, struct turn_alloc **adopted, bool channels,
+			   struct turn_now now)
 {
 	struct journal *j = e->shared->journal;
 	struct tp_binding *b;
@@ -492,7 +493,7 @@ static void adopt_bindings(struct engine *e, struct turn_alloc **adopted, struct
 	while ((b = journal_next_binding(j, &at))) {
 		struct turn_alloc *alloc = adopted[b->alloc];
 
-		if (!alloc)
+		if (!alloc || (b->channel != 0) != channels)
 			continue;
 		/* the rows are found again by their keys */
 		b->row_up = b->row_down = 0;
@@ -520,6 +521,7 @@ int engine_adopt(struct engine *e)
 			continue;
 		alloc = l ? turn_adopt(e->server, saved, l, now) : NULL;
 		if (alloc) {
+			flows_keep_alloc(e->shared->flows, alloc, e->worker);
 			adopted[journal_index(j, saved)] = alloc;
 			n++;
 		} else {
@@ -527,7 +529,8 @@ int engine_adopt(struct engine *e)
 			over++;
 		}
 	}
-	adopt_bindings(e, adopted, now);
+	adopt_bindings(e, adopted, false, now);
+	adopt_bindings(e, adopted, true, now);
 	free(adopted);
 	if (n || over)
 		log_info("adopted worker=%u allocations=%u over=%u", e->worker, n, over);

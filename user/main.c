@@ -6,6 +6,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/sysinfo.h>
 #include <unistd.h>
 #include "config.h"
 #include "keeper.h"
@@ -104,6 +105,8 @@ static void read_conf(struct conf *conf, const struct options *o, int argc, char
 	set_directives(conf, argc, argv, errors);
 	conf_finish(conf, errors);
 	conf_resolve(conf, errors);
+	if (!conf->workers)
+		conf->workers = (unsigned int)get_nprocs();
 }
 
 static void say_what_is_missing(const struct conf *conf)

@@ -28,7 +28,7 @@ static int adopt_relay(struct turn_server *s, struct alloc *a, const struct tp_a
 	return err;
 }
 
-struct turn_alloc *turn_adopt(struct turn_server *server, const struct tp_alloc *saved,
+struct turn_alloc *turn_adopt(struct turn_server *server, struct tp_alloc *saved,
 			      void *listener, struct turn_now now)
 {
 	struct turn_path path = path_make(&saved->client, &saved->server, saved->transport,
@@ -47,6 +47,7 @@ struct turn_alloc *turn_adopt(struct turn_server *server, const struct tp_alloc 
 	memcpy(a->pub.user, saved->user, sizeof(a->pub.user));
 	a->pub.user[sizeof(a->pub.user) - 1] = 0;
 	a->pub.created_ns = saved->created_ns;
+	a->pub.host = saved;
 	got = !adopt_relay(server, a, saved, 0, now.mono_ns);
 	got += !adopt_relay(server, a, saved, 1, now.mono_ns);
 	/* It was within the limits when it was made. */
@@ -58,7 +59,7 @@ struct turn_alloc *turn_adopt(struct turn_server *server, const struct tp_alloc 
 	return &a->pub;
 }
 
-static int adopt_channel(struct turn_server *s, struct alloc *a, const struct tp_binding *saved)
+static int adopt_channel(struct turn_server *s, struct alloc *a, struct tp_binding *saved)
 {
 	uint16_t number = ntohs(saved->channel);
 	struct chan *c;
@@ -70,12 +71,13 @@ static int adopt_channel(struct turn_server *s, struct alloc *a, const struct tp
 	c = chan_new(s, a, number, &saved->peer);
 	if (!c)
 		return -ENOMEM;
+	c->pub.host = saved;
 	chan_refresh(s, c, saved->expires_ns);
 	return 0;
 }
 
 int turn_adopt_binding(struct turn_server *server, struct turn_alloc *alloc,
-		       const struct tp_binding *saved, struct turn_now now)
+		       struct tp_binding *saved, struct turn_now now)
 {
 	struct alloc *a = core_of(alloc, struct alloc, pub);
 	struct perm *p;
@@ -91,6 +93,7 @@ int turn_adopt_binding(struct turn_server *server, struct turn_alloc *alloc,
 	p = perm_get(server, a, &saved->peer);
 	if (!p)
 		return -ENOMEM;
+	p->pub.host = saved;
 	perm_refresh(server, p, saved->expires_ns);
 	return 0;
 }

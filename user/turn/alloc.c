@@ -92,8 +92,19 @@ bool alloc_add(struct turn_server *s, struct alloc *a)
 
 void alloc_lifetime(struct turn_server *s, struct alloc *a, unsigned int i, uint64_t expires_ns)
 {
+	struct table_node *node;
+	unsigned int b;
+
 	a->pub.relay[i].expires_ns = expires_ns;
 	alloc_rearm(s, a);
+	for (b = 0; b < a->by_number.n_buckets; b++) {
+		for (node = a->by_number.buckets[b]; node; node = node->next) {
+			struct chan *c = core_of(node, struct chan, by_number);
+
+			if (alloc_index(c->pub.peer.family) == i)
+				chan_keep(s, c);
+		}
+	}
 }
 
 bool alloc_serves(const struct alloc *a, uint8_t family, uint64_t now_ns)

@@ -67,7 +67,8 @@ struct chan *chan_new(struct turn_server *s, struct alloc *a, uint16_t number,
 	c->timer.kind = TIMER_CHAN;
 	c->alloc = a;
 	c->perm = p;
-	p->channels++;
+	c->next = p->channels;
+	p->channels = c;
 	table_add(&a->by_number, &c->by_number, hash_number(s, number));
 	table_add(&a->by_peer, &c->by_peer, hash_addr(s->key, peer));
 	return c;
@@ -77,7 +78,32 @@ void chan_refresh(struct turn_server *s, struct chan *c, uint64_t expires_ns)
 {
 	c->pub.expires_ns = expires_ns;
 	timer_set(&s->timers, &c->timer, expires_ns);
+	chan_keep(s, c);
+}
+
+/* Section 12.6 relays while the channel lives; D11: and while there is a permission. */
+void chan_keep(struct turn_server *s, struct chan *c)
+{
+	const struct turn_relay *r = &c->alloc->pub.relay[alloc_index(c->pub.peer.family)];
+	uint64_t lease_ns = c->pub.expires_ns;
+
+	if (!lease_ns)
+		return;		/* being made: chan_refresh() comes here again */
+	if (lease_ns > c->perm->pub.expires_ns)
+		lease_ns = c->perm->pub.expires_ns;
+	if (lease_ns > r->expires_ns)
+		lease_ns = r->expires_ns;
+	c->pub.lease_ns = lease_ns;
 	s->host->channel_kept(s->ctx, &c->alloc->pub, &c->pub);
+}
+
+static void chan_unlink(struct chan *c)
+{
+	struct chan **at = &c->perm->channels;
+
+	while (*at != c)
+		at = &(*at)->next;
+	*at = c->next;
 }
 
 void chan_free(struct turn_server *s, struct chan *c, bool tell)
@@ -88,7 +114,7 @@ void chan_free(struct turn_server *s, struct chan *c, bool tell)
 	timer_unclaim(&s->timers);
 	table_remove(&c->alloc->by_number, &c->by_number);
 	table_remove(&c->alloc->by_peer, &c->by_peer);
-	c->perm->channels--;
+	chan_unlink(c);
 	perm_tidy(s, c->perm);
 	free(c);
 }

@@ -187,7 +187,7 @@ struct perm {
 	struct table_node node;		/* alloc->perms, by address */
 	struct timer timer;
 	struct alloc *alloc;
-	unsigned int channels;		/* that point here */
+	struct chan *channels;		/* that need it: their leases end with it */
 	bool own;			/* an address of ours: ports are checked too */
 };
 
@@ -197,6 +197,7 @@ struct chan {
 	struct timer timer;
 	struct alloc *alloc;
 	struct perm *perm;		/* of its peer's address; never NULL */
+	struct chan *next;		/* of the same permission */
 };
 
 struct alloc {
@@ -265,6 +266,8 @@ bool chan_number_valid(const struct turn_conf *conf, uint16_t number);
 struct chan *chan_new(struct turn_server *s, struct alloc *a, uint16_t number,
 		      const struct tp_addr *peer);
 void chan_refresh(struct turn_server *s, struct chan *c, uint64_t expires_ns);
+/* Tells the host about its lease, after something that it depends on has changed. */
+void chan_keep(struct turn_server *s, struct chan *c);
 void chan_free(struct turn_server *s, struct chan *c, bool tell);
 
 bool acl_own_ip(const struct turn_conf *conf, const struct tp_addr *ip);

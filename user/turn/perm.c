@@ -47,9 +47,13 @@ struct perm *perm_get(struct turn_server *s, struct alloc *a, const struct tp_ad
 
 void perm_refresh(struct turn_server *s, struct perm *p, uint64_t expires_ns)
 {
+	struct chan *c;
+
 	p->pub.expires_ns = expires_ns;
 	timer_set(&s->timers, &p->timer, expires_ns);
 	s->host->permission_kept(s->ctx, &p->alloc->pub, &p->pub);
+	for (c = p->channels; c; c = c->next)
+		chan_keep(s, c);
 }
 
 void perm_tidy(struct turn_server *s, struct perm *p)

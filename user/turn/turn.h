@@ -215,8 +215,10 @@ uint64_t turn_tick(struct turn_server *server, struct turn_now now);
  * Carry on what a predecessor left. turn_adopt() opens the relay sockets through
  * the host and returns the allocation, or NULL if it is over, its address is no
  * longer ours, or its port is taken: then the caller removes it from the journal.
+ * What is adopted has the record as its host pointer. Permissions come before
+ * channels, whose leases depend on them.
  */
-struct turn_alloc *turn_adopt(struct turn_server *server, const struct tp_alloc *saved,
+struct turn_alloc *turn_adopt(struct turn_server *server, struct tp_alloc *saved,
 			      void *socket, struct turn_now now);
 /*
  * 0, or -errno if the binding is over or not allowed any more. Before it returns
@@ -224,7 +226,7 @@ struct turn_alloc *turn_adopt(struct turn_server *server, const struct tp_alloc 
  * host ties the object to what it saved. The order of bindings does not matter.
  */
 int turn_adopt_binding(struct turn_server *server, struct turn_alloc *alloc,
-		       const struct tp_binding *saved, struct turn_now now);
+		       struct tp_binding *saved, struct turn_now now);
 
 /* ------------------------------------------------------------------ peer gate */
 

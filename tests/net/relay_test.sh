@@ -1,0 +1,60 @@
+#!/bin/bash
+# SPDX-License-Identifier: MIT
+# A foreign client and peer (coturn's turnutils) through the real daemon, on
+# every path: channel and Send, IPv4 and IPv6 on either leg, dataplane user and
+# xdp; and the counters must say that the packets took the path they should.
+. "$(dirname "$0")/tap.sh"
+
+N=200		# messages of one client
+
+# uclient NAME SERVER PEER OPTIONS...: prints sent and lost
+uclient()
+{
+	lab_exec client timeout 60 turnutils_uclient -u alice -w secret -c -n $N -m 2 -l 170 -z 2 \
+		-e "$2" -r 3480 "${@:3}" "$1" >"$TAP_TMP/uclient.log" 2>&1
+	sed -n 's/.*tot_send_msgs=\([0-9]*\), tot_recv_msgs=\([0-9]*\).*/\1 \2/p' \
+		"$TAP_TMP/uclient.log" | tail -1
+}
+
+# expect_path DATAPLANE MODE NAME: the counters after 2 clients x N messages both ways
+expect_path()
+{
+	local up down all=$((2 * N))
+	if [ "$1" = xdp ] && [ "$2" = channel ]; then
+		# the first packets find the neighbour for the rest
+		up=$(relay_count to_peer) down=$(relay_count to_client)
+		tap_at_least "$up" $((all * 9 / 10)) "$3: XDP relayed to the peer"
+		tap_at_least "$down" $((all * 9 / 10)) "$3: XDP relayed to the client"
+		tap_is $((up + $(relay_count user_to_peer))) $all "$3: each message once, to the peer"
+		tap_is $((down + $(relay_count user_to_client))) $all "$3: each message once, back"
+	else
+		tap_is "$(relay_count user_to_peer)" $all "$3: the daemon relayed to the peer"
+		tap_is "$(relay_count user_to_client)" $all "$3: the daemon relayed to the client"
+		tap_is "$(relay_count to_peer)" 0 "$3: XDP relayed nothing"
+	fi
+}
+
+# run DATAPLANE MODE SERVER PEER
+run()
+{
+	local name="$1 $2 client=$3 peer=$4" options=()
+	[ "$2" = channel ] || options+=(-s)
+	case $4 in *:*) options+=(-x) ;; esac
+	relay_start --dataplane="$1"
+	tap_ok $? "$name: starts" "$(cat "$TAP_TMP/relay.log")"
+	tap_is "$(uclient "$3" "$4" "${options[@]}")" "$((2 * N)) $((2 * N))" "$name: nothing is lost"
+	expect_path "$1" "$2" "$name"
+	relay_stop
+}
+
+tap_lab
+for dataplane in user xdp; do
+	for mode in channel send; do
+		for server in $LAB_RELAY4 $LAB_RELAY6; do
+			for peer in $LAB_PEER4 $LAB_PEER6; do
+				run $dataplane $mode "$server" "$peer"
+			done
+		done
+	done
+done
+tap_done

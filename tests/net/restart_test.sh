@@ -1,0 +1,80 @@
+#!/bin/bash
+# SPDX-License-Identifier: MIT
+# The relay process is killed under traffic, and the whole daemon is ended and
+# started again: an established flow loses no packet, an allocation is carried
+# on, and the client notices nothing but a retransmission.
+. "$(dirname "$0")/tap.sh"
+
+allocate_and_bind()
+{
+	client_start "$LAB_RELAY4:3478"
+	tap_is "$(client_say allocate | cut -d' ' -f1)" ok "$1: allocate"
+	tap_is "$(client_say bind 0x4001 $LAB_PEER4:3480)" ok "$1: bind a channel"
+	tap_is "$(client_say permit $LAB_PEER4)" ok "$1: permit"
+	# the neighbours are known after this
+	tap_is "$(client_say channel 0x4001 20 100 1000)" "sent 20 received 20 damaged 0" "$1: relays"
+}
+
+# traffic_while COMMAND...: 3 s of traffic, with COMMAND after one of them
+traffic_while()
+{
+	echo "channel 0x4001 3000 200 1000" >&"${CLIENT[1]}"
+	sleep 1
+	"$@"
+	read -r -t 60 answer <&"${CLIENT[0]}"
+}
+
+kill_child()
+{
+	kill -9 "$(relay_child)"
+}
+
+restart_daemon()
+{
+	relay_stop TERM
+	relay_start --dataplane=xdp
+}
+
+expect_carried_on()
+{
+	tap_is "$(relay_allocations 'len(a)')" 1 "$1: the allocation is still listed"
+	tap_is "$(client_say channel 0x4001 20 100 1000)" "sent 20 received 20 damaged 0" \
+		"$1: the channel still relays"
+	tap_is "$(client_say refresh 600)" ok "$1: refresh succeeds"
+	tap_at_least 2 "$(client_say requests)" "$1: with one retransmission at most"
+	tap_is "$(client_say bind 0x4001 $LAB_PEER4:3480)" ok "$1: the channel is bound again"
+	tap_is "$(client_say send $LAB_PEER4:3480 20 100 1000)" "sent 20 received 20 damaged 0" \
+		"$1: Send still relays"
+	tap_is "$(client_say refresh 0)" ok "$1: refresh to 0"
+	tap_is "$(client_say refresh 600)" "error 437" "$1: it is gone"
+	tap_is "$(relay_allocations 'len(a)')" 0 "$1: and not listed"
+}
+
+tap_lab
+
+relay_start --dataplane=xdp
+tap_ok $? "xdp: starts" "$(cat "$TAP_TMP/relay.log")"
+allocate_and_bind "xdp, relay process killed"
+traffic_while kill_child
+tap_is "$answer" "sent 3000 received 3000 damaged 0" "xdp, relay process killed: no packet is lost"
+tap_is "$(grep -c 'signal=9' "$TAP_TMP/relay.log")" 1 "xdp, relay process killed: the log says so"
+expect_carried_on "xdp, relay process killed"
+client_stop
+
+allocate_and_bind "xdp, daemon restarted"
+traffic_while restart_daemon
+tap_is "$answer" "sent 3000 received 3000 damaged 0" "xdp, daemon restarted: no packet is lost"
+expect_carried_on "xdp, daemon restarted"
+client_stop
+relay_stop
+
+relay_start --dataplane=user
+tap_ok $? "user: starts" "$(cat "$TAP_TMP/relay.log")"
+allocate_and_bind "user, relay process killed"
+kill_child
+relay_wait 'adopted'
+expect_carried_on "user, relay process killed"
+client_stop
+relay_stop
+
+tap_done

@@ -1,0 +1,160 @@
+# SPDX-License-Identifier: MIT
+# Sourced by the shell tests: TAP, and a turnpiked in the lab's relay host.
+# A test calls tap_lab first; everything is taken down when it ends, however it ends.
+
+TAP_N=0 TAP_FAILED=0
+TAP_ROOT=$(cd "$(dirname "${BASH_SOURCE[0]}")/../.." && pwd)
+TAP_TMP=$(mktemp -d)
+LAB_NAME=tpt$$
+. "$TAP_ROOT/scripts/lab.sh"
+cd "$TAP_ROOT" || exit 1
+
+tap_skip_all()
+{
+	echo "1..0 # SKIP $*"
+	exit 4
+}
+
+# tap_ok STATUS NAME [DIAGNOSTIC...]
+tap_ok()
+{
+	TAP_N=$((TAP_N + 1))
+	if [ "$1" -eq 0 ]; then
+		echo "ok $TAP_N - $2"
+	else
+		TAP_FAILED=1
+		echo "not ok $TAP_N - $2"
+		printf '# %s\n' "${@:3}"
+	fi
+}
+
+tap_is()
+{
+	[ "$1" = "$2" ]
+	tap_ok $? "$3" "got:  $1" "want: $2"
+}
+
+# tap_at_least NUMBER LEAST NAME
+tap_at_least()
+{
+	[ "${1:-0}" -ge "$2" ] 2>/dev/null
+	tap_ok $? "$3" "got:  $1" "want: $2 or more"
+}
+
+tap_skip()
+{
+	TAP_N=$((TAP_N + 1))
+	echo "ok $TAP_N - $1 # SKIP $2"
+}
+
+tap_done()
+{
+	echo "1..$TAP_N"
+	exit $TAP_FAILED
+}
+
+# --------------------------------------------------------------- the relay
+
+tap_clean()
+{
+	relay_stop
+	lab_down
+	mountpoint -q "$TAP_TMP/bpf" && umount "$TAP_TMP/bpf"
+	rm -rf "$TAP_TMP"
+}
+
+tap_lab()
+{
+	[ "$(id -u)" -eq 0 ] || tap_skip_all "network namespaces need root"
+	trap tap_clean EXIT
+	trap 'exit 1' INT TERM HUP
+	mkdir "$TAP_TMP/bpf"
+	mount -t bpf bpf "$TAP_TMP/bpf" || tap_skip_all "no BPF filesystem"
+	lab_up || { echo "Bail out! the lab cannot be built"; exit 1; }
+	lab_exec peer turnutils_peer -p 3480 -L $LAB_PEER4 -L $LAB_PEER6 >"$TAP_TMP/peer.log" 2>&1 &
+}
+
+RELAY_PID='' RELAY_SOCKET=$TAP_TMP/control.sock
+
+# relay_start [DIRECTIVE...]: a daemon in the relay host, ready when this returns 0.
+relay_start()
+{
+	: >"$TAP_TMP/relay.log"
+	lab_exec relay build/turnpiked -n --realm=lab --lt-cred-mech --user=alice:secret \
+		--control-socket="$RELAY_SOCKET" --pin-path="$TAP_TMP/bpf/turnpike" \
+		--listening-ip=$LAB_RELAY4 --listening-ip=$LAB_RELAY6 \
+		--relay-ip=$LAB_OUTER4 --relay-ip=$LAB_OUTER6 --relay-threads=2 \
+		--unauthorized-ratelimit=off --rfc5766-channel-numbers \
+		"$@" >>"$TAP_TMP/relay.log" 2>&1 &
+	RELAY_PID=$!
+	relay_wait 'relaying workers='
+}
+
+# relay_wait TEXT: until the log says it (5 s at most).
+relay_wait()
+{
+	local i
+	for i in {1..100}; do
+		grep -q "$1" "$TAP_TMP/relay.log" && return 0
+		kill -0 "$RELAY_PID" 2>/dev/null || return 1
+		sleep 0.05
+	done
+	return 1
+}
+
+# relay_stop [SIGNAL]: Ctrl-C by default, which takes the programs off.
+relay_stop()
+{
+	[ -n "$RELAY_PID" ] || return 0
+	kill -s "${1:-INT}" "$RELAY_PID" 2>/dev/null
+	wait "$RELAY_PID" 2>/dev/null
+	RELAY_PID=''
+}
+
+relay_child()
+{
+	pgrep -P "$RELAY_PID"
+}
+
+turnpike()
+{
+	build/turnpike --socket "$RELAY_SOCKET" --pin-path "$TAP_TMP/bpf/turnpike" "$@"
+}
+
+# relay_count REASON: packets counted under it until now.
+relay_count()
+{
+	turnpike stats --json | python3 -c '
+import json, sys
+print(next((r["packets"] for r in json.load(sys.stdin)["reasons"] if r["reason"] == sys.argv[1]), "none"))' "$1"
+}
+
+# relay_allocations EXPRESSION: Python over the list "a" of allocations.
+relay_allocations()
+{
+	turnpike allocations --json | python3 -c '
+import json, sys
+a = json.load(sys.stdin)["allocations"]
+print(eval(sys.argv[1]))' "$1"
+}
+
+# client_start SERVER: a turn_client to speak to with client_say.
+client_start()
+{
+	coproc CLIENT { lab_exec client build/tests/net/turn_client "$1" alice secret; }
+}
+
+client_say()
+{
+	local answer
+	echo "$*" >&"${CLIENT[1]}"
+	read -r -t 60 answer <&"${CLIENT[0]}" || answer="no answer"
+	echo "$answer"
+}
+
+client_stop()
+{
+	local pid=$CLIENT_PID
+	exec {CLIENT[1]}>&-
+	wait "$pid" 2>/dev/null
+}
