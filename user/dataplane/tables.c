@@ -166,6 +166,14 @@ static int map_one(struct tables *t, enum table_id id, const struct tp_meta *met
 	return 0;
 }
 
+static int protect(struct tables *t)
+{
+	for (int id = 0; id < TABLE_MAX; id++)
+		if (address(t, id) && mprotect(address(t, id), length(t->meta, id), PROT_READ))
+			return -errno;
+	return 0;
+}
+
 static void unmap(struct tables *t)
 {
 	if (!t->meta)
@@ -273,7 +281,8 @@ int tables_open_pinned(struct tables *t, const char *path, bool writable)
 
 	clear(t);
 	for (int id = 0; id < TABLE_MAX; id++) {
-		t->fd[id] = open_pin(path, layout[id].name, writable);
+		/* The kernel maps no BPF array for a descriptor that only reads. */
+		t->fd[id] = open_pin(path, layout[id].name, true);
 		if (t->fd[id] >= 0)
 			continue;
 		err = t->fd[id];
@@ -288,6 +297,8 @@ int tables_open_pinned(struct tables *t, const char *path, bool writable)
 		goto out;
 	}
 	err = tables_map(t);
+	if (!err && !writable)
+		err = protect(t);
 out:
 	if (err)
 		tables_close(t);
