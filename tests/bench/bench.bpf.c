@@ -13,8 +13,11 @@
 #include <bpf/bpf_helpers.h>
 #include "bench.h"
 
+#define SPINS_MAX	8192	/* of the pacing loop, about 20 ns each */
+
 const volatile __u32 n_flows = 1;
 const volatile __u32 out_ifindex;	/* generate: the client's interface */
+const volatile __u32 gap_ns;		/* generate: between packets; 0: as fast as it goes */
 const volatile __u16 want_len;		/* count: length in the UDP header, bytes */
 const volatile __u8 next_hop[12];	/* forward: destination and source MAC */
 
@@ -40,8 +43,21 @@ struct {
 } bench_out SEC(".maps");
 
 /* The generator runs on one CPU. */
-__u64 sent;
+__u64 sent, next_ns;
 __u32 at;
+
+static int until_next(__u32 i, void *ctx)
+{
+	return bpf_ktime_get_ns() >= next_ns;
+}
+
+/* Half a gap to one and a half: a fixed one gets into step with the clock tick, which is
+ * what processor time is measured by. */
+static void pace(void)
+{
+	bpf_loop(SPINS_MAX, until_next, NULL, 0);
+	next_ns += gap_ns / 2 + bpf_get_prandom_u32() % gap_ns;
+}
 
 /* A recycled frame carries what the relay made of it: the headers are written whole each time. */
 SEC("xdp") int generate(struct xdp_md *ctx)
@@ -54,6 +70,8 @@ SEC("xdp") int generate(struct xdp_md *ctx)
 	if (!flow || data + BENCH_HEADERS > end)
 		return XDP_ABORTED;
 	__builtin_memcpy(data, flow->headers, BENCH_HEADERS);
+	if (gap_ns)
+		pace();
 	sent++;
 	return bpf_redirect(out_ifindex, 0);
 }

@@ -35,6 +35,8 @@
 
 #define BATCH_PACKETS	1000000		/* a call costs 20 ms to set up */
 #define BATCH_FRAMES	64
+#define PACED_SECONDS	0.1		/* of a call with a rate */
+#define PACED_FRAMES	16
 #define PAYLOAD_MAX	1400
 #define PIDS_MAX	64
 #define TURN_PORT	3478
@@ -43,7 +45,7 @@ struct bench {
 	/* options */
 	const char *lab, *flows_file;
 	enum { RELAY_DAEMON, RELAY_FORWARD, RELAY_NONE } relay;
-	unsigned int payload, n_flows, cpu;
+	unsigned int payload, n_flows, rate, cpu;
 	double seconds;
 	int pids[PIDS_MAX];
 	unsigned int n_pids;
@@ -218,6 +220,7 @@ static void load(struct bench *b)
 		die("open: %s", strerror(errno));
 	b->skel->rodata->n_flows = b->n_flows;
 	b->skel->rodata->out_ifindex = b->client_if;
+	b->skel->rodata->gap_ns = b->rate ? 1000000000U / b->rate : 0;
 	b->skel->rodata->want_len = (__u16)(sizeof(struct udphdr) + 4 + b->payload - stripped);
 	memcpy((void *)b->skel->rodata->next_hop, hop, sizeof(hop));
 	if (bench_bpf__load(b->skel))
@@ -249,13 +252,15 @@ static void generate(struct bench *b, double seconds)
 	__u8 frame[BENCH_HEADERS + PAYLOAD_MAX] = { 0 };
 	LIBBPF_OPTS(bpf_test_run_opts, opts,
 		.data_in = frame, .data_size_in = BENCH_HEADERS + b->payload,
-		.repeat = BATCH_PACKETS, .flags = BPF_F_TEST_XDP_LIVE_FRAMES,
-		.batch_size = BATCH_FRAMES);
+		.repeat = b->rate ? (int)(b->rate * PACED_SECONDS) + 1 : BATCH_PACKETS,
+		.flags = BPF_F_TEST_XDP_LIVE_FRAMES,
+		.batch_size = b->rate ? PACED_FRAMES : BATCH_FRAMES);
 	struct timespec now;
 	double end;
 
 	fill_payload(frame + BENCH_HEADERS, b->payload);
 	clock_gettime(CLOCK_MONOTONIC, &now);
+	b->skel->bss->next_ns = (__u64)now.tv_sec * 1000000000ULL + (__u64)now.tv_nsec;
 	end = (double)now.tv_sec + (double)now.tv_nsec / 1e9 + seconds;
 	do {
 		if (bpf_prog_test_run_opts(bpf_program__fd(b->skel->progs.generate), &opts))
@@ -349,7 +354,7 @@ static void measure(struct bench *b)
 static void usage(void)
 {
 	die("--lab NAME --client IP --server IP --flows-file FILE --flows N --payload BYTES\n"
-	    "  [--seconds S] [--cpu N] [--forward | --none] [PID...]");
+	    "  [--seconds S] [--rate PACKETS/S] [--cpu N] [--forward | --none] [PID...]");
 }
 
 static void parse(struct bench *b, int argc, char **argv)
@@ -361,7 +366,7 @@ static void parse(struct bench *b, int argc, char **argv)
 		{ "flows", required_argument, NULL, 'n' },
 		{ "payload", required_argument, NULL, 'p' },
 		{ "seconds", required_argument, NULL, 't' },
-		{ "cpu", required_argument, NULL, 'C' },
+		{ "rate", required_argument, NULL, 'r' }, { "cpu", required_argument, NULL, 'C' },
 		{ "forward", no_argument, NULL, 'w' }, { "none", no_argument, NULL, 'x' },
 		{ NULL, 0, NULL, 0 }
 	};
@@ -376,6 +381,7 @@ static void parse(struct bench *b, int argc, char **argv)
 		case 'n': b->n_flows = (unsigned int)atoi(optarg); break;
 		case 'p': b->payload = (unsigned int)atoi(optarg); break;
 		case 't': b->seconds = atof(optarg); break;
+		case 'r': b->rate = (unsigned int)atoi(optarg); break;
 		case 'C': b->cpu = (unsigned int)atoi(optarg); break;
 		case 'w': b->relay = RELAY_FORWARD; break;
 		case 'x': b->relay = RELAY_NONE; break;

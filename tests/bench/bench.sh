@@ -4,7 +4,7 @@
 # the least that an XDP program can do to forward, in one lab, one after the
 # other: ChannelData from the client, counted at the peer.
 #   TURNSERVER=FILE      coturn's server (/usr/bin/turnserver)
-#   BENCH_SECONDS=2      of each measurement
+#   BENCH_SECONDS=1.5      of each measurement
 #   BENCH_FLOWS=100000   the greater number of channels (up to 100000)
 set -u
 cd "$(dirname "$0")/../.." || exit 1
@@ -13,12 +13,12 @@ cd "$(dirname "$0")/../.." || exit 1
 
 LAB_NAME=tpbench$$
 TURNSERVER=${TURNSERVER:-/usr/bin/turnserver}
-SECONDS_EACH=${BENCH_SECONDS:-2}
+SECONDS_EACH=${BENCH_SECONDS:-1.5}
 FLOWS=${BENCH_FLOWS:-100000}
 CHANNELS=1000
 PAYLOADS=(160 1200)
 PINS=/sys/fs/bpf/$LAB_NAME
-DEADLINE=290		# seconds, of it all
+DEADLINE=270		# seconds; no measurement is begun after it
 
 dir=$(mktemp -d)
 relay_pid=''
@@ -54,8 +54,8 @@ others=0
 
 start_relay()
 {
-	lab_exec relay taskset -c "$others" "$@" >"$dir/relay.log" 2>&1 &
-	relay_pid=$!
+	lab_start relay taskset -c "$others" "$@" >"$dir/relay.log" 2>&1
+	relay_pid=$LAB_PID
 	local i
 	for i in {1..50}; do
 		if ! kill -0 "$relay_pid" 2>/dev/null; then
@@ -103,6 +103,34 @@ relay_pids()
 	done
 }
 
+# flows payload option...: OFFERED ARRIVED NS OTHERS
+once()
+{
+	build/bench/bench --lab "$LAB_NAME" --client $LAB_CLIENT4 --server $LAB_RELAY4 \
+		--flows-file "$dir/flows" --flows "$1" --payload "$2" --seconds "$SECONDS_EACH" \
+		"${@:3}"
+}
+
+# A relay in user space drowns in what it cannot take: where it lost packets it
+# is asked again with little more than it took, and the better answer counts.
+best()
+{
+	local full paced offered arrived paced_arrived
+	full=$(once "$@") || return
+	read -r offered arrived _ <<<"$full"
+	if [ "$arrived" -eq 0 ] || [ $((arrived * 10)) -ge $((offered * 9)) ]; then
+		echo "$full"
+		return
+	fi
+	paced=$(once "$1" "$2" --rate $((arrived * 5 / 4)) "${@:3}") || return
+	read -r _ paced_arrived _ <<<"$paced"
+	if [ "$paced_arrived" -gt "$arrived" ]; then
+		echo "$paced"
+	else
+		echo "$full"
+	fi
+}
+
 # label option...: a line "label flows payload offered arrived ns" for each case
 measure()
 {
@@ -116,10 +144,7 @@ measure()
 				return 1
 			fi
 			printf '%s %s %s %s\n' "$label" "$n" "$payload" \
-				"$(build/bench/bench --lab "$LAB_NAME" --client $LAB_CLIENT4 \
-				--server $LAB_RELAY4 --flows-file "$dir/flows" --flows "$n" \
-				--payload "$payload" --seconds "$SECONDS_EACH" "$@" \
-				"${pids[@]}")" >>"$dir/results"
+				"$(best "$n" "$payload" "$@" "${pids[@]}")" >>"$dir/results"
 		done
 	done
 }
@@ -166,7 +191,8 @@ table()
 	}' "$dir/results"
 	cat <<-END
 
-	packets/s are those that arrived at the peer, at full load. ns/packet is processor time:
+	packets/s are those that arrived at the peer, offered as fast as the generator can; or, if that
+	is more, offered a quarter more than arrived then. ns/packet is processor time:
 	softirq time of the generator's core per packet offered, and all time of the relay's
 	processes per packet relayed. The machine's other work moves both: compare within a run.
 	END

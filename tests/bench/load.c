@@ -168,7 +168,7 @@ static void allocate(struct client *c, struct load *l)
 		if (msg.error == 438 || (msg.error == 401 && !refused))
 			challenged(c, &msg);
 		else
-			die("Allocate: %u", msg.error);
+			die("Allocate from port %u: %u at try %u", c->port, msg.error, i);
 		refused = msg.error == 401;
 		number++;
 	}
