@@ -36,6 +36,7 @@ SAN_OBJ  := $(LIB_SRC:%.c=build/san/%.o)
 CLI_OBJ  := $(CLI_SRC:%.c=build/obj/%.o)
 BPF_HDRS := $(wildcard bpf/*.h include/turnpike/*.h)
 UNIT     := $(patsubst tests/unit/%_test.c,build/tests/unit/%_test,$(wildcard tests/unit/*_test.c))
+DP_OBJ   := $(patsubst %.c,build/san/%.o,$(filter-out %_test.c,$(wildcard tests/dataplane/*.c)))
 DPTEST   := $(patsubst tests/dataplane/%_test.c,build/tests/dataplane/%_test,$(wildcard tests/dataplane/*_test.c))
 
 .PHONY: all help clean
@@ -98,20 +99,23 @@ build/tests/unit/%_test: build/san/tests/unit/%_test.o build/libturnpike-san.a
 	$(call msg,LD,$@)
 	$(Q)mkdir -p $(@D) && $(CC) $(SAN) $^ -lcmocka $(PKG_LIBS) -o $@
 
-build/tests/dataplane/%_test: build/san/tests/dataplane/%_test.o build/libturnpike-san.a
+build/tests/dataplane/%_test: build/san/tests/dataplane/%_test.o $(DP_OBJ) build/libturnpike-san.a
 	$(call msg,LD,$@)
 	$(Q)mkdir -p $(@D) && $(CC) $(SAN) $^ -lcmocka $(PKG_LIBS) -o $@
 
 build/tests/net/%: build/obj/tests/net/%.o build/libturnpike.a
 	$(call msg,LD,$@)
-	$(Q)mkdir -p $(@D) && $(CC) $(LDFLAGS) $^ $(PKG_LIBS) -o $@
+	$(Q)mkdir -p $(@D) && $(CC) $(LDFLAGS) $^ -lcmocka $(PKG_LIBS) -o $@
+
+include tests/kernel/kernel.mk
 
 NETTEST := $(wildcard tests/net/*_test.sh tests/net/*_test.py)
 NETBIN  := $(patsubst tests/net/%.c,build/tests/net/%,$(wildcard tests/net/*.c))
+NETPROG := $(filter %_test,$(NETBIN))
 
 .PHONY: test deps
-test: deps all $(UNIT) $(DPTEST) $(NETBIN) $(NETTEST) ## build everything and run every test but the fuzzers
-	$(Q)tests/run.sh $(UNIT) $(DPTEST) $(NETTEST)
+test: deps all $(UNIT) $(DPTEST) $(NETBIN) $(VMTEST) ## build everything and run every test but the fuzzers
+	$(Q)tests/run.sh $(UNIT) $(DPTEST) $(NETPROG) $(NETTEST) $(KERNELTEST)
 
 deps: ## install the packages that are needed (Debian)
 	$(Q)scripts/deps.sh

@@ -44,15 +44,6 @@ static __always_inline __u8 *tp_host_end(struct tp_host *host)
 	return (void *)(long)host->ctx->data_end;
 }
 
-/* In assembler, since the compiler would subtract halves of pointers. */
-static __always_inline __u32 tp_host_len(struct tp_host *host)
-{
-	__u64 end = (long)tp_host_end(host), data = (long)tp_host_data(host);
-
-	__asm__ __volatile__("%0 -= %1" : "+r"(end) : "r"(data));
-	return (__u32)end;
-}
-
 static __always_inline int tp_host_grow(struct tp_host *host, __s32 bytes)
 {
 	return bpf_xdp_adjust_head(host->ctx, -bytes) != 0;

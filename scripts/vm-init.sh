@@ -30,25 +30,24 @@ programs=()
 for program in "${programs[@]}"; do
 	echo "# $program"
 	case $program in
-	*/*) "$program" 2>&1 | tee /tmp/log ;;
-	*) "./$program" 2>&1 | tee /tmp/log ;;
+	*/*) ;;
+	*) program=./$program ;;
 	esac
+	"$program" 2>&1 | tee /tmp/log
 	rc=${PIPESTATUS[0]}
-	case $rc in
-	0)
-		if ! grep -qE '^[[:space:]]*(not )?ok |^1\.\.0' /tmp/log; then
-			echo "not ok - $program reported no test"
-			rc=1
-		elif grep -qE '^[[:space:]]*not ok ' /tmp/log; then
-			rc=1
-		fi ;;
-	4)
+	# cmocka calls a skipped test "not ok 1 # SKIP name"; vm.sh puts that right
+	bad=$(grep -E '^[[:space:]]*not ok ' /tmp/log | grep -civE '^ *not ok [0-9]* *# *skip')
+	if [ "$bad" -gt 0 ]; then
+		rc=1	# whatever it says: cmocka returns the number of failures
+	elif [ "$rc" -eq 4 ]; then
 		grep -qiE '^[[:space:]]*ok .*# *skip' /tmp/log ||
-			echo "ok - $program # SKIP $(sed -n 's/^1\.\.0 *# *SKIP//ip' /tmp/log)" ;;
-	*)
-		grep -qE '^[[:space:]]*not ok ' /tmp/log ||
-			echo "not ok - $program ended with status $rc" ;;
-	esac
+			echo "ok - $program # SKIP $(sed -n 's/^1\.\.0 *# *SKIP *//ip' /tmp/log)"
+	elif [ "$rc" -ne 0 ]; then
+		echo "not ok - $program ended with status $rc"
+	elif ! grep -qE '^[[:space:]]*(not )?ok |^1\.\.0' /tmp/log; then
+		echo "not ok - $program reported no test"
+		rc=1
+	fi
 	case $status,$rc in
 	[04],4) ;;
 	[04],*) status=$rc ;;

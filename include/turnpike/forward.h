@@ -28,7 +28,6 @@ struct tp_host;
 /* The frame, from its Ethernet header; ask again after a change of head or tail. */
 TP_HOST_API __u8 *tp_host_data(struct tp_host *host);
 TP_HOST_API __u8 *tp_host_end(struct tp_host *host);
-TP_HOST_API __u32 tp_host_len(struct tp_host *host);
 /* Make the head longer (or shorter: negative). 0, or not done. */
 TP_HOST_API int tp_host_grow(struct tp_host *host, __s32 bytes);
 /* Cut bytes off the tail. 0, or not done. */
@@ -315,7 +314,7 @@ TP_INLINE enum tp_reason tp_check(struct tp_host *host, const struct tp_flow *fl
 	headers += strip ? 0 : TP_CHANNEL_HDR_LEN;
 	gone = flow->headers + (strip ? TP_CHANNEL_HDR_LEN : 0);
 	plan->grow = (__s32)headers - (__s32)gone;
-	plan->trim = tp_host_len(host) - gone - plan->data_len;
+	plan->trim = tp_distance(tp_host_data(host), tp_host_end(host)) - gone - plan->data_len;
 	return TP_R_NONE;
 }
 
@@ -479,7 +478,7 @@ TP_INLINE enum tp_reason tp_relay(struct tp_host *host)
 /* Relay one frame and count it; bytes are the frame's as it came. */
 TP_INLINE enum tp_reason tp_forward(struct tp_host *host)
 {
-	__u32 bytes = tp_host_len(host);
+	__u32 bytes = tp_distance(tp_host_data(host), tp_host_end(host));
 	enum tp_reason reason = tp_relay(host);
 
 	tp_host_count(host, reason, bytes);

@@ -29,7 +29,7 @@ struct tp_eth_hdr {
 	__u8   dmac[6];
 	__u8   smac[6];
 	__be16 type;
-} __attribute__((packed, aligned(2)));
+} TP_WIRE;
 
 struct tp_vlan_hdr {
 	__be16 tci;
@@ -84,6 +84,23 @@ struct tp_udp_hdr {
 #define TP_IP4_FRAGMENT	0x3FFF		/* more fragments, offset */
 #define TP_PROTO_UDP	17
 #define TP_VERSION_IHL	0x45		/* IPv4 without options */
+
+/*
+ * Bytes between two places of a frame. In BPF by an instruction that the compiler
+ * does not look into: it would subtract halves of pointers, and the verifier takes
+ * the result for any number and so follows one path where it knew three.
+ */
+TP_INLINE __u32 tp_distance(const __u8 *from, const __u8 *to)
+{
+#ifdef __bpf__
+	__u64 a = (__u64)from, b = (__u64)to;
+
+	__asm__ __volatile__("%0 -= %1" : "+r"(b) : "r"(a));
+	return (__u32)b;
+#else
+	return (__u32)(to - from);
+#endif
+}
 
 /* parsing went well: not a reason that is ever counted */
 #define TP_R_NONE	TP_R_MAX
@@ -161,7 +178,10 @@ TP_INLINE enum tp_reason tp_parse_udp(const __u8 *at, const __u8 *end, __u32 roo
 	return TP_R_NONE;
 }
 
-TP_INLINE enum tp_reason tp_parse_ip4(const __u8 *at, const __u8 *end, struct tp_flow *flow)
+/* room: bytes of the frame from at on, so that lengths are compared with lengths
+ * (older BPF verifiers take no unbounded number next to a pointer). */
+TP_INLINE enum tp_reason tp_parse_ip4(const __u8 *at, const __u8 *end, __u32 room,
+				      struct tp_flow *flow)
 {
 	const struct tp_ip4_hdr *ip = (const void *)at;
 	__u32 len, ihl, frag;
@@ -171,7 +191,7 @@ TP_INLINE enum tp_reason tp_parse_ip4(const __u8 *at, const __u8 *end, struct tp
 		return TP_R_BAD_FRAME;
 	ihl = (ip->version_ihl & 0xf) * 4;
 	len = TP_N16(ip->tot_len);
-	if ((ip->version_ihl >> 4) != 4 || ihl < sizeof(*ip) || len < ihl || at + len > end)
+	if ((ip->version_ihl >> 4) != 4 || ihl < sizeof(*ip) || len < ihl || len > room)
 		return TP_R_BAD_FRAME;
 	if (ip->protocol != TP_PROTO_UDP)
 		return TP_R_NOT_UDP;
@@ -217,7 +237,8 @@ TP_INLINE enum tp_reason tp_parse_ip6_other(const __u8 *at, const __u8 *end)
 	}
 }
 
-TP_INLINE enum tp_reason tp_parse_ip6(const __u8 *at, const __u8 *end, struct tp_flow *flow)
+TP_INLINE enum tp_reason tp_parse_ip6(const __u8 *at, const __u8 *end, __u32 room,
+				      struct tp_flow *flow)
 {
 	const struct tp_ip6_hdr *ip = (const void *)at;
 	__u32 len, first;
@@ -227,7 +248,7 @@ TP_INLINE enum tp_reason tp_parse_ip6(const __u8 *at, const __u8 *end, struct tp
 		return TP_R_BAD_FRAME;
 	first = TP_N32(ip->first);
 	len = TP_N16(ip->payload_len);
-	if ((first >> 28) != 6 || at + sizeof(*ip) + len > end)
+	if ((first >> 28) != 6 || sizeof(*ip) + len > room)
 		return TP_R_BAD_FRAME;
 	if (ip->nexthdr != TP_PROTO_UDP)
 		return tp_parse_ip6_other(at, end);
@@ -251,12 +272,12 @@ TP_INLINE enum tp_reason tp_parse(const __u8 *data, const __u8 *end, struct tp_f
 	const struct tp_eth_hdr *eth = (const void *)data;
 	const struct tp_vlan_hdr *vlan;
 	const __u8 *at = data + sizeof(*eth);
+	__u32 room;
 	__u16 type;
 	int i;
 
 	if (at > end)
 		return TP_R_NOT_UDP;
-	flow->headers = sizeof(*eth);
 	type = TP_N16(eth->type);
 	for (i = 0; i < 2; i++) {
 		if (type != TP_ETH_VLAN && type != TP_ETH_QINQ)
@@ -266,15 +287,16 @@ TP_INLINE enum tp_reason tp_parse(const __u8 *data, const __u8 *end, struct tp_f
 		if (at > end)
 			return TP_R_NOT_UDP;
 		type = TP_N16(vlan->type);
-		flow->headers += sizeof(*vlan);
 	}
 	if (type != TP_ETH_IPV4 && type != TP_ETH_IPV6)
 		return TP_R_NOT_UDP;
 	if (tp_parse_mac(eth, flow))
 		return TP_R_OTHER_MAC;
+	flow->headers = (__u16)tp_distance(data, at);
+	room = tp_distance(at, end);
 	if (type == TP_ETH_IPV4)
-		return tp_parse_ip4(at, end, flow);
-	return tp_parse_ip6(at, end, flow);
+		return tp_parse_ip4(at, end, room, flow);
+	return tp_parse_ip6(at, end, room, flow);
 }
 
 /*

@@ -5,7 +5,7 @@
 # other: ChannelData from the client, counted at the peer.
 #   TURNSERVER=FILE      coturn's server (/usr/bin/turnserver)
 #   BENCH_SECONDS=1.5      of each measurement
-#   BENCH_FLOWS=100000   the greater number of channels (up to 100000)
+#   BENCH_FLOWS=100000   the greater number of channels (up to 100000), 10 to an allocation
 set -u
 cd "$(dirname "$0")/../.." || exit 1
 # shellcheck source=scripts/lab.sh
@@ -15,7 +15,7 @@ LAB_NAME=tpbench$$
 TURNSERVER=${TURNSERVER:-/usr/bin/turnserver}
 SECONDS_EACH=${BENCH_SECONDS:-1.5}
 FLOWS=${BENCH_FLOWS:-100000}
-CHANNELS=1000
+CHANNELS=10		# of each allocation, where there are many
 PAYLOADS=(160 1200)
 PINS=/sys/fs/bpf/$LAB_NAME
 DEADLINE=270		# seconds; no measurement is begun after it
@@ -75,7 +75,7 @@ start_turnpike()
 {
 	start_relay build/turnpiked -n --dataplane="$1" --listening-ip=$LAB_RELAY4 \
 		--relay-ip=$LAB_OUTER4 --realm=bench --lt-cred-mech --user=bench:bench \
-		--unauthorized-ratelimit-rps=0 --fast-path-flows="$FLOWS" --max-allocations=1024 \
+		--unauthorized-ratelimit-rps=0 --fast-path-flows="$FLOWS" --max-allocations=16384 \
 		--pin-path="$PINS" --control-socket="$dir/control.sock"
 }
 
@@ -86,11 +86,23 @@ start_coturn()
 		--no-tcp-relay --no-cli --pidfile="$dir/coturn.pid" --log-file=/dev/null
 }
 
+# flows: as many channels, and their list
 bind_channels()
 {
+	local clients=1 channels=1
+	[ "$1" -eq 1 ] || clients=$(((FLOWS + CHANNELS - 1) / CHANNELS)) channels=$CHANNELS
 	lab_exec client build/bench/load --server $LAB_RELAY4:3478 --local $LAB_CLIENT4:20000 \
 		--peer $LAB_PEER4:20000 --user bench --password bench --flows-file "$dir/flows" \
-		--clients $(((FLOWS + CHANNELS - 1) / CHANNELS)) --channels $CHANNELS
+		--clients $clients --channels $channels
+}
+
+# The same list for what has no channels.
+list_flows()
+{
+	local i
+	for ((i = 0; i < FLOWS; i++)); do
+		printf '%d %x\n' $((20000 + i / CHANNELS)) $((0x4000 + i % CHANNELS))
+	done >"$dir/flows"
 }
 
 # Everything that works for the relay besides the generator's own core.
@@ -131,38 +143,37 @@ best()
 	fi
 }
 
-# label option...: a line "label flows payload offered arrived ns" for each case
+# label flows option...: a line "label flows payload offered arrived ns others" for each payload
 measure()
 {
-	local label=$1 n payload pids
-	shift
+	local label=$1 n=$2 payload pids
+	shift 2
 	mapfile -t pids < <(relay_pids)
-	for n in 1 "$FLOWS"; do
-		for payload in "${PAYLOADS[@]}"; do
-			if [ $((SECONDS - started)) -gt $DEADLINE ]; then
-				echo "bench: out of time, $label is incomplete" >&2
-				return 1
-			fi
-			printf '%s %s %s %s\n' "$label" "$n" "$payload" \
-				"$(best "$n" "$payload" "$@" "${pids[@]}")" >>"$dir/results"
-		done
+	for payload in "${PAYLOADS[@]}"; do
+		if [ $((SECONDS - started)) -gt $DEADLINE ]; then
+			echo "bench: out of time: $label is not measured" >&2
+			return 1
+		fi
+		printf '%s %s %s %s\n' "$label" "$n" "$payload" \
+			"$(best "$n" "$payload" "$@" "${pids[@]}")" >>"$dir/results"
 	done
 }
 
-# label start-function argument...
+# label start-function argument...: started anew for one channel and for many
 measure_relay()
 {
-	local label=$1
+	local label=$1 n
 	shift
-	echo "# $label" >&2
-	"$@" || return
-	if bind_channels >"$dir/load" 2>&1; then
-		echo "#   $(cat "$dir/load")" >&2
-		measure "$label"
-	else
-		echo "bench: $label: $(cat "$dir/load")" >&2
-	fi
-	stop_relay
+	for n in 1 "$FLOWS"; do
+		"$@" || return
+		if bind_channels "$n" >"$dir/load" 2>&1; then
+			echo "# $label: $(cat "$dir/load")" >&2
+			measure "$label" "$n"
+		else
+			echo "bench: $label: $(cat "$dir/load")" >&2
+		fi
+		stop_relay
+	done
 }
 
 table()
@@ -201,12 +212,13 @@ table()
 trap 'exit 130' INT TERM HUP
 trap clean_up EXIT
 lab_up || exit
-for ((i = 0; i < FLOWS; i++)); do
-	printf '%d %x\n' $((20000 + i / CHANNELS)) $((0x4000 + i % CHANNELS))
-done >"$dir/flows"
+ulimit -n 65536 2>/dev/null || ulimit -n "$(ulimit -Hn)"
+list_flows
 echo '# generator alone, minimal forwarder' >&2
-measure generator --none
-measure forwarder --forward
+for n in 1 "$FLOWS"; do
+	measure generator "$n" --none
+	measure forwarder "$n" --forward
+done
 measure_relay turnpike-xdp start_turnpike xdp
 measure_relay turnpike-user start_turnpike user
 if [ -x "$TURNSERVER" ]; then

@@ -63,7 +63,7 @@ test_detach()
 test_no_credentials()
 {
 	: >"$TAP_TMP/relay.log"
-	lab_exec relay build/turnpiked -n --control-socket="$RELAY_SOCKET" \
+	nsenter --net="/run/netns/$LAB_NAME-relay" -- build/turnpiked -n --control-socket="$RELAY_SOCKET" \
 		>>"$TAP_TMP/relay.log" 2>&1 &
 	RELAY_PID=$!
 	relay_wait 'relaying workers='

@@ -7,19 +7,33 @@
 
 N=200		# messages of one client
 
-# uclient NAME SERVER PEER OPTIONS...: prints sent and lost
+# uclient SERVER PEER OPTIONS...: two clients; prints what was sent and received
 uclient()
 {
+	local options=()
+	case $2 in *:*) options+=(-x) ;; esac
 	lab_exec client timeout 60 turnutils_uclient -u alice -w secret -c -n $N -m 2 -l 170 -z 2 \
-		-e "$2" -r 3480 "${@:3}" "$1" >"$TAP_TMP/uclient.log" 2>&1
-	sed -n 's/.*tot_send_msgs=\([0-9]*\), tot_recv_msgs=\([0-9]*\).*/\1 \2/p' \
-		"$TAP_TMP/uclient.log" | tail -1
+		-e "$2" -r 3480 "${options[@]}" "${@:3}" "$1" 2>&1 |
+		sed -n 's/.*tot_send_msgs=\([0-9]*\), tot_recv_msgs=\([0-9]*\).*/\1 \2/p' | tail -1
 }
 
-# expect_path DATAPLANE MODE NAME: the counters after 2 clients x N messages both ways
+# The four family combinations side by side: files named client-SERVER-PEER
+uclients()
+{
+	local server peer jobs=()
+	for server in $LAB_RELAY4 $LAB_RELAY6; do
+		for peer in $LAB_PEER4 $LAB_PEER6; do
+			uclient "$server" "$peer" "$@" >"$TAP_TMP/client-$server-$peer" &
+			jobs+=($!)
+		done
+	done
+	wait "${jobs[@]}"
+}
+
+# expect_path DATAPLANE MODE NAME: the counters after 4 x 2 clients x N messages both ways
 expect_path()
 {
-	local up down all=$((2 * N))
+	local up down all=$((4 * 2 * N))
 	if [ "$1" = xdp ] && [ "$2" = channel ]; then
 		# the first packets find the neighbour for the rest
 		up=$(relay_count to_peer) down=$(relay_count to_client)
@@ -34,15 +48,20 @@ expect_path()
 	fi
 }
 
-# run DATAPLANE MODE SERVER PEER
+# run DATAPLANE MODE
 run()
 {
-	local name="$1 $2 client=$3 peer=$4" options=()
+	local name="$1 $2" options=() server peer
 	[ "$2" = channel ] || options+=(-s)
-	case $4 in *:*) options+=(-x) ;; esac
 	relay_start --dataplane="$1"
 	tap_ok $? "$name: starts" "$(cat "$TAP_TMP/relay.log")"
-	tap_is "$(uclient "$3" "$4" "${options[@]}")" "$((2 * N)) $((2 * N))" "$name: nothing is lost"
+	uclients "${options[@]}"
+	for server in $LAB_RELAY4 $LAB_RELAY6; do
+		for peer in $LAB_PEER4 $LAB_PEER6; do
+			tap_is "$(cat "$TAP_TMP/client-$server-$peer")" "$((2 * N)) $((2 * N))" \
+				"$name, client at $server, peer $peer: nothing is lost"
+		done
+	done
 	expect_path "$1" "$2" "$name"
 	relay_stop
 }
@@ -50,11 +69,7 @@ run()
 tap_lab
 for dataplane in user xdp; do
 	for mode in channel send; do
-		for server in $LAB_RELAY4 $LAB_RELAY6; do
-			for peer in $LAB_PEER4 $LAB_PEER6; do
-				run $dataplane $mode "$server" "$peer"
-			done
-		done
+		run $dataplane $mode
 	done
 done
 tap_done

@@ -18,10 +18,10 @@ allocate_and_bind()
 # traffic_while COMMAND...: 3 s of traffic, with COMMAND after one of them
 traffic_while()
 {
-	echo "channel 0x4001 3000 200 1000" >&"${CLIENT[1]}"
+	echo "channel 0x4001 3000 200 1000" >&"$CLIENT_IN"
 	sleep 1
 	"$@"
-	read -r -t 60 answer <&"${CLIENT[0]}"
+	read -r -t 60 answer <&"$CLIENT_OUT"
 }
 
 kill_child()

@@ -80,7 +80,9 @@ RELAY_PID='' RELAY_SOCKET=$TAP_TMP/control.sock
 relay_start()
 {
 	: >"$TAP_TMP/relay.log"
-	lab_exec relay build/turnpiked -n --realm=lab --lt-cred-mech --user=alice:secret \
+	# a function in the background would be a shell between the daemon and its signals
+	nsenter --net="/run/netns/$LAB_NAME-relay" -- \
+		build/turnpiked -n --realm=lab --lt-cred-mech --user=alice:secret \
 		--control-socket="$RELAY_SOCKET" --pin-path="$TAP_TMP/bpf/turnpike" \
 		--listening-ip=$LAB_RELAY4 --listening-ip=$LAB_RELAY6 \
 		--relay-ip=$LAB_OUTER4 --relay-ip=$LAB_OUTER6 --relay-threads=2 \
@@ -142,19 +144,22 @@ print(eval(sys.argv[1]))' "$1"
 client_start()
 {
 	coproc CLIENT { lab_exec client build/tests/net/turn_client "$1" alice secret; }
+	# a subshell inherits copies, not the pipes of a coprocess
+	exec {CLIENT_IN}>&"${CLIENT[1]}" {CLIENT_OUT}<&"${CLIENT[0]}"
 }
 
 client_say()
 {
 	local answer
-	echo "$*" >&"${CLIENT[1]}"
-	read -r -t 60 answer <&"${CLIENT[0]}" || answer="no answer"
+	echo "$*" >&"$CLIENT_IN"
+	read -r -t 60 answer <&"$CLIENT_OUT" || answer="no answer"
 	echo "$answer"
 }
 
 client_stop()
 {
 	local pid=$CLIENT_PID
-	exec {CLIENT[1]}>&-
+	exec {CLIENT_IN}>&- {CLIENT_OUT}<&-
+	kill "$pid" 2>/dev/null
 	wait "$pid" 2>/dev/null
 }

@@ -63,6 +63,14 @@ static bool readable(int fd, int ms)
 	return poll(&p, 1, ms) > 0;
 }
 
+/* Whether something came before that time (now_us()). */
+static bool readable_until(int fd, uint64_t end_us)
+{
+	uint64_t now = now_us();
+
+	return now < end_us && readable(fd, (int)((end_us - now + 999) / 1000));
+}
+
 /* --------------------------------------------------------------- requests */
 
 /* Sends what w holds until an answer with its transaction id comes. */
@@ -76,7 +84,7 @@ static bool transact(struct client *c, const struct stun_writer *w, uint8_t *buf
 
 		if (send(c->fd, w->buf, w->len, 0) < 0 && errno != ECONNREFUSED)
 			return false;
-		while (now_us() < end && readable(c->fd, (int)((end - now_us()) / 1000) + 1)) {
+		while (readable_until(c->fd, end)) {
 			ssize_t n = recv(c->fd, buf, cap, 0);
 
 			if (n > 0 && stun_parse(answer, buf, (size_t)n) == STUN_OK &&
@@ -243,9 +251,8 @@ static void run_traffic(struct client *c, const struct traffic *t)
 		fill(data, t->size, seq);
 		send_data(c, t, data);
 		next += t->interval_us;
-		while (now_us() < next)
-			if (readable(c->fd, (int)((next - now_us()) / 1000)))
-				collect(c, t, &y);
+		while (readable_until(c->fd, next))
+			collect(c, t, &y);
 	}
 	while (y.received < t->n && readable(c->fd, LINGER_MS))
 		collect(c, t, &y);

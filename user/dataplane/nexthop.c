@@ -28,7 +28,8 @@ struct destination {
 struct nexthops {
 	nexthop_moved moved;
 	void *ctx;
-	struct rtnetlink *events;	/* only the thread that owns the descriptor */
+	struct rtnetlink *events;	/* these two only by the thread that owns the descriptor */
+	struct rtnetlink *settled;
 
 	pthread_mutex_t lock;		/* for what follows */
 	struct rtnetlink *requests;
@@ -38,6 +39,7 @@ struct nexthops {
 	uint32_t n, room;
 
 	/* What this round of events changed. */
+	bool links;
 	bool everything;
 	struct rt_prefix changed[CHANGES_MAX];
 	unsigned int n_changed;
@@ -58,7 +60,7 @@ static void hear_link(void *ctx, const struct rt_link *link)
 
 	/* Routes come and go with a link without a word of their own. */
 	if (ways_link(n->ways, link))
-		n->everything = true;
+		n->links = n->everything = true;
 }
 
 static void hear_neighbour(void *ctx, const struct rt_neighbour *neighbour)
@@ -107,20 +109,24 @@ static bool concerned(const struct nexthops *n, const struct destination *d)
 
 /* ----------------------------------------------------------- destinations */
 
-static struct way *resolve(struct nexthops *n, const struct pair *pair)
+/* False: the kernel did not answer, so nothing is known. */
+static bool resolve(struct nexthops *n, const struct pair *pair, struct way **way)
 {
 	struct rt_route route;
 
 	if (rtnetlink_route(n->requests, &pair->src, &pair->dst, &route))
-		return NULL;
-	return ways_take(n->ways, &route, &pair->dst);
+		return false;
+	*way = ways_take(n->ways, &route, &pair->dst);
+	return true;
 }
 
 /* Looks up the way again. True: it has another index, move says what is to be done. */
 static bool resolve_again(struct nexthops *n, struct destination *d, struct move *move)
 {
-	struct way *new = resolve(n, &d->pair), *old = d->way;
+	struct way *new, *old = d->way;
 
+	if (!resolve(n, &d->pair, &new))
+		return false;
 	if (new == old) {
 		ways_drop(n->ways, new);	/* taken twice */
 		return false;
@@ -177,12 +183,15 @@ void nexthops_read(struct nexthops *n)
 	bool changed;
 
 	pthread_mutex_lock(&n->lock);
-	n->everything = false;
+	n->links = n->everything = false;
 	n->n_changed = 0;
 	if (rtnetlink_events(n->events, &handler, n))
 		resync(n);
 	changed = n->everything || n->n_changed;
 	pthread_mutex_unlock(&n->lock);
+	/* The kernel tells of a link before it takes its routes away, without telling of those. */
+	if (n->links)
+		rtnetlink_settle(n->settled);
 	if (changed)
 		resolve_changed(n);
 }
@@ -239,7 +248,6 @@ static struct destination *add(struct nexthops *n, const struct pair *pair)
 	}
 	d->place = n->n;
 	n->all[n->n++] = d;
-	d->way = resolve(n, pair);
 	return d;
 }
 
@@ -264,6 +272,9 @@ uint16_t nexthop_find(struct nexthops *n, const struct tp_addr *src, const struc
 	d = find(n, &pair);
 	if (!d)
 		d = add(n, &pair);
+	/* Also where there was none before: there may be room by now. */
+	if (d && !d->way)
+		resolve(n, &pair, &d->way);
 	if (d) {
 		d->users++;
 		index = way_index(d->way);
@@ -300,8 +311,9 @@ struct nexthops *nexthops_new(struct tables *tables, nexthop_moved moved, void *
 	n->ctx = ctx;
 	/* Subscribed before anything is asked, so that no change falls in between. */
 	n->events = rtnetlink_open(true);
+	n->settled = rtnetlink_open(false);
 	n->requests = rtnetlink_open(false);
-	if (!n->events || !n->requests)
+	if (!n->events || !n->settled || !n->requests)
 		goto fail;
 	n->ways = ways_new(tables, n->requests, NEXTHOP_ADOPTION_S);
 	if (!n->ways || rtnetlink_links(n->requests, &handler, n))
@@ -324,6 +336,7 @@ void nexthops_free(struct nexthops *n)
 	}
 	ways_free(n->ways);
 	rtnetlink_close(n->requests);
+	rtnetlink_close(n->settled);
 	rtnetlink_close(n->events);
 	pthread_mutex_destroy(&n->lock);
 	free(n->all);

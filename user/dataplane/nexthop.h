@@ -15,7 +15,8 @@ struct nexthops;
 /*
  * moved() is called from nexthops_read() when the way from src to dst has another index
  * than before, so that rows can be rewritten. Ports are 0 in both addresses. A row that still
- * names the old index is harmless: the index names nothing for a while before it is used again.
+ * names the old index is harmless for a while: it goes the old way, or the entry names nothing;
+ * the index is used for another way after 10 seconds at the earliest.
  */
 typedef void (*nexthop_moved)(void *ctx, const struct tp_addr *src, const struct tp_addr *dst,
 			      uint16_t index);
@@ -33,8 +34,8 @@ void nexthops_read(struct nexthops *n);
  * Index for packets from src to dst (ports do not matter); counts a user of that pair, whatever
  * the result, given back by nexthop_put(). An entry whose MAC is not known yet exists (ifindex 0
  * in the table) and is filled when the kernel learns it. 0: no route, not on Ethernet, or the
- * table is full; moved() tells when that changes. The source counts: hosts with several
- * addresses route by it. family 0: any.
+ * table is full; moved() tells when a route or link changed that, and every find looks again.
+ * The source counts: hosts with several addresses route by it. family 0: any.
  */
 uint16_t nexthop_find(struct nexthops *n, const struct tp_addr *src, const struct tp_addr *dst);
 void nexthop_put(struct nexthops *n, const struct tp_addr *src, const struct tp_addr *dst);

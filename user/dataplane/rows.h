@@ -27,7 +27,8 @@ void rows_free(struct rows *rows);
  * slot + 1, or 0 where there is no room. */
 uint32_t rows_put(struct rows *rows, const struct row_spec *spec);
 /* slot_1 is what rows_put() returned and family that of spec.src. No packet is relayed by the
- * row after this returns (but for one that had passed its check); its counts are added to *count. */
+ * row after this returns (but for one that had passed its check); its counts are added to
+ * *count. */
 void rows_del(struct rows *rows, uint8_t family, uint32_t slot_1, struct tp_count *count);
 void rows_set_nexthop(struct rows *rows, uint8_t family, uint32_t slot_1, uint16_t nexthop);
 void rows_count(const struct rows *rows, uint8_t family, uint32_t slot_1, struct tp_count *count);

@@ -244,10 +244,11 @@ struct rtnetlink *rtnetlink_open(bool events)
 	/* As much as the system's limit allows; what does not fit costs a resync. */
 	setsockopt(mnl_socket_get_fd(r->socket), SOL_SOCKET, SO_RCVBUF, &size, sizeof(size));
 	for (size_t i = 0; i < sizeof(groups) / sizeof(groups[0]); i++) {
-		int group = (int)groups[i];
+		int group = (int)groups[i], err;
 
-		if (mnl_socket_setsockopt(r->socket, NETLINK_ADD_MEMBERSHIP, &group, sizeof(group)) &&
-		    group != RTNLGRP_NEXTHOP)	/* since Linux 5.3 */
+		err = mnl_socket_setsockopt(r->socket, NETLINK_ADD_MEMBERSHIP, &group,
+					    sizeof(group));
+		if (err && group != RTNLGRP_NEXTHOP)	/* since Linux 5.3 */
 			goto fail;
 	}
 	return r;
@@ -429,6 +430,27 @@ int rtnetlink_links(struct rtnetlink *r, const struct rt_handler *handler, void 
 		err = dump_links(r, &d);
 	} while (err == -EINTR && ++tries < 16);
 	return err;
+}
+
+static int ignore_message(const struct nlmsghdr *nlh, void *data)
+{
+	(void)nlh;
+	(void)data;
+	return MNL_CB_STOP;
+}
+
+void rtnetlink_settle(struct rtnetlink *r)
+{
+	char buf[REQUEST_MAX] __attribute__((aligned(8)));
+	struct nlmsghdr *nlh = mnl_nlmsg_put_header(buf);
+	struct ifinfomsg *ifi;
+
+	/* The question does not matter: it is answered under the lock that changes hold. */
+	nlh->nlmsg_type = RTM_GETLINK;
+	nlh->nlmsg_flags = NLM_F_REQUEST;
+	ifi = mnl_nlmsg_put_extra_header(nlh, sizeof(*ifi));
+	ifi->ifi_index = 1;
+	ask(r, nlh, ignore_message, NULL);
 }
 
 int rtnetlink_events(struct rtnetlink *r, const struct rt_handler *handler, void *ctx)

@@ -60,6 +60,8 @@ int rtnetlink_neighbour(struct rtnetlink *r, uint32_t ifindex, const struct tp_a
 			struct rt_neighbour *neighbour);
 /* Calls handler->link for every link. 0 or -errno. */
 int rtnetlink_links(struct rtnetlink *r, const struct rt_handler *handler, void *ctx);
+/* Returns when the kernel is done with what it was changing about links. */
+void rtnetlink_settle(struct rtnetlink *r);
 /* Reads what there is; -ENOBUFS: some of it was lost. */
 int rtnetlink_events(struct rtnetlink *r, const struct rt_handler *handler, void *ctx);
 

@@ -118,7 +118,7 @@ struct tp_meta tables_sizes(uint32_t flows, uint32_t allocations)
 		m.allocs = UINT32_MAX / 64;
 	m.bindings = m.allocs * BINDINGS_PER_ALLOC + (flows < ROWS_MAX ? flows : ROWS_MAX);
 	if (getrandom(m.hash_seed, sizeof(m.hash_seed), 0) != sizeof(m.hash_seed))
-		abort();	/* cannot happen for so few bytes; a known seed invites collisions */
+		abort();	/* never so for so few bytes; a known seed invites collisions */
 	clock_gettime(CLOCK_MONOTONIC, &now);
 	m.started_ns = (uint64_t)now.tv_sec * 1000000000U + (uint64_t)now.tv_nsec;
 	return m;
@@ -149,28 +149,14 @@ static bool holds(int fd, enum table_id id, const struct tp_meta *meta, bool *ke
 	       info.value_size == layout[id].size && info.max_entries == entries(meta, id);
 }
 
-static int map_one(struct tables *t, enum table_id id, const struct tp_meta *meta)
+static int map_one(struct tables *t, enum table_id id, const struct tp_meta *meta, int prot)
 {
-	int flags = fcntl(t->fd[id], F_GETFL);
-	int prot = PROT_READ;
 	void *p;
 
-	if (flags < 0)
-		return -errno;
-	if ((flags & O_ACCMODE) == O_RDWR)
-		prot |= PROT_WRITE;
 	p = mmap(NULL, length(meta, id), prot, MAP_SHARED, t->fd[id], 0);
 	if (p == MAP_FAILED)
 		return -errno;
 	set_address(t, id, p);
-	return 0;
-}
-
-static int protect(struct tables *t)
-{
-	for (int id = 0; id < TABLE_MAX; id++)
-		if (address(t, id) && mprotect(address(t, id), length(t->meta, id), PROT_READ))
-			return -errno;
 	return 0;
 }
 
@@ -190,14 +176,16 @@ static void unmap(struct tables *t)
 	t->meta = NULL;
 }
 
-int tables_map(struct tables *t)
+static int map_all(struct tables *t, int prot)
 {
 	struct tp_meta any = { 0 };
 	int err;
 
+	for (int id = 0; id < TABLE_MAX; id++)
+		set_address(t, id, NULL);
 	if (t->fd[TABLE_meta] < 0 || !holds(t->fd[TABLE_meta], TABLE_meta, &any, &t->kernel))
 		return -EPROTO;
-	err = map_one(t, TABLE_meta, &any);
+	err = map_one(t, TABLE_meta, &any, prot);
 	if (err)
 		return err;
 	if (!sizes_ok(t->meta)) {
@@ -213,7 +201,7 @@ int tables_map(struct tables *t)
 		if (t->fd[id] < 0 || !entries(t->meta, id) ||
 		    !holds(t->fd[id], id, t->meta, &kernel) || kernel != t->kernel)
 			goto out;
-		err = map_one(t, id, t->meta);
+		err = map_one(t, id, t->meta, prot);
 		if (err)
 			goto out;
 	}
@@ -221,6 +209,14 @@ int tables_map(struct tables *t)
 out:
 	unmap(t);
 	return err;
+}
+
+int tables_map(struct tables *t)
+{
+	int flags = fcntl(t->fd[TABLE_meta], F_GETFL);
+	bool writable = flags >= 0 && (flags & O_ACCMODE) == O_RDWR;
+
+	return map_all(t, writable ? PROT_READ | PROT_WRITE : PROT_READ);
 }
 
 static int create_one(struct tables *t, enum table_id id, const struct tp_meta *sizes)
@@ -263,15 +259,15 @@ out:
 	return err;
 }
 
-static int open_pin(const char *path, const char *name, bool writable)
+/* Always for reading and writing: the kernel does not map what is open for reading only. */
+static int open_pin(const char *path, const char *name)
 {
-	LIBBPF_OPTS(bpf_obj_get_opts, opts, .file_flags = writable ? 0 : BPF_F_RDONLY);
 	char pin[4096];
 	int fd;
 
 	if (snprintf(pin, sizeof(pin), "%s/%s", path, name) >= (int)sizeof(pin))
 		return -ENAMETOOLONG;
-	fd = bpf_obj_get_opts(pin, &opts);
+	fd = bpf_obj_get(pin);
 	return fd < 0 ? -errno : fd;
 }
 
@@ -281,8 +277,7 @@ int tables_open_pinned(struct tables *t, const char *path, bool writable)
 
 	clear(t);
 	for (int id = 0; id < TABLE_MAX; id++) {
-		/* The kernel maps no BPF array for a descriptor that only reads. */
-		t->fd[id] = open_pin(path, layout[id].name, true);
+		t->fd[id] = open_pin(path, layout[id].name);
 		if (t->fd[id] >= 0)
 			continue;
 		err = t->fd[id];
@@ -291,14 +286,12 @@ int tables_open_pinned(struct tables *t, const char *path, bool writable)
 			err = -EPROTO;
 		goto out;
 	}
-	t->stats_fd = open_pin(path, "tp_stats", false);
+	t->stats_fd = open_pin(path, "tp_stats");
 	if (t->stats_fd < 0) {
 		err = t->stats_fd == -ENOENT ? -EPROTO : t->stats_fd;
 		goto out;
 	}
-	err = tables_map(t);
-	if (!err && !writable)
-		err = protect(t);
+	err = map_all(t, writable ? PROT_READ | PROT_WRITE : PROT_READ);
 out:
 	if (err)
 		tables_close(t);

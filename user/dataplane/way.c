@@ -10,9 +10,10 @@
 
 #define HASH_NONFATAL_OOM	1
 #include <uthash.h>
+#include <utlist.h>
 
-/* A freed entry names nothing (ifindex 0) for this long before it is used again: workers
- * may be about to rewrite rows with its index. */
+/* A way without users is kept, for most come back; its entry may be given to another way
+ * after this long, since workers may still be about to rewrite rows with its index. */
 #define REST_S		10
 /* Routes with an MTU of their own are few and an operator wrote them. */
 #define ROUTE_MTUS	16
@@ -29,6 +30,9 @@ struct way {
 	uint16_t index;
 	bool known;			/* the neighbour's mac */
 	uint8_t mac[6];
+	bool idle;			/* no users, in the list ways.idle */
+	uint32_t idle_since;		/* seconds */
+	struct way *prev, *next;	/* in ways.idle */
 	UT_hash_handle hh;
 };
 
@@ -38,25 +42,18 @@ struct link {
 	UT_hash_handle hh;
 };
 
-struct resting {
-	uint16_t index;
-	uint32_t since;			/* seconds */
-};
-
 struct ways {
 	struct tp_nexthop *table;
 	struct rtnetlink *requests;
 	struct way *ways;		/* by key */
+	struct way *idle;		/* those without users, the longest idle first */
 	struct link *links;		/* by ifindex */
 	uint32_t mtus[ROUTE_MTUS];	/* the values that keys have; [0] is 0 */
 	unsigned int n_mtus;
 
-	/* Free entries, the longest free first: a ring of size places. */
-	struct resting *free;
-	uint32_t size, first, n_free;
-
-	/* Entries that a predecessor left and no way has taken. */
-	uint16_t *inherited;
+	uint16_t *free;			/* entries that no way has */
+	uint32_t n_free;
+	uint16_t *inherited;		/* a predecessor's entries that no way has taken */
 	uint32_t n_inherited;
 	uint32_t inherited_until;	/* seconds */
 };
@@ -124,22 +121,20 @@ static void publish(struct ways *w, const struct way *way)
 
 /* --------------------------------------------------------------- indexes */
 
-static void give_back(struct ways *w, uint16_t index, uint32_t since)
+static void give_back(struct ways *w, uint16_t index)
 {
 	static const struct tp_nexthop nothing;
 
 	write_entry(&w->table[index], &nothing);
-	w->free[(w->first + w->n_free++) % w->size] = (struct resting){ index, since };
+	w->free[w->n_free++] = index;
 }
 
 static void end_adoption(struct ways *w)
 {
-	uint32_t now = now_s();
-
-	if (!w->n_inherited || now < w->inherited_until)
+	if (!w->n_inherited || now_s() < w->inherited_until)
 		return;
 	while (w->n_inherited)
-		give_back(w, w->inherited[--w->n_inherited], now);
+		give_back(w, w->inherited[--w->n_inherited]);
 }
 
 /* A predecessor's entry that says just this, so that its rows need not change. */
@@ -159,50 +154,63 @@ static uint16_t take_inherited(struct ways *w, const struct tp_nexthop *wanted)
 	return 0;
 }
 
+static uint16_t take_idle(struct ways *w)
+{
+	struct way *oldest = w->idle;
+	uint16_t index;
+
+	if (!oldest || now_s() - oldest->idle_since < REST_S)
+		return 0;
+	index = oldest->index;
+	DL_DELETE(w->idle, oldest);
+	HASH_DEL(w->ways, oldest);
+	free(oldest);
+	return index;
+}
+
 /* 0: the table is full. */
 static uint16_t take_index(struct ways *w, const struct tp_nexthop *wanted)
 {
 	uint16_t index = take_inherited(w, wanted);
-	const struct resting *oldest = &w->free[w->first];
 
-	if (index)
-		return index;
-	if (!w->n_free || (oldest->since && now_s() - oldest->since < REST_S))
-		return 0;
-	index = oldest->index;
-	w->first = (w->first + 1) % w->size;
-	w->n_free--;
-	return index;
+	if (!index && w->n_free)
+		index = w->free[--w->n_free];
+	return index ? index : take_idle(w);
+}
+
+/* A predecessor may have been killed while it wrote an entry. */
+static void adopt(struct ways *w, uint16_t index)
+{
+	struct tp_nexthop *entry = &w->table[index];
+
+	if (!(entry->seq & 1) && entry->ifindex) {
+		w->inherited[w->n_inherited++] = index;
+		return;
+	}
+	if (entry->seq & 1)
+		tp_seq_write_end(&entry->seq);
+	give_back(w, index);
 }
 
 struct ways *ways_new(struct tables *tables, struct rtnetlink *requests, unsigned int adopt_s)
 {
 	struct ways *w = calloc(1, sizeof(*w));
+	uint32_t size = tables->meta->nexthops;
 
 	if (!w)
 		return NULL;
 	w->table = tables->nexthops;
-	w->size = tables->meta->nexthops;
 	w->requests = requests;
 	w->n_mtus = 1;
-	w->free = calloc(w->size, sizeof(*w->free));
-	w->inherited = calloc(w->size, sizeof(*w->inherited));
+	w->free = calloc(size, sizeof(*w->free));
+	w->inherited = calloc(size, sizeof(*w->inherited));
 	if (!w->free || !w->inherited) {
 		ways_free(w);
 		return NULL;
 	}
 	w->inherited_until = now_s() + adopt_s;
-	for (uint32_t i = 1; i < w->size; i++) {
-		struct tp_nexthop *entry = &w->table[i];
-
-		/* Odd: left half written by a process that was killed. */
-		if (!(entry->seq & 1) && entry->ifindex)
-			w->inherited[w->n_inherited++] = (uint16_t)i;
-		else
-			give_back(w, (uint16_t)i, 0);
-		if (entry->seq & 1)
-			tp_seq_write_end(&entry->seq);
-	}
+	for (uint32_t i = size - 1; i; i--)
+		adopt(w, (uint16_t)i);
 	return w;
 }
 
@@ -274,7 +282,7 @@ static struct way *add(struct ways *w, const struct way_key *key)
 	write_entry(&w->table[way->index], &entry);
 	return way;
 give_back:
-	give_back(w, way->index, now_s());
+	give_back(w, way->index);
 fail:
 	free(way);
 	return NULL;
@@ -299,8 +307,12 @@ struct way *ways_take(struct ways *w, const struct rt_route *route, const struct
 	way = find(w, &key);
 	if (!way)
 		way = add(w, &key);
-	if (way)
-		way->users++;
+	if (!way)
+		return NULL;
+	way->users++;
+	if (way->idle)
+		DL_DELETE(w->idle, way);
+	way->idle = false;
 	return way;
 }
 
@@ -308,9 +320,9 @@ void ways_drop(struct ways *w, struct way *way)
 {
 	if (!way || --way->users)
 		return;
-	HASH_DEL(w->ways, way);
-	give_back(w, way->index, now_s());
-	free(way);
+	way->idle = true;
+	way->idle_since = now_s();
+	DL_APPEND(w->idle, way);
 }
 
 uint16_t way_index(const struct way *way)

@@ -173,7 +173,8 @@ static int allocate_success(struct request *rq, const struct alloc *a)
 		if (r->expires_ns - rq->now.mono_ns > left_ns)
 			left_ns = r->expires_ns - rq->now.mono_ns;
 	}
-	stun_put_u32(&rq->w, STUN_T_LIFETIME, (uint32_t)((left_ns + TURN_NS_PER_S - 1) / TURN_NS_PER_S));
+	left_ns += TURN_NS_PER_S - 1;		/* rounded up */
+	stun_put_u32(&rq->w, STUN_T_LIFETIME, (uint32_t)(left_ns / TURN_NS_PER_S));
 	if (a->has_token)
 		stun_put(&rq->w, STUN_T_RESERVATION_TOKEN, a->token, sizeof(a->token));
 	stun_put_xor_addr(&rq->w, STUN_T_XOR_MAPPED_ADDRESS, &rq->path->client);

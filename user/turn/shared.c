@@ -31,6 +31,7 @@ static bool shared_pools(struct turn_shared *shared)
 				       sizeof(*pool->free_at));
 		if (!pool->free_at)
 			return false;
+		shared->n_pools++;
 	}
 	return true;
 }
@@ -85,7 +86,7 @@ void turn_shared_free(struct turn_shared *shared)
 	table_clear(&shared->users_by_name);
 	table_clear(&shared->users_by_hash);
 	free(shared->users);
-	for (i = 0; shared->pools && i < shared->conf->n_relays; i++)
+	for (i = 0; i < shared->n_pools; i++)
 		free(shared->pools[i].free_at);
 	free(shared->pools);
 	pthread_mutex_destroy(&shared->lock);

@@ -143,7 +143,7 @@ struct turn_out {
 	size_t pad;
 };
 
-#define TURN_SEND_DF	1		/* to_peer: set DF (DONT-FRAGMENT, RFC 8656 section 14) */
+#define TURN_SEND_DF	1		/* to_peer: set DF (RFC 8656 section 14) */
 
 /*
  * What the core asks of the world. ctx is turn_server_new()'s. Calls are

@@ -23,7 +23,7 @@ bool user_index(struct turn_shared *shared)
 		struct stun_bytes name = text(conf->users[i].name);
 
 		u->conf = &conf->users[i];
-		/* An empty name authorises nobody (RFC 8489 section 9.2); of two the first counts. */
+		/* An empty name authorises nobody; of two the first counts. */
 		if (!name.len || user_by_name(shared, name))
 			continue;
 		if (!table_reserve(&shared->users_by_name) ||

@@ -1,0 +1,316 @@
+// SPDX-License-Identifier: MIT
+/* The table itself; how a case is run is in case_run.c. */
+#include <string.h>
+#include "cases.h"
+
+static void put_type(struct frame *f, uint16_t type)
+{
+	frame_put16(f, 12, type);
+}
+
+static void arp(struct frame *f) { put_type(f, 0x0806); }
+static void lldp(struct frame *f) { put_type(f, 0x88cc); }
+static void mpls(struct frame *f) { put_type(f, 0x8847); }
+static void pppoe(struct frame *f) { put_type(f, 0x8864); }
+static void unknown_type(struct frame *f) { put_type(f, 0x9999); }
+static void llc(struct frame *f) { put_type(f, 0x0100); }
+static void three_tags(struct frame *f) { frame_put16(f, 20, 0x8100); }
+
+static void other_dmac(struct frame *f) { f->b[5] ^= 0x40; }
+static void broadcast_dmac(struct frame *f) { memset(f->b, 0xff, 6); }
+static void multicast_dmac(struct frame *f) { memcpy(f->b, "\x01\x00\x5e\x00\x00\x01", 6); }
+static void multicast_smac(struct frame *f) { f->b[6] |= 1; }
+static void zero_smac(struct frame *f) { memset(f->b + 6, 0, 6); }
+static void own_smac(struct frame *f) { memcpy(f->b + 6, f->b, 6); }
+
+static void set_version(struct frame *f, uint8_t version)
+{
+	f->b[f->l3] = (uint8_t)((f->b[f->l3] & 0xf) | version << 4);
+	frame_fix_ip(f);
+}
+
+static void set_ihl(struct frame *f, uint8_t words)
+{
+	f->b[f->l3] = (uint8_t)(0x40 | words);
+	frame_fix_ip(f);
+}
+
+static void version4(struct frame *f) { set_version(f, 4); }
+static void version6(struct frame *f) { set_version(f, 6); }
+static void ihl0(struct frame *f) { set_ihl(f, 0); }
+static void ihl4(struct frame *f) { set_ihl(f, 4); }
+static void ihl6(struct frame *f) { set_ihl(f, 6); }
+static void ihl15(struct frame *f) { set_ihl(f, 15); }
+
+static void set_ip_len(struct frame *f, size_t len)
+{
+	frame_put16(f, f->l3 + 2, (uint16_t)len);
+	frame_fix_ip(f);
+}
+
+static void ip_len19(struct frame *f) { set_ip_len(f, 19); }
+static void ip_len27(struct frame *f) { set_ip_len(f, 27); }
+static void ip_len_over(struct frame *f) { set_ip_len(f, f->len - f->l3 + 1); }
+static void ip_len_max(struct frame *f) { set_ip_len(f, 0xffff); }
+static void bad_ip_check(struct frame *f) { f->b[f->l3 + 10] ^= 0x10; }
+
+static void set_frag(struct frame *f, uint16_t frag)
+{
+	frame_put16(f, f->l3 + 6, frag);
+	frame_fix_ip(f);
+}
+
+static void frag_first(struct frame *f) { set_frag(f, 0x2000); }
+static void frag_middle(struct frame *f) { set_frag(f, 0x20b9); }
+static void frag_last(struct frame *f) { set_frag(f, 0x00b9); }
+static void frag_df(struct frame *f) { set_frag(f, 0x40b9); }
+
+static void set_ttl(struct frame *f, uint8_t ttl)
+{
+	f->b[f->l3 + ((f->b[f->l3] >> 4) == 4 ? 8 : 7)] = ttl;
+	frame_fix_ip(f);
+}
+
+static void ttl0(struct frame *f) { set_ttl(f, 0); }
+
+static void set_proto(struct frame *f, uint8_t proto)
+{
+	f->b[f->l3 + ((f->b[f->l3] >> 4) == 4 ? 9 : 6)] = proto;
+	frame_fix_ip(f);
+}
+
+static void tcp(struct frame *f) { set_proto(f, 6); }
+static void icmp(struct frame *f) { set_proto(f, 1); }
+static void udplite(struct frame *f) { set_proto(f, 136); }
+static void hop_by_hop(struct frame *f) { set_proto(f, 0); }
+static void dest_options(struct frame *f) { set_proto(f, 60); }
+static void auth_header(struct frame *f) { set_proto(f, 51); }
+static void esp(struct frame *f) { set_proto(f, 50); }
+static void no_next(struct frame *f) { set_proto(f, 59); }
+static void frag_header(struct frame *f) { set_proto(f, 44); }
+
+static void routing(struct frame *f, uint8_t type)
+{
+	set_proto(f, 43);
+	f->b[f->l4] = 17;
+	f->b[f->l4 + 1] = 0;
+	f->b[f->l4 + 2] = type;
+}
+
+static void routing0(struct frame *f) { routing(f, 0); }
+static void routing2(struct frame *f) { routing(f, 2); }
+static void payload0(struct frame *f) { frame_put16(f, f->l3 + 4, 0); }
+static void payload_over(struct frame *f) { frame_put16(f, f->l3 + 4, (uint16_t)(f->len - f->l4 + 1)); }
+
+static void jumbogram(struct frame *f)
+{
+	payload0(f);
+	set_proto(f, 0);
+}
+
+static void set_source(struct frame *f, const char *ip)
+{
+	bool v4 = f->b[f->l3] >> 4 == 4;
+
+	memcpy(f->b + f->l3 + (v4 ? 12 : 8), ip, v4 ? 4 : 16);
+	frame_fix_ip(f);
+}
+
+static void from_loopback(struct frame *f) { set_source(f, "\x7f\0\0\1"); }
+static void from_multicast(struct frame *f) { set_source(f, "\xe0\0\0\1"); }
+static void from_broadcast(struct frame *f) { set_source(f, "\xff\xff\xff\xff"); }
+static void from_zero(struct frame *f) { set_source(f, "\0\0\0\0"); }
+static void from_class_e(struct frame *f) { set_source(f, "\xf0\0\0\1"); }
+static void from_loopback6(struct frame *f) { set_source(f, "\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\1"); }
+static void from_any6(struct frame *f) { set_source(f, "\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0"); }
+static void from_mapped(struct frame *f) { set_source(f, "\0\0\0\0\0\0\0\0\0\0\xff\xff\1\2\3\4"); }
+static void from_multicast6(struct frame *f) { set_source(f, "\xff\2\0\0\0\0\0\0\0\0\0\0\0\0\0\1"); }
+
+static void land(struct frame *f)
+{
+	bool v4 = f->b[f->l3] >> 4 == 4;
+
+	memcpy(f->b + f->l4, f->b + f->l4 + 2, 2);
+	set_source(f, (const char *)f->b + f->l3 + (v4 ? 16 : 24));
+}
+
+static void udp_len7(struct frame *f) { frame_put16(f, f->l4 + 4, 7); }
+static void udp_len0(struct frame *f) { frame_put16(f, f->l4 + 4, 0); }
+static void udp_len_over(struct frame *f) { frame_put16(f, f->l4 + 4, (uint16_t)(f->len - f->l4 + 1)); }
+static void check0(struct frame *f) { frame_put16(f, f->l4 + 6, 0); }
+static void sport0(struct frame *f) { frame_put16(f, f->l4, 0); }
+static void sport53(struct frame *f) { frame_put16(f, f->l4, 53); }
+static void dport0(struct frame *f) { frame_put16(f, f->l4 + 2, 0); }
+static void dport53(struct frame *f) { frame_put16(f, f->l4 + 2, 53); }
+static void other_server(struct frame *f) { f->b[f->l3 + 19] ^= 1; frame_fix_ip(f); }
+
+static void length_by_1(struct frame *f) { frame_put16(f, f->l4 + 10, (uint16_t)(f->len - f->l4 - 11)); }
+static void length_max(struct frame *f) { frame_put16(f, f->l4 + 10, 65000); }
+
+/* The ChannelData length covers one byte less: a byte of padding that the sum has in it. */
+static void length_short(struct frame *f) { frame_put16(f, f->l4 + 10, (uint16_t)(f->len - f->l4 - 12 - 4)); }
+
+#define TO_CLIENT	.to_client = true, .reason = TP_R_TO_CLIENT
+#define FAULT(r)	.data_len = 40, .reason = TP_R_##r
+
+const struct dp_case dp_cases[] = {
+	/* plain, and what the next hop and the lease decide */
+	{ "to peer", .reason = TP_R_TO_PEER, .data_len = 160 },
+	{ "to client", TO_CLIENT, .data_len = 160 },
+	{ "to peer by another interface", .reason = TP_R_TO_PEER, .hop = HOP_THERE, .data_len = 9 },
+	{ "to client by another interface", TO_CLIENT, .hop = HOP_THERE, .data_len = 9 },
+	{ "interface not ours", FAULT(NO_NEXTHOP), .hop = HOP_ELSEWHERE },
+	{ "next hop not known yet", FAULT(NO_NEXTHOP), .hop = HOP_UNKNOWN },
+	{ "no next hop", FAULT(NO_NEXTHOP), .hop = HOP_NONE },
+	{ "next hop beyond the table", FAULT(NO_NEXTHOP), .hop = HOP_BEYOND },
+	{ "next hop being written", FAULT(BUSY), .hop_odd = true },
+	{ "row being written", FAULT(BUSY), .row_odd = true },
+	{ "lease over", FAULT(EXPIRED), .lease_s = -1 },
+	{ "lease over, to client", FAULT(EXPIRED), .to_client = true, .lease_s = -1 },
+	{ "lease over, IPv6", FAULT(EXPIRED), .in = 6, .out = 6, .lease_s = -1 },
+	{ "largest for the next hop", .reason = TP_R_TO_PEER, .data_len = 1472 },
+	{ "N23 one byte too large", FAULT(MTU), .mtu_less = 1 },
+	{ "N23 4 to 6 grows past the MTU", .reason = TP_R_MTU, .out = 6, .data_len = 1453 },
+	{ "4 to 6 up to the MTU", .reason = TP_R_TO_PEER, .out = 6, .data_len = 1452 },
+	{ "N23 wrap grows past the MTU", .reason = TP_R_MTU, .to_client = true, .data_len = 1469 },
+	{ "wrap up to the MTU", TO_CLIENT, .data_len = 1468 },
+	{ "N30 no room for the header", FAULT(HEADROOM), .to_client = true, .headroom = 3 },
+	{ "N30 just room enough", TO_CLIENT, .headroom = 28, .data_len = 1, .out = 6,
+	  .vlan_out = true },
+
+	/* N2, N35: not ours */
+	{ "N2 ARP", FAULT(NOT_UDP), .twist = arp },
+	{ "N2 LLDP", FAULT(NOT_UDP), .twist = lldp },
+	{ "N2 MPLS", FAULT(NOT_UDP), .twist = mpls },
+	{ "N2 PPPoE", FAULT(NOT_UDP), .twist = pppoe },
+	{ "N2 unknown ethertype", FAULT(NOT_UDP), .twist = unknown_type },
+	{ "N35 802.3 length", FAULT(NOT_UDP), .twist = llc },
+	{ "TCP", FAULT(NOT_UDP), .twist = tcp },
+	{ "ICMP", FAULT(NOT_UDP), .twist = icmp },
+	{ "UDP-Lite", FAULT(NOT_UDP), .twist = udplite },
+	{ "TCP over IPv6", FAULT(NOT_UDP), .in = 6, .twist = tcp },
+
+	/* N3: VLAN */
+	{ "N3 priority tag", .reason = TP_R_TO_PEER, .vlans = 1, .tci = 0x6000, .data_len = 40 },
+	{ "N3 QinQ", .reason = TP_R_TO_PEER, .vlans = 2, .data_len = 40 },
+	{ "N3 three tags", FAULT(NOT_UDP), .vlans = 2, .twist = three_tags },
+
+	/* N4 to N6: addresses of stations */
+	{ "N4 to another station", FAULT(OTHER_MAC), .twist = other_dmac },
+	{ "N5 broadcast", FAULT(OTHER_MAC), .twist = broadcast_dmac },
+	{ "N5 multicast", FAULT(OTHER_MAC), .twist = multicast_dmac },
+	{ "N6 from multicast", FAULT(BAD_FRAME), .twist = multicast_smac },
+	{ "N6 from zero", FAULT(BAD_FRAME), .twist = zero_smac },
+	{ "N6 from own address", FAULT(BAD_FRAME), .twist = own_smac },
+	{ "N6 not our flow", FAULT(NO_ROW), .no_row = true, .twist = zero_smac },
+
+	/* N7 to N11: IPv4 header */
+	{ "N7 version 6 in IPv4", FAULT(BAD_FRAME), .twist = version6 },
+	{ "N7 version 4 in IPv6", FAULT(BAD_FRAME), .in = 6, .twist = version4 },
+	{ "N7 IHL 0", FAULT(BAD_FRAME), .twist = ihl0 },
+	{ "N7 IHL 4", FAULT(BAD_FRAME), .twist = ihl4 },
+	{ "N7 IHL 6", FAULT(OPTIONS), .twist = ihl6 },
+	{ "N7 IHL 15", FAULT(OPTIONS), .twist = ihl15 },
+	{ "N8 length below the header", FAULT(BAD_FRAME), .twist = ip_len19 },
+	{ "N8 length below a UDP header", FAULT(BAD_FRAME), .twist = ip_len27 },
+	{ "N8 length past the frame", FAULT(BAD_FRAME), .twist = ip_len_over },
+	{ "N8 length 65535", FAULT(BAD_FRAME), .twist = ip_len_max },
+	{ "N8 frame longer", .reason = TP_R_TO_PEER, .data_len = 40, .trailer = 7 },
+	{ "N9 wrong header checksum", FAULT(BAD_FRAME), .twist = bad_ip_check },
+	{ "N9 not our flow", FAULT(NO_ROW), .no_row = true, .twist = bad_ip_check },
+	{ "N10 first fragment", FAULT(FRAGMENT), .twist = frag_first },
+	{ "N10 middle fragment like ChannelData", FAULT(FRAGMENT), .twist = frag_middle },
+	{ "N10 last fragment like ChannelData", FAULT(FRAGMENT), .twist = frag_last },
+	{ "N10 fragment with DF", FAULT(FRAGMENT), .twist = frag_df },
+	{ "N10 fragment to client", FAULT(FRAGMENT), .to_client = true, .twist = frag_last },
+	{ "N11 TTL 0", FAULT(TTL), .twist = ttl0 },
+	{ "N11 TTL 1", FAULT(TTL), .ttl = 1 },
+	{ "N11 TTL 2", .reason = TP_R_TO_PEER, .ttl = 2, .data_len = 40 },
+	{ "N11 TTL 255", .reason = TP_R_TO_PEER, .ttl = 255, .data_len = 40 },
+	{ "N11 hop limit 0", FAULT(TTL), .in = 6, .twist = ttl0 },
+	{ "N11 hop limit 1", FAULT(TTL), .in = 6, .out = 6, .ttl = 1 },
+	{ "N11 hop limit 2", TO_CLIENT, .in = 6, .out = 6, .ttl = 2, .data_len = 40 },
+
+	/* N12, N18, N19: sources and ports that cannot be */
+	{ "N12 from 127.0.0.1", FAULT(BAD_FRAME), .twist = from_loopback },
+	{ "N12 from multicast", FAULT(BAD_FRAME), .twist = from_multicast },
+	{ "N12 from broadcast", FAULT(BAD_FRAME), .twist = from_broadcast },
+	{ "N12 from 0.0.0.0, as DHCP is", FAULT(NO_ROW), .twist = from_zero },
+	{ "N12 from 240.0.0.1", FAULT(NO_ROW), .twist = from_class_e },
+	{ "N12 from ::1", FAULT(BAD_FRAME), .in = 6, .twist = from_loopback6 },
+	{ "N12 from ::", FAULT(NO_ROW), .in = 6, .twist = from_any6 },
+	{ "N12 from ::ffff:1.2.3.4", FAULT(BAD_FRAME), .in = 6, .twist = from_mapped },
+	{ "N12 from ff02::1", FAULT(BAD_FRAME), .in = 6, .twist = from_multicast6 },
+	{ "N18 from port 0", FAULT(NO_ROW), .twist = sport0 },
+	{ "N18 from port 53", FAULT(NO_ROW), .twist = sport53 },
+	{ "N18 to port 0", FAULT(BAD_FRAME), .twist = dport0 },
+	{ "N19 LAND", FAULT(BAD_FRAME), .twist = land },
+	{ "N19 LAND over IPv6", FAULT(BAD_FRAME), .in = 6, .twist = land },
+	{ "N32 other port", FAULT(NO_ROW), .twist = dport53 },
+	{ "N32 other address", FAULT(NO_ROW), .twist = other_server },
+
+	/* N13 to N17: UDP */
+	{ "N13 UDP length 7", FAULT(BAD_FRAME), .twist = udp_len7 },
+	{ "N13 UDP length 0", FAULT(BAD_FRAME), .twist = udp_len0 },
+	{ "N13 UDP length past the packet", FAULT(BAD_FRAME), .twist = udp_len_over },
+	{ "N13 UDP length past the packet, padded", FAULT(BAD_FRAME), .trailer = 9,
+	  .twist = udp_len_over },
+	{ "N13 surplus area", .reason = TP_R_TO_PEER, .data_len = 33, .surplus = 5 },
+	{ "N13 surplus area, to client", TO_CLIENT, .in = 6, .data_len = 33, .surplus = 50 },
+	{ "N15 checksum 0 over IPv6", FAULT(BAD_FRAME), .in = 6, .twist = check0 },
+	{ "N15 to client", FAULT(BAD_FRAME), .in = 6, .to_client = true, .twist = check0 },
+	{ "N15 not our flow", FAULT(NO_ROW), .in = 6, .no_row = true, .twist = check0 },
+	{ "N16 wrong by 1", .reason = TP_R_TO_PEER, .data_len = 40, .check_error = 1 },
+	{ "N16 wrong by 256", TO_CLIENT, .data_len = 41, .check_error = 256 },
+	{ "N16 wrong, 4 to 6, padding", .reason = TP_R_TO_PEER, .out = 6, .data_len = 41, .pad = 3,
+	  .check_error = 0x8001 },
+	{ "N22 checksum 0, 4 to 6", FAULT(NO_CHECKSUM), .out = 6, .no_check = true },
+
+	/* N20, N21: IPv6 */
+	{ "N20 hop by hop", FAULT(OPTIONS), .in = 6, .twist = hop_by_hop },
+	{ "N20 destination options", FAULT(OPTIONS), .in = 6, .twist = dest_options },
+	{ "N20 AH", FAULT(OPTIONS), .in = 6, .twist = auth_header },
+	{ "N20 ESP", FAULT(NOT_UDP), .in = 6, .twist = esp },
+	{ "N20 no next header", FAULT(NOT_UDP), .in = 6, .twist = no_next },
+	{ "N20 fragment header", FAULT(FRAGMENT), .in = 6, .twist = frag_header },
+	{ "N20 routing header 0", FAULT(BAD_FRAME), .in = 6, .twist = routing0 },
+	{ "N20 routing header 2", FAULT(OPTIONS), .in = 6, .twist = routing2 },
+	{ "N21 payload length 0", FAULT(BAD_FRAME), .in = 6, .twist = payload0 },
+	{ "N21 payload length past the frame", FAULT(BAD_FRAME), .in = 6, .twist = payload_over },
+	{ "N21 jumbogram", FAULT(BAD_FRAME), .in = 6, .twist = jumbogram },
+
+	/* N24 to N26; every DSCP and ECN is in the suite */
+	{ "N24 DF", .reason = TP_R_TO_PEER, .data_len = 40, .df = true },
+	{ "N24 DF, to client", TO_CLIENT, .data_len = 40, .df = true },
+	{ "6 to 4, 1260 bytes", .reason = TP_R_TO_PEER, .in = 6, .data_len = 1232 },
+	{ "6 to 4, 1261 bytes", .reason = TP_R_TO_PEER, .in = 6, .data_len = 1233 },
+
+	/* D: ChannelData */
+	{ "D1 channel not bound", FAULT(NO_ROW), .channel = 0x4002 },
+	{ "D1 no allocation", FAULT(NO_ROW), .no_row = true },
+	{ "D2 channel 0x5000", FAULT(NO_ROW), .channel = 0x5000 },
+	{ "D2 channel 0x8000", FAULT(NO_ROW), .channel = 0x8000 },
+	{ "D2 channel 0xffff", FAULT(NO_ROW), .channel = 0xffff },
+	{ "D3 length by 1 too large", FAULT(BAD_CHANNEL), .twist = length_by_1 },
+	{ "D3 length 65000", FAULT(BAD_CHANNEL), .twist = length_max },
+	{ "D3 empty, length by 1 too large", .reason = TP_R_BAD_CHANNEL, .twist = length_by_1 },
+	{ "D5 4 trailing bytes", FAULT(TRAILING), .pad = 4 },
+	{ "D5 4 trailing bytes by length", FAULT(TRAILING), .twist = length_short },
+	{ "D5 200 trailing bytes", FAULT(TRAILING), .in = 6, .pad = 200 },
+	{ "D6 empty", .reason = TP_R_TO_PEER },
+	{ "D6 empty, 6 to 4", .reason = TP_R_TO_PEER, .in = 6 },
+	{ "D6 empty, to client", TO_CLIENT },
+	{ "D8 minimum frame", .reason = TP_R_TO_PEER, .trailer = 14 },
+	{ "D8 minimum frame with data", .reason = TP_R_TO_PEER, .data_len = 3, .pad = 1, .trailer = 10 },
+	{ "D8 minimum frame, to client", TO_CLIENT, .data_len = 2, .trailer = 16 },
+	{ "D9 other source port", FAULT(NO_ROW), .twist = sport53 },
+	{ "D15 ChannelData inside", .reason = TP_R_TO_PEER, .data_len = 40, .data = "\x40\x01\0\x24" },
+	{ "peer's data look like ChannelData", TO_CLIENT, .data_len = 40, .data = "\x40\x01\0\x24" },
+	{ "peer's data look like a bad one", TO_CLIENT, .data_len = 40, .data = "\x40\x01\xff\xff" },
+	{ "peer's data look like STUN", TO_CLIENT, .data_len = 20, .data = "\0\1\0\0" },
+	{ "D7 3 bytes, first 0x40", .no_row = true, .to_client = true, .reason = TP_R_NO_ROW,
+	  .data_len = 3, .data = "\x40\1\2" },
+	{ "D7 peer's 3 bytes, first 0x40", TO_CLIENT, .data_len = 3, .data = "\x40\1\2" },
+};
+
+const size_t dp_cases_n = sizeof(dp_cases) / sizeof(dp_cases[0]);

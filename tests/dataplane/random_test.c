@@ -1,0 +1,208 @@
+// SPDX-License-Identifier: MIT
+/*
+ * Random and damaged frames into both hosts of the relay core, which must agree
+ * byte for byte: verdict, reason, frame, and the rows' counters at the end.
+ * random_test [count [seed]], or TEST_COUNT and TEST_SEED.
+ */
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include "cases.h"
+
+#define FLOWS		24
+#define WORD(id, word, text) word,
+
+static const char *const words[] = { TP_REASONS(WORD) "none" };
+
+/* xorshift64*, so that a seed means the same everywhere */
+static uint64_t next_random(uint64_t *state)
+{
+	*state ^= *state >> 12;
+	*state ^= *state << 25;
+	*state ^= *state >> 27;
+	return *state * 0x2545f4914f6cdd1dU;
+}
+
+static unsigned int below(uint64_t *r, unsigned int n)
+{
+	return (unsigned int)(next_random(r) >> 33) % n;
+}
+
+struct random_flows {
+	struct dp_case c[FLOWS];
+	struct case_flow flow[FLOWS];
+	uint32_t slot_1[2][FLOWS];	/* user, xdp */
+};
+
+/* All directions, three ways out, with and without tag; one lease in eight is over. */
+static bool make_flows(struct random_flows *f, struct world *user, struct world *xdp)
+{
+	for (unsigned int i = 0; i < FLOWS; i++) {
+		struct dp_case *c = &f->c[i];
+		struct case_flow *flow = &f->flow[i];
+
+		c->to_client = i & 1;
+		c->in = i & 2 ? 6 : 4;
+		c->out = i & 4 ? 6 : 4;
+		c->vlan_out = i % 3 == 0;
+		c->lease_s = i % 8 == 5 ? -1 : 0;
+		case_flow(c, flow);
+		flow->row.src.port = (uint16_t)(0x1000 + i);
+		flow->in.sport = (uint16_t)((0x1000 + i) >> 8 | (0x1000 + i) << 8);
+		flow->row.nexthop = (uint16_t)(i % 5);	/* 0, 1, 4: not there */
+		f->slot_1[0][i] = case_put(user, c, flow);
+		f->slot_1[1][i] = case_put(xdp, c, flow);
+		if (!f->slot_1[0][i] || f->slot_1[0][i] != f->slot_1[1][i])
+			return false;
+	}
+	user->tables.nexthops[2] = xdp->tables.nexthops[2] = user->tables.nexthops[3];
+	user->tables.nexthops[2].ifindex = user->there;
+	xdp->tables.nexthops[2].ifindex = xdp->there;
+	user->tables.nexthops[2].vlan_tci = xdp->tables.nexthops[2].vlan_tci = 0;
+	return true;
+}
+
+static void vary(struct frame_spec *s, uint64_t *r)
+{
+	s->data_len = (uint16_t)below(r, below(r, 8) ? 64 : 1600);
+	for (unsigned int i = 0; i < s->data_len; i++)
+		s->data[i] = (uint8_t)next_random(r);
+	s->vlans = below(r, 4) ? 0 : below(r, 3);
+	s->tci[0] = (uint16_t)next_random(r);
+	s->tci[1] = (uint16_t)next_random(r);
+	s->ttl = below(r, 8) ? 64 : (uint8_t)below(r, 4);
+	s->tos = (uint8_t)next_random(r);
+	s->df = below(r, 2);
+	s->no_check = s->family == 4 && !below(r, 4);
+	s->check_error = below(r, 4) ? 0 : (uint16_t)next_random(r);
+	s->pad = s->channel && !below(r, 2) ? (uint16_t)below(r, 6) : 0;
+	s->surplus = below(r, 4) ? 0 : (uint16_t)below(r, 40);
+	s->trailer = below(r, 4) ? 0 : (uint16_t)below(r, 40);
+}
+
+/* Damage: bits anywhere, or bytes in the headers; another length. */
+static void damage(struct frame *f, uint64_t *r)
+{
+	unsigned int n = below(r, 4);
+	bool fix = below(r, 2);
+
+	for (unsigned int i = 0; i < n; i++) {
+		size_t at = below(r, (unsigned int)f->len);
+
+		if (below(r, 2))
+			at = below(r, 70) % f->len;
+		if (below(r, 2))
+			f->b[at] = (uint8_t)next_random(r);
+		else
+			f->b[at] ^= (uint8_t)(1U << below(r, 8));
+	}
+	/* so that damage of an IPv4 header gets past its checksum */
+	if (fix && f->len >= f->l3 + 20)
+		frame_fix_ip(f);
+	if (!below(r, 6))
+		f->len = 14 + below(r, (unsigned int)f->len - 13);
+	else if (!below(r, 6))
+		f->len += below(r, 64);
+}
+
+static void make_frame(struct frame *f, const struct random_flows *flows, uint64_t *r)
+{
+	static struct frame_spec s;
+
+	if (!below(r, 16)) {
+		memset(f, 0, sizeof(*f));
+		f->len = 14 + below(r, 200);
+		for (size_t i = 0; i < f->len; i++)
+			f->b[i] = (uint8_t)next_random(r);
+		frame_put16(f, 12, below(r, 2) ? 0x0800 : 0x86dd);
+		f->b[14] = below(r, 2) ? 0x45 : 0x60;
+		return;
+	}
+	s = flows->flow[below(r, FLOWS)].in;
+	vary(&s, r);
+	frame_build(f, &s);
+	if (below(r, 2))
+		damage(f, r);
+}
+
+static bool agree(struct world *user, struct world *xdp, const struct frame *in,
+		  unsigned long seen[TP_R_MAX + 1])
+{
+	static struct frame out[2];
+	enum tp_reason reason[2] = { TP_R_MAX, TP_R_MAX };
+	enum world_verdict verdict[2];
+
+	verdict[0] = user->run(user, in, &out[0], &reason[0]);
+	verdict[1] = xdp->run(xdp, in, &out[1], &reason[1]);
+	seen[reason[0]]++;
+	if (reason[0] == reason[1] && verdict[0] == verdict[1] && reason[0] != TP_R_MAX &&
+	    frame_equal(&out[0], &out[1]))
+		return true;
+	fprintf(stderr, "# user: %s, verdict %d; xdp: %s, verdict %d\n", words[reason[0]],
+		verdict[0], words[reason[1]], verdict[1]);
+	frame_print("in", in);
+	frame_print("out, user", &out[0]);
+	frame_print("out, xdp", &out[1]);
+	return false;
+}
+
+static bool counters_agree(struct world *user, struct world *xdp, const struct random_flows *f)
+{
+	for (unsigned int i = 0; i < FLOWS; i++) {
+		uint8_t family = f->flow[i].row.src.family;
+		struct tp_count a = { 0 }, b = { 0 };
+
+		rows_count(user->rows, family, f->slot_1[0][i], &a);
+		rows_count(xdp->rows, family, f->slot_1[1][i], &b);
+		if (a.packets != b.packets || a.bytes != b.bytes)
+			return false;
+	}
+	return true;
+}
+
+static unsigned long number(int argc, char **argv, int n, const char *env, unsigned long fallback)
+{
+	const char *text = argc > n ? argv[n] : getenv(env);
+
+	return text ? strtoul(text, NULL, 0) : fallback;
+}
+
+int main(int argc, char **argv)
+{
+	unsigned long count = number(argc, argv, 1, "TEST_COUNT", 100000);
+	uint64_t r = number(argc, argv, 2, "TEST_SEED", 20261121) | 1;
+	unsigned long seen[TP_R_MAX + 1] = { 0 }, bad = 0;
+	static struct random_flows flows;
+	static struct frame in;
+	struct world user, xdp;
+	const char *why = "";
+	int err = world_xdp(&xdp, &why);
+
+	if (err == -EPERM) {
+		printf("ok 1 - random frames # SKIP %s\n", why);
+		return 4;
+	}
+	if (err || world_user(&user) || !make_flows(&flows, &user, &xdp)) {
+		printf("not ok 1 - set up: %s\n", why);
+		return 1;
+	}
+	printf("1..3\n# %lu frames, seed %lu\n", count, (unsigned long)r);
+	for (unsigned long i = 0; i < count && bad < 5; i++) {
+		make_frame(&in, &flows, &r);
+		bad += !agree(&user, &xdp, &in, seen);
+	}
+	for (int i = 0; i < TP_R_MAX; i++) {
+		if (seen[i])
+			printf("# %lu %s\n", seen[i], words[i]);
+	}
+	printf("%s 1 - both hosts agree on every frame\n", bad ? "not ok" : "ok");
+	bad += !counters_agree(&user, &xdp, &flows);
+	printf("%s 2 - the rows' counters agree\n", bad ? "not ok" : "ok");
+	/* a run that relays nothing would prove nothing */
+	err = seen[TP_R_TO_PEER] < count / 50 || seen[TP_R_TO_CLIENT] < count / 50;
+	printf("%s 3 - many frames were relayed\n", err ? "not ok" : "ok");
+	world_close(&user);
+	world_close(&xdp);
+	return bad || err;
+}

@@ -1,0 +1,47 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * A host of the relay core under test: its tables, and "one frame in". There are
+ * two, the XDP program in the kernel and forward.h in this process; both have
+ * the same tables, written by the daemon's own writer, with the same hash seed.
+ */
+#ifndef TP_TEST_WORLD_H
+#define TP_TEST_WORLD_H
+
+#include <stdbool.h>
+#include <stdint.h>
+#include "dataplane/rows.h"
+#include "dataplane/tables.h"
+#include "frame.h"
+
+enum world_verdict { WORLD_PASS, WORLD_DROP, WORLD_TX, WORLD_REDIRECT, WORLD_CANNOT };
+
+/* Interfaces: frames arrive at HERE; THERE can be sent to as well; ELSEWHERE not. */
+enum { WORLD_HERE = 1 };
+
+struct world {
+	const char *name;
+	struct tables tables;
+	struct rows *rows;
+	unsigned int there, elsewhere;
+	size_t headroom;		/* 0: cannot be chosen; the kernel's is 256 */
+	/* Reason counted and what came out. WORLD_CANNOT: it cannot be given such a frame. */
+	enum world_verdict (*run)(struct world *world, const struct frame *in,
+				  struct frame *out, enum tp_reason *reason);
+	void (*set_own_mac)(struct world *world, const uint8_t mac[6]);
+	void *priv;
+};
+
+/* The seed and sizes that all worlds share. */
+struct tp_meta world_sizes(void);
+
+/* forward.h in this process. 0 or -errno. */
+int world_user(struct world *world);
+/* The XDP program by BPF_PROG_TEST_RUN, in network and mount namespaces of its own; attached
+ * to nothing. -errno, with why, where BPF is not permitted. */
+int world_xdp(struct world *world, const char **why);
+void world_close(struct world *world);
+
+/* CLOCK_MONOTONIC now, ns. */
+uint64_t world_now(void);
+
+#endif

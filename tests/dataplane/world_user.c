@@ -1,0 +1,169 @@
+// SPDX-License-Identifier: MIT
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+#include "world.h"
+
+#define TP_HOST_API	static inline
+#include <turnpike/forward.h>
+
+/* The frame ends with its allocation, so that the sanitizer sees a read past it. */
+struct tp_host {
+	struct world *world;
+	__u8 *buffer, *data, *end;
+	__u8 *mac;
+	int verdict;
+	struct tp_count count[TP_R_MAX];
+};
+
+static inline __u8 *tp_host_data(struct tp_host *host)
+{
+	return host->data;
+}
+
+static inline __u8 *tp_host_end(struct tp_host *host)
+{
+	return host->end;
+}
+
+static inline int tp_host_grow(struct tp_host *host, __s32 bytes)
+{
+	if (bytes > host->data - host->buffer || bytes < host->data - host->end)
+		return -1;
+	host->data -= bytes;
+	return 0;
+}
+
+static inline int tp_host_trim(struct tp_host *host, __u32 bytes)
+{
+	if (bytes > tp_distance(host->data, host->end))
+		return -1;
+	host->end -= bytes;
+	return 0;
+}
+
+static inline struct tp_slot4 *tp_host_slot4(struct tp_host *host, __u32 index)
+{
+	const struct tables *t = &host->world->tables;
+
+	return &t->rows4[index & (t->meta->rows4 - 1)];
+}
+
+static inline struct tp_slot6 *tp_host_slot6(struct tp_host *host, __u32 index)
+{
+	const struct tables *t = &host->world->tables;
+
+	return &t->rows6[index & (t->meta->rows6 - 1)];
+}
+
+static inline const struct tp_nexthop *tp_host_nexthop(struct tp_host *host, __u32 index)
+{
+	const struct tables *t = &host->world->tables;
+
+	return index < t->meta->nexthops ? &t->nexthops[index] : NULL;
+}
+
+static inline void tp_host_seed(struct tp_host *host, __u64 seed[2])
+{
+	memcpy(seed, host->world->tables.meta->hash_seed, 2 * sizeof(seed[0]));
+}
+
+static inline __u64 tp_host_now(struct tp_host *host)
+{
+	(void)host;
+	return world_now();
+}
+
+static inline int tp_host_own_mac(struct tp_host *host, const __u16 mac[3])
+{
+	const __u8 *own = host->world->priv;
+
+	return !memcmp(own, "\0\0\0\0\0", 6) || !memcmp(own, mac, 6);
+}
+
+static inline int tp_host_route(struct tp_host *host, __u32 ifindex)
+{
+	host->verdict = ifindex == WORLD_HERE ? WORLD_TX : WORLD_REDIRECT;
+	return ifindex != WORLD_HERE && ifindex != host->world->there;
+}
+
+static inline void tp_host_count(struct tp_host *host, enum tp_reason reason, __u32 bytes)
+{
+	host->count[reason].packets++;
+	host->count[reason].bytes += bytes;
+}
+
+static enum world_verdict run(struct world *world, const struct frame *in, struct frame *out,
+			      enum tp_reason *reason)
+{
+	struct tp_host host = { .world = world, .buffer = malloc(world->headroom + in->len) };
+
+	if (!host.buffer)
+		abort();
+	host.data = host.buffer + world->headroom;
+	host.end = host.data + in->len;
+	memcpy(host.data, in->b, in->len);
+	*reason = tp_forward(&host);
+	if (host.count[*reason].packets != 1 || host.count[*reason].bytes != in->len)
+		abort();
+	memset(out, 0, sizeof(*out));
+	out->len = tp_distance(host.data, host.end);
+	memcpy(out->b, host.data, out->len);
+	free(host.buffer);
+	if (TP_SENT(*reason))
+		return (enum world_verdict)host.verdict;
+	return TP_DROPPED(*reason) ? WORLD_DROP : WORLD_PASS;
+}
+
+static void set_own_mac(struct world *world, const uint8_t mac[6])
+{
+	memcpy(world->priv, mac, 6);
+}
+
+struct tp_meta world_sizes(void)
+{
+	struct tp_meta m = tables_sizes(64, 16);
+
+	m.hash_seed[0] = 0x243f6a8885a308d3U;
+	m.hash_seed[1] = 0x13198a2e03707344U;
+	return m;
+}
+
+uint64_t world_now(void)
+{
+	struct timespec ts;
+
+	clock_gettime(CLOCK_MONOTONIC, &ts);
+	return (uint64_t)ts.tv_sec * 1000000000U + (uint64_t)ts.tv_nsec;
+}
+
+int world_user(struct world *world)
+{
+	struct tp_meta sizes = world_sizes();
+	int err;
+
+	memset(world, 0, sizeof(*world));
+	world->name = "user";
+	world->headroom = 256;
+	world->there = 2;
+	world->elsewhere = 99;
+	world->run = run;
+	world->set_own_mac = set_own_mac;
+	world->priv = calloc(1, 8);
+	if (!world->priv)
+		return -ENOMEM;
+	err = tables_create(&world->tables, &sizes);
+	if (err)
+		return err;
+	world->rows = rows_new(&world->tables);
+	return world->rows ? 0 : -ENOMEM;
+}
+
+void world_close(struct world *world)
+{
+	rows_free(world->rows);
+	tables_close(&world->tables);
+	free(world->priv);
+	world->priv = NULL;
+}

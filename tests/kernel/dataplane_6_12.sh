@@ -1,0 +1,1 @@
+dataplane_6_1.sh
