@@ -146,6 +146,19 @@ build/fuzz/%_fuzz: tests/fuzz/%_fuzz.c build/libturnpike-fuzz.a
 fuzz: $(FUZZ:%=build/fuzz/%_fuzz) ## run every fuzzer for FUZZ_SECONDS (60) each
 	$(Q)FUZZ_SECONDS=$(FUZZ_SECONDS) scripts/fuzz.sh $(FUZZ)
 
+# ----------------------------------------------------------------- bench
+
+build/bench/bench.bpf.o: tests/bench/bench.bpf.c tests/bench/bench.h
+	$(call msg,BPF,$@)
+	$(Q)mkdir -p $(@D) && $(CLANG) $(BPF_CFLAGS) -Wno-unused-parameter -Itests/bench -c $< -o $@
+
+build/obj/tests/bench/bench.o: ALL_CFLAGS += -Itests/bench
+build/obj/tests/bench/bench.o: build/bench/bench.skel.h
+
+build/bench/bench build/bench/load: build/bench/%: build/obj/tests/bench/%.o build/libturnpike.a
+	$(call msg,LD,$@)
+	$(Q)$(CC) $(LDFLAGS) $^ $(PKG_LIBS) -o $@
+
 # ----------------------------------------------------------------- check
 
 CHECK_SRC := user/main.c $(LIB_SRC) $(CLI_SRC)
@@ -206,7 +219,7 @@ run: deps all ## start a server on this host with a ready-made configuration
 lab: ## client, relay and peer in network namespaces, until Ctrl-C
 	$(Q)scripts/lab.sh
 
-bench: deps all build/bench/load ## packets/s and processor time, beside coturn and a bare forwarder
+bench: deps all build/bench/bench build/bench/load ## packets/s and processor time, beside coturn and a bare forwarder
 	$(Q)tests/bench/bench.sh
 
 setup: all ## prepare this host and start the service (scripts/setup.sh --undo takes it back)

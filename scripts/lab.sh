@@ -7,8 +7,8 @@
 #   scripts/lab.sh up|down|drawing [--name NAME]    up and stay, take down, show
 #   scripts/lab.sh exec [--name NAME] HOST CMD...   run CMD on client, relay or peer
 #
-# Tests source this file and call lab_up, lab_exec and lab_down; LAB_NAME names
-# the lab. Nothing outside the lab's namespaces is touched.
+# Tests source this file and call lab_up, lab_exec, lab_start and lab_down;
+# LAB_NAME names the lab. Nothing outside the lab's namespaces is touched.
 #
 # The addresses look public, since turnpike refuses private and documentation
 # ranges as peers; they exist nowhere but in the lab.
@@ -27,6 +27,16 @@ lab_exec()
 	local host=$1
 	shift
 	nsenter --net="/run/netns/$LAB_NAME-$host" -- "$@"
+}
+
+# In the background; LAB_PID is then the command's own process, not a subshell's.
+lab_start()
+{
+	local host=$1
+	shift
+	nsenter --net="/run/netns/$LAB_NAME-$host" -- "$@" &
+	# shellcheck disable=SC2034	# for the caller
+	LAB_PID=$!
 }
 
 lab_ip()

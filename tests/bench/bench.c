@@ -1,0 +1,416 @@
+// SPDX-License-Identifier: MIT
+/*
+ * One measurement: packets of given flows from the lab's client to its peer for
+ * some seconds, counted where they arrive. Prints one line:
+ *   OFFERED ARRIVED NS_PER_PACKET OTHERS
+ * packets/s put in and arrived; processor nanoseconds per packet, which are the
+ * softirq time of the generator's core per packet offered (there packets are
+ * received, and counted) and the time of the processes named per packet relayed;
+ * and the number of UDP packets of a length that no relayed packet has.
+ */
+#include <arpa/inet.h>
+#include <bpf/bpf.h>
+#include <bpf/libbpf.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <getopt.h>
+#include <linux/if_ether.h>
+#include <linux/if_link.h>
+#include <linux/ip.h>
+#include <linux/udp.h>
+#include <net/if.h>
+#include <sched.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/ioctl.h>
+#include <sys/socket.h>
+#include <time.h>
+#include <unistd.h>
+#include "bench.h"
+#pragma GCC diagnostic push
+#pragma GCC diagnostic ignored "-Wcast-qual"	/* in what bpftool generates */
+#include "bench/bench.skel.h"
+#pragma GCC diagnostic pop
+
+#define BATCH_PACKETS	1000000		/* a call costs 20 ms to set up */
+#define BATCH_FRAMES	64
+#define PACED_SECONDS	0.1		/* of a call with a rate */
+#define PACED_FRAMES	16
+#define PAYLOAD_MAX	1400
+#define PIDS_MAX	64
+#define TURN_PORT	3478
+
+struct bench {
+	/* options */
+	const char *lab, *flows_file;
+	enum { RELAY_DAEMON, RELAY_FORWARD, RELAY_NONE } relay;
+	unsigned int payload, n_flows, rate, cpu;
+	double seconds;
+	int pids[PIDS_MAX];
+	unsigned int n_pids;
+
+	struct bench_bpf *skel;
+	struct bpf_link *forwarder;
+	unsigned int client_if, in_if, out_if, peer_if;
+	__u8 client_mac[6], in_mac[6], out_mac[6], peer_mac[6];
+	__be32 client_ip, relay_ip;
+};
+
+struct sample {
+	double at_s, softirq_s, process_s;
+	struct bench_count count;
+	__u64 sent;
+};
+
+static void __attribute__((noreturn, format(printf, 1, 2))) die(const char *format, ...)
+{
+	va_list args;
+
+	va_start(args, format);
+	fputs("bench: ", stderr);
+	vfprintf(stderr, format, args);
+	fputc('\n', stderr);
+	va_end(args);
+	exit(EXIT_FAILURE);
+}
+
+/* ---------------------------------------------------------------- interfaces */
+
+static void enter(const struct bench *b, const char *host)
+{
+	char path[128];
+	int fd;
+
+	snprintf(path, sizeof(path), "/run/netns/%s-%s", b->lab, host);
+	fd = open(path, O_RDONLY | O_CLOEXEC);
+	if (fd < 0 || setns(fd, CLONE_NEWNET))
+		die("%s: %s", path, strerror(errno));
+	close(fd);
+}
+
+static unsigned int interface(const char *name, __u8 mac[6])
+{
+	struct ifreq ifr = { 0 };
+	unsigned int ifindex = if_nametoindex(name);
+	int fd = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+
+	strncpy(ifr.ifr_name, name, IF_NAMESIZE - 1);
+	if (!ifindex || ioctl(fd, SIOCGIFHWADDR, &ifr))
+		die("%s: %s", name, strerror(errno));
+	memcpy(mac, ifr.ifr_hwaddr.sa_data, 6);
+	close(fd);
+	return ifindex;
+}
+
+static void find_interfaces(struct bench *b)
+{
+	enter(b, "client");
+	b->client_if = interface("eth0", b->client_mac);
+	enter(b, "peer");
+	b->peer_if = interface("eth0", b->peer_mac);
+	enter(b, "relay");
+	b->in_if = interface("toclient", b->in_mac);
+	b->out_if = interface("topeer", b->out_mac);
+}
+
+/* --------------------------------------------------------------------- flows */
+
+static __u32 sum16(const void *data, size_t len, __u32 sum)
+{
+	const __u8 *p = data;
+
+	for (size_t i = 0; i + 1 < len; i += 2)
+		sum += (__u32)(p[i] << 8 | p[i + 1]);
+	return len & 1 ? sum + (__u32)(p[len - 1] << 8) : sum;
+}
+
+static __be16 fold(__u32 sum)
+{
+	while (sum >> 16)
+		sum = (sum & 0xFFFF) + (sum >> 16);
+	return htons((__u16)~sum);
+}
+
+/* The payload is the same in every packet, so that the checksum can be made beforehand. */
+static void fill_payload(__u8 *payload, unsigned int len)
+{
+	for (unsigned int i = 0; i < len; i++)
+		payload[i] = (__u8)(i * 7 + 1);
+}
+
+static void write_headers(const struct bench *b, struct bench_flow *flow, __u16 port,
+			  __u16 channel)
+{
+	__be16 data_hdr[2] = { htons(channel), htons((__u16)b->payload) };
+	__u16 udp_len = (__u16)(sizeof(struct udphdr) + sizeof(data_hdr) + b->payload);
+	struct udphdr udp = { .source = htons(port), .dest = htons(TURN_PORT),
+			      .len = htons(udp_len) };
+	struct iphdr ip = { .version = 4, .ihl = 5, .ttl = 64, .protocol = IPPROTO_UDP,
+			    .tot_len = htons((__u16)(udp_len + sizeof(ip))),
+			    .saddr = b->client_ip, .daddr = b->relay_ip };
+	struct ethhdr eth = { .h_proto = htons(ETH_P_IP) };
+	__u8 payload[PAYLOAD_MAX], *p = flow->headers;
+	__u32 sum = IPPROTO_UDP + udp_len;
+
+	memcpy(eth.h_dest, b->in_mac, 6);
+	memcpy(eth.h_source, b->client_mac, 6);
+	ip.check = fold(sum16(&ip, sizeof(ip), 0));
+	fill_payload(payload, b->payload);
+	sum = sum16(&ip.saddr, 8, sum);
+	sum = sum16(&udp, sizeof(udp), sum);
+	sum = sum16(data_hdr, sizeof(data_hdr), sum);
+	udp.check = fold(sum16(payload, b->payload, sum));
+	if (!udp.check)
+		udp.check = 0xFFFF;
+	memcpy(p, &eth, sizeof(eth));
+	memcpy(p + 14, &ip, sizeof(ip));
+	memcpy(p + 34, &udp, sizeof(udp));
+	memcpy(p + 42, data_hdr, sizeof(data_hdr));
+}
+
+/* Fisher and Yates: one after the other in a shuffled table is random order to the relay. */
+static void shuffle(struct bench_flow *flows, unsigned int n)
+{
+	struct bench_flow tmp;
+
+	srandom(1);
+	for (unsigned int i = n - 1; i > 0; i--) {
+		unsigned int j = (unsigned int)random() % (i + 1);
+
+		tmp = flows[i];
+		flows[i] = flows[j];
+		flows[j] = tmp;
+	}
+}
+
+/* The file has a client's port and a channel number on each line, see load.c. */
+static void read_flows(struct bench *b)
+{
+	struct bench_flow *flows = calloc(b->n_flows, sizeof(*flows));
+	FILE *f = fopen(b->flows_file, "re");
+	unsigned int port, channel;
+
+	if (!f || !flows)
+		die("%s: %s", b->flows_file, strerror(errno));
+	for (__u32 i = 0; i < b->n_flows; i++) {
+		if (fscanf(f, "%u %x", &port, &channel) != 2)
+			die("%s: %u flows wanted, %u there", b->flows_file, b->n_flows, i);
+		write_headers(b, &flows[i], (__u16)port, (__u16)channel);
+	}
+	fclose(f);
+	shuffle(flows, b->n_flows);
+	for (__u32 i = 0; i < b->n_flows; i++)
+		if (bpf_map_update_elem(bpf_map__fd(b->skel->maps.bench_flows), &i, &flows[i], 0))
+			die("flow table: %s", strerror(errno));
+	free(flows);
+}
+
+/* ------------------------------------------------------------------- programs */
+
+static void load(struct bench *b)
+{
+	unsigned int stripped = b->relay == RELAY_DAEMON ? 4 : 0;
+	__u8 hop[12];
+
+	memcpy(hop, b->peer_mac, 6);
+	memcpy(hop + 6, b->out_mac, 6);
+	b->skel = bench_bpf__open();
+	if (!b->skel)
+		die("open: %s", strerror(errno));
+	b->skel->rodata->n_flows = b->n_flows;
+	b->skel->rodata->out_ifindex = b->client_if;
+	b->skel->rodata->gap_ns = b->rate ? 1000000000U / b->rate : 0;
+	b->skel->rodata->want_len = (__u16)(sizeof(struct udphdr) + 4 + b->payload - stripped);
+	memcpy((void *)b->skel->rodata->next_hop, hop, sizeof(hop));
+	if (bench_bpf__load(b->skel))
+		die("load: %s", strerror(errno));
+}
+
+/* The counter stays on the peer when we end; the next one replaces it, the lab's end takes it. */
+static void attach(struct bench *b)
+{
+	int count = bpf_program__fd(b->skel->progs.count);
+	__u32 zero = 0;
+
+	enter(b, "peer");
+	if (bpf_xdp_attach((int)b->peer_if, count, XDP_FLAGS_DRV_MODE, NULL))
+		die("counter at the peer: %s", strerror(errno));
+	enter(b, "relay");
+	if (b->relay == RELAY_DAEMON)
+		return;
+	if (bpf_map_update_elem(bpf_map__fd(b->skel->maps.bench_out), &zero, &b->out_if, 0))
+		die("devmap: %s", strerror(errno));
+	b->forwarder = bpf_program__attach_xdp(b->relay == RELAY_NONE ? b->skel->progs.count :
+					       b->skel->progs.forward, (int)b->in_if);
+	if (!b->forwarder)
+		die("program on the relay: %s", strerror(errno));
+}
+
+static void generate(struct bench *b, double seconds)
+{
+	__u8 frame[BENCH_HEADERS + PAYLOAD_MAX] = { 0 };
+	LIBBPF_OPTS(bpf_test_run_opts, opts,
+		.data_in = frame, .data_size_in = BENCH_HEADERS + b->payload,
+		.repeat = b->rate ? (int)(b->rate * PACED_SECONDS) + 1 : BATCH_PACKETS,
+		.flags = BPF_F_TEST_XDP_LIVE_FRAMES,
+		.batch_size = b->rate ? PACED_FRAMES : BATCH_FRAMES);
+	struct timespec now;
+	double end;
+
+	fill_payload(frame + BENCH_HEADERS, b->payload);
+	clock_gettime(CLOCK_MONOTONIC, &now);
+	b->skel->bss->next_ns = (__u64)now.tv_sec * 1000000000ULL + (__u64)now.tv_nsec;
+	end = (double)now.tv_sec + (double)now.tv_nsec / 1e9 + seconds;
+	do {
+		if (bpf_prog_test_run_opts(bpf_program__fd(b->skel->progs.generate), &opts))
+			die("generator: %s", strerror(errno));
+		clock_gettime(CLOCK_MONOTONIC, &now);
+	} while ((double)now.tv_sec + (double)now.tv_nsec / 1e9 < end);
+}
+
+/* -------------------------------------------------------------------- measure */
+
+static double softirq_seconds(unsigned int cpu)
+{
+	unsigned long long v[7] = { 0 };
+	char line[512], name[16];
+	FILE *f = fopen("/proc/stat", "re");
+
+	snprintf(name, sizeof(name), "cpu%u ", cpu);
+	while (f && fgets(line, sizeof(line), f))
+		if (!strncmp(line, name, strlen(name)))
+			sscanf(line, "%*s %llu %llu %llu %llu %llu %llu %llu", &v[0], &v[1], &v[2],
+			       &v[3], &v[4], &v[5], &v[6]);
+	if (f)
+		fclose(f);
+	return (double)(v[5] + v[6]) / (double)sysconf(_SC_CLK_TCK);
+}
+
+/* User and system time of a process and what it runs; 0 where it is gone. */
+static double process_seconds(int pid)
+{
+	unsigned long long user = 0, system = 0;
+	char path[64], line[1024], *p;
+	FILE *f;
+
+	snprintf(path, sizeof(path), "/proc/%d/stat", pid);
+	f = fopen(path, "re");
+	if (!f)
+		return 0;
+	p = fgets(line, sizeof(line), f) ? strrchr(line, ')') : NULL;
+	if (p)
+		sscanf(p + 2, "%*c %*d %*d %*d %*d %*d %*u %*u %*u %*u %*u %llu %llu",
+		       &user, &system);
+	fclose(f);
+	return (double)(user + system) / (double)sysconf(_SC_CLK_TCK);
+}
+
+static void take(const struct bench *b, struct sample *s)
+{
+	int n = libbpf_num_possible_cpus();
+	struct bench_count *counts = calloc(n > 0 ? (size_t)n : 1, sizeof(*counts));
+	struct timespec now;
+	__u32 zero = 0;
+
+	memset(s, 0, sizeof(*s));
+	if (!counts || bpf_map_lookup_elem(bpf_map__fd(b->skel->maps.bench_counts), &zero, counts))
+		die("counters: %s", strerror(errno));
+	for (int i = 0; i < n; i++) {
+		s->count.wanted += counts[i].wanted;
+		s->count.others += counts[i].others;
+	}
+	free(counts);
+	s->sent = b->skel->bss->sent;
+	s->softirq_s = softirq_seconds(b->cpu);
+	for (unsigned int i = 0; i < b->n_pids; i++)
+		s->process_s += process_seconds(b->pids[i]);
+	clock_gettime(CLOCK_MONOTONIC, &now);
+	s->at_s = (double)now.tv_sec + (double)now.tv_nsec / 1e9;
+}
+
+static void measure(struct bench *b)
+{
+	struct sample before, after;
+	double seconds, offered, arrived, cost = 0;
+
+	enter(b, "client");
+	generate(b, 0.3);		/* caches warm, next hops known */
+	take(b, &before);
+	generate(b, b->seconds);
+	take(b, &after);
+	seconds = after.at_s - before.at_s;
+	offered = (double)(after.sent - before.sent);
+	arrived = (double)(after.count.wanted - before.count.wanted);
+	if (arrived > 0)
+		cost = (after.softirq_s - before.softirq_s) / offered +
+		       (after.process_s - before.process_s) / arrived;
+	printf("%.0f %.0f %.0f %llu\n", offered / seconds, arrived / seconds, cost * 1e9,
+	       after.count.others - before.count.others);
+}
+
+/* -------------------------------------------------------------------- options */
+
+static void usage(void)
+{
+	die("--lab NAME --client IP --server IP --flows-file FILE --flows N --payload BYTES\n"
+	    "  [--seconds S] [--rate PACKETS/S] [--cpu N] [--forward | --none] [PID...]");
+}
+
+static void parse(struct bench *b, int argc, char **argv)
+{
+	static const struct option options[] = {
+		{ "lab", required_argument, NULL, 'l' }, { "client", required_argument, NULL, 'c' },
+		{ "server", required_argument, NULL, 's' },
+		{ "flows-file", required_argument, NULL, 'F' },
+		{ "flows", required_argument, NULL, 'n' },
+		{ "payload", required_argument, NULL, 'p' },
+		{ "seconds", required_argument, NULL, 't' },
+		{ "rate", required_argument, NULL, 'r' }, { "cpu", required_argument, NULL, 'C' },
+		{ "forward", no_argument, NULL, 'w' }, { "none", no_argument, NULL, 'x' },
+		{ NULL, 0, NULL, 0 }
+	};
+	int c;
+
+	while ((c = getopt_long(argc, argv, "", options, NULL)) != -1) {
+		switch (c) {
+		case 'l': b->lab = optarg; break;
+		case 'c': b->client_ip = inet_addr(optarg); break;
+		case 's': b->relay_ip = inet_addr(optarg); break;
+		case 'F': b->flows_file = optarg; break;
+		case 'n': b->n_flows = (unsigned int)atoi(optarg); break;
+		case 'p': b->payload = (unsigned int)atoi(optarg); break;
+		case 't': b->seconds = atof(optarg); break;
+		case 'r': b->rate = (unsigned int)atoi(optarg); break;
+		case 'C': b->cpu = (unsigned int)atoi(optarg); break;
+		case 'w': b->relay = RELAY_FORWARD; break;
+		case 'x': b->relay = RELAY_NONE; break;
+		default: usage();
+		}
+	}
+	while (optind < argc && b->n_pids < PIDS_MAX)
+		b->pids[b->n_pids++] = atoi(argv[optind++]);
+	if (!b->lab || !b->flows_file || !b->n_flows || b->n_flows > BENCH_FLOWS_MAX ||
+	    !b->payload || b->payload > PAYLOAD_MAX || b->seconds <= 0)
+		usage();
+}
+
+int main(int argc, char **argv)
+{
+	struct bench b = { .seconds = 2 };
+	cpu_set_t cpus;
+
+	parse(&b, argc, argv);
+	CPU_ZERO(&cpus);
+	CPU_SET(b.cpu, &cpus);
+	if (sched_setaffinity(0, sizeof(cpus), &cpus))
+		die("cpu %u: %s", b.cpu, strerror(errno));
+	find_interfaces(&b);
+	load(&b);
+	read_flows(&b);
+	attach(&b);
+	measure(&b);
+	bpf_link__destroy(b.forwarder);
+	bench_bpf__destroy(b.skel);
+	return EXIT_SUCCESS;
+}
