@@ -194,6 +194,11 @@ void turn_server_free(struct turn_server *server);
 /* Frees memory only: kernel state and journal stay for the successor. */
 void turn_server_abandon(struct turn_server *server);
 
+/* While on, new allocations are refused (508); what is alive goes on (G18). */
+void turn_server_drain(struct turn_server *server, bool on);
+/* Ends one allocation through the host, as if it had been refreshed to 0. */
+void turn_alloc_end(struct turn_server *server, struct turn_alloc *alloc, struct turn_now now);
+
 /* A datagram (or frame) from a client. Says under which reason it counts. */
 enum tp_reason turn_from_client(struct turn_server *server, const struct turn_path *path,
 				const uint8_t *data, size_t len, struct turn_now now);
