@@ -208,62 +208,45 @@ static bool read_algorithm(struct stun_msg *msg, const struct attr *attr)
 static bool read_value(struct stun_msg *msg, unsigned int id, const struct attr *attr)
 {
 	const struct field *field = &fields[id];
-	const struct stun_bytes bytes = { attr->value, attr->len };
-	const uint8_t *v = attr->value;
-	struct tp_addr addr;
-	uint16_t u16;
-	uint32_t u32;
-	uint8_t u8;
-	const void *from;
-	size_t size;
+	union {
+		struct tp_addr addr;
+		uint16_t code;
+	} unkept;
+	void *to = field->offset ? (uint8_t *)msg + field->offset : (void *)&unkept;
 
-#define TAKE(var) (from = &(var), size = sizeof(var))
 	switch (field->kind) {
 	case FIELD_NONE:
 		return true;
-	case FIELD_ALGORITHM:
-		return read_algorithm(msg, attr);
 	case FIELD_ALGORITHMS:
 		if (count_algorithms(attr) < 1)
 			return false;
-		TAKE(bytes);
-		break;
+		*(struct stun_bytes *)to = (struct stun_bytes){ attr->value, attr->len };
+		return true;
 	case FIELD_BYTES:
-		TAKE(bytes);
-		break;
+		*(struct stun_bytes *)to = (struct stun_bytes){ attr->value, attr->len };
+		return true;
 	case FIELD_U8:
-		TAKE(*v);
-		break;
+		*(uint8_t *)to = attr->value[0];
+		return true;
 	case FIELD_FLAG:
-		u8 = *v & 0x80;
-		TAKE(u8);
-		break;
+		*(uint8_t *)to = attr->value[0] & 0x80;
+		return true;
 	case FIELD_U16:
-		u16 = get_u16(v);
-		TAKE(u16);
-		break;
+		*(uint16_t *)to = get_u16(attr->value);
+		return true;
 	case FIELD_U32:
-		u32 = get_u32(v);
-		TAKE(u32);
-		break;
+		*(uint32_t *)to = get_u32(attr->value);
+		return true;
 	case FIELD_ADDR:
+		return read_addr(to, attr, NULL);
 	case FIELD_XOR_ADDR:
-		if (!read_addr(&addr, attr, field->kind == FIELD_ADDR ? NULL : msg->raw + 4))
-			return false;
-		TAKE(addr);
-		break;
+		return read_addr(to, attr, msg->raw + 4);
 	case FIELD_ERROR:
-		if (!read_error(&u16, attr))
-			return false;
-		TAKE(u16);
-		break;
-	default:
-		return false;
+		return read_error(to, attr);
+	case FIELD_ALGORITHM:
+		return read_algorithm(msg, attr);
 	}
-#undef TAKE
-	if (field->offset)
-		memcpy((uint8_t *)msg + field->offset, from, size);
-	return true;
+	return false;
 }
 
 static bool fits(unsigned int id, uint16_t len)
@@ -305,14 +288,13 @@ static void take_unknown(struct stun_msg *msg, uint16_t type)
 	msg->unknown[msg->n_unknown++] = type;
 }
 
-/* RFC 8489 section 9: what the integrity attributes leave visible behind them. */
+/*
+ * RFC 8489 section 9: what the integrity attributes leave visible behind them.
+ * A second MESSAGE-INTEGRITY-SHA256 is a double, and so does not count either.
+ */
 static bool is_visible(const struct stun_msg *msg, unsigned int id)
 {
-	uint64_t seen = (msg->has | msg->bad) & INTEGRITY_BITS;
-
-	if (!seen)
-		return true;
-	return seen == STUN_BIT(MESSAGE_INTEGRITY) && id == STUN_A_MESSAGE_INTEGRITY_SHA256;
+	return !((msg->has | msg->bad) & INTEGRITY_BITS) || id == STUN_A_MESSAGE_INTEGRITY_SHA256;
 }
 
 /* RFC 8489 section 14.7; it is also the last attribute. */
