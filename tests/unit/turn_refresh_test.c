@@ -261,6 +261,18 @@ static void G17_halves_are_independent(void **state)
 	assert_int_equal(w->allocs, 0);
 }
 
+static void G17_without_a_tick(void **state)
+{
+	struct world *w = *state;
+
+	w->conf.stale_nonce_s = 0;
+	assert_int_equal(allocate_attr(w, STUN_T_ADDITIONAL_ADDRESS_FAMILY, 2), 0);
+	assert_int_equal(refresh_family(w, 2, 3600), 0);
+	w->now.mono_ns += 600 * S;
+	assert_int_equal(permit(w, "2600::1"), 0);
+	assert_int_equal(w->sockets, 1);
+}
+
 static void E20_many_at_once(void **state)
 {
 	struct world *w = *state;
@@ -286,7 +298,8 @@ int main(void)
 		T(R8_G2_expiry), T(R9_extends_nothing_else), T(R10_no_growth), T(G1_batch),
 		T(G8_address_of_another_user), T(G7_late_permission),
 		T(G18_drain), T(kicked), T(G9_two_ports_of_one_client), T(G13_clocks),
-		T(G17_halves_are_independent), T(E20_many_at_once),
+		T(G17_halves_are_independent), T(G17_without_a_tick),
+		 T(E20_many_at_once),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
