@@ -205,13 +205,19 @@ static void G5_bindings(void **state)
 static void quota_counts_adopted(void **state)
 {
 	struct world *w = *state;
-	struct tp_alloc saved;
+	struct tp_alloc saved, second;
 
-	w->conf.user_quota = 1;
 	assert_int_equal(allocate(w), 0);
 	saved = save(w, 1);
+	client(w, "198.51.100.7:5002");
+	assert_int_equal(allocate(w), 0);
+	second = save(w, 1);
+	/* fewer are allowed now: what there is stays, and counts */
+	w->conf.user_quota = 1;
+	w->conf.total_quota = 1;
 	restart(w);
 	assert_non_null(adopt(w, &saved));
+	assert_non_null(adopt(w, &second));
 	client(w, "198.51.100.7:5001");
 	assert_int_equal(allocate(w), 486);
 }

@@ -335,6 +335,13 @@ static inline unsigned int relayed_port(const struct world *w)
 	return ntohs(w->reply.relayed.port);
 }
 
+static inline int allocate_even(struct world *w, uint8_t r)
+{
+	allocate_begin(w);
+	attr(w, STUN_T_EVEN_PORT, &r, 1);
+	return ask(w);
+}
+
 /* -1: no LIFETIME in the request */
 static inline int refresh(struct world *w, int64_t lifetime)
 {

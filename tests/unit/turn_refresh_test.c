@@ -159,6 +159,54 @@ static void G8_address_of_another_user(void **state)
 	assert_int_equal(from_peer(w, "9.9.9.1:1", "for alice"), TP_R_NO_PERMISSION);
 }
 
+static void G7_late_permission(void **state)
+{
+	struct world *w = *state;
+	uint8_t late[512];
+	size_t len;
+
+	assert_int_equal(allocate(w), 0);
+	assert_int_equal(permit(w, "9.9.9.1"), 0);
+	len = w->w.len;
+	memcpy(late, w->buf, len);
+	assert_int_equal(refresh(w, 0), 0);
+	assert_int_equal(give(w, late, len), 437);
+	assert_int_equal(allocate(w), 0);
+	assert_int_equal(give(w, late, len), 0);
+	assert_int_equal(w->perms, 1);
+}
+
+static void G18_drain(void **state)
+{
+	struct world *w = *state;
+	uint8_t again[512];
+	size_t len;
+
+	assert_int_equal(allocate(w), 0);
+	len = w->w.len;
+	memcpy(again, w->buf, len);
+	turn_server_drain(w->server, true);
+	assert_int_equal(give(w, again, len), 0);
+	assert_int_equal(bind_channel(w, 0x4000, "9.9.9.9:9"), 0);
+	assert_int_equal(refresh(w, -1), 0);
+	client(w, "198.51.100.7:5001");
+	assert_int_equal(allocate(w), 508);
+	assert_int_equal(w->allocs, 1);
+	turn_server_drain(w->server, false);
+	assert_int_equal(allocate(w), 0);
+}
+
+static void kicked(void **state)
+{
+	struct world *w = *state;
+
+	assert_int_equal(allocate(w), 0);
+	assert_int_equal(bind_channel(w, 0x4000, "9.9.9.9:9"), 0);
+	turn_alloc_end(w->server, w->relay[0]->alloc, w->now);
+	assert_int_equal(w->allocs + w->perms + w->chans + w->sockets, 0);
+	assert_int_equal(refresh(w, -1), 437);
+}
+
 static void G9_two_ports_of_one_client(void **state)
 {
 	struct world *w = *state;
@@ -213,6 +261,18 @@ static void G17_halves_are_independent(void **state)
 	assert_int_equal(w->allocs, 0);
 }
 
+static void G17_without_a_tick(void **state)
+{
+	struct world *w = *state;
+
+	w->conf.stale_nonce_s = 0;
+	assert_int_equal(allocate_attr(w, STUN_T_ADDITIONAL_ADDRESS_FAMILY, 2), 0);
+	assert_int_equal(refresh_family(w, 2, 3600), 0);
+	w->now.mono_ns += 600 * S;
+	assert_int_equal(permit(w, "2600::1"), 0);
+	assert_int_equal(w->sockets, 1);
+}
+
 static void E20_many_at_once(void **state)
 {
 	struct world *w = *state;
@@ -236,8 +296,10 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		T(R1_R3_R11_none), T(R2_everything_goes), T(R5_R6_family), T(R7_unauthenticated),
 		T(R8_G2_expiry), T(R9_extends_nothing_else), T(R10_no_growth), T(G1_batch),
-		T(G8_address_of_another_user), T(G9_two_ports_of_one_client), T(G13_clocks),
-		T(G17_halves_are_independent), T(E20_many_at_once),
+		T(G8_address_of_another_user), T(G7_late_permission),
+		T(G18_drain), T(kicked), T(G9_two_ports_of_one_client), T(G13_clocks),
+		T(G17_halves_are_independent), T(G17_without_a_tick),
+		 T(E20_many_at_once),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

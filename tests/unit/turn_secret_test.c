@@ -52,6 +52,8 @@ static void U24_time_limited(void **state)
 	assert_int_equal(ask_rest(w, "north", "-1700000600:u"), 401);
 	assert_int_equal(ask_rest(w, "north", "9223372036854775808:u"), 401);
 	assert_int_equal(ask_rest(w, "north", "1700000600;u"), 401);
+	/* 2^64 and a little: must not come round to this year */
+	assert_int_equal(ask_rest(w, "north", "18446744075409552216:u"), 401);
 	memset(digits, '9', sizeof(digits));
 	digits[759] = 0;
 	assert_int_equal(ask_rest(w, "north", digits), 401);
@@ -170,6 +172,8 @@ static void U30_U31_flood(void **state)
 	/* who has credentials is none of them */
 	w->password = "wonder";
 	assert_int_equal(allocate(w), 0);
+	for (i = 0; i < 100; i++)
+		assert_int_equal(bind_channel(w, 1, "9.9.9.9:9"), 400);
 	begin(w, STUN_BINDING);
 	assert_int_equal(ask_plain(w), 0);
 	pass(w, S);

@@ -208,7 +208,7 @@ int allocate_request(struct request *rq)
 	code = allocate_check(rq, &wish);
 	if (code)
 		return code;
-	a = alloc_new(rq->path);
+	a = s->draining ? NULL : alloc_new(rq->path);
 	if (!a)
 		return 508;
 	memcpy(a->pub.txid, rq->msg->txid, sizeof(a->pub.txid));

@@ -179,6 +179,7 @@ struct turn_server {
 	uint64_t indications;		/* Data indications so far */
 	struct table allocs;		/* struct alloc by 5-tuple */
 	struct timers timers;
+	bool draining;
 	uint64_t note_s;		/* the second that note_lines are of */
 	unsigned int note_lines, note_dropped;
 };

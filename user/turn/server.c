@@ -247,6 +247,11 @@ struct turn_server *turn_server_new(const struct turn_conf *conf, struct turn_sh
 	return s;
 }
 
+void turn_server_drain(struct turn_server *server, bool on)
+{
+	server->draining = on;
+}
+
 static void server_release(struct turn_server *s)
 {
 	table_clear(&s->allocs);

@@ -57,7 +57,7 @@ struct turn_conf {
 	bool channels_5766;		/* accept channels 0x5000 to 0x7FFF */
 
 	uint32_t stale_nonce_s;		/* 0: never stale */
-	uint8_t nonce_key[32];
+	uint8_t nonce_key[32];		/* random; tables' hash keys come from it too */
 	uint32_t max_lifetime_s;	/* 3600 */
 	uint32_t default_lifetime_s;	/* 600 */
 	uint32_t channel_lifetime_s;	/* 600 */
@@ -126,7 +126,8 @@ struct turn_alloc {
 	struct turn_path path;
 	struct turn_relay relay[2];	/* [0] IPv4, [1] IPv6 */
 	uint8_t txid[TP_STUN_TXID_LEN];
-	uint8_t user_id[32];		/* tables.h, tp_alloc.user_id */
+	uint8_t user_id[32];		/* tables.h; of "1700000000:alice" without the digits,
+					 * since renewed credentials are the same user */
 	char user[TP_USER_SHOWN];
 	uint64_t created_ns;
 	void *host;			/* the host's: journal entry; NULL at first */
@@ -195,6 +196,11 @@ struct turn_server *turn_server_new(const struct turn_conf *conf, struct turn_sh
 void turn_server_free(struct turn_server *server);
 /* Frees memory only: kernel state and journal stay for the successor. */
 void turn_server_abandon(struct turn_server *server);
+
+/* While on, new allocations are refused (508); what is alive goes on (G18). */
+void turn_server_drain(struct turn_server *server, bool on);
+/* Ends one allocation through the host, as if it had been refreshed to 0. */
+void turn_alloc_end(struct turn_server *server, struct turn_alloc *alloc, struct turn_now now);
 
 /* A datagram (or frame) from a client. Says under which reason it counts. */
 enum tp_reason turn_from_client(struct turn_server *server, const struct turn_path *path,
