@@ -41,11 +41,12 @@ static void restart(struct world *w)
 }
 
 /* As the engine does it: the objects are tied to what was saved. */
-static struct turn_alloc *adopt(struct world *w, const struct tp_alloc *saved)
+static struct turn_alloc *adopt(struct world *w, struct tp_alloc *saved)
 {
 	struct turn_alloc *a = turn_adopt(w->server, saved, NULL, w->now);
 
 	if (a) {
+		assert_ptr_equal(a->host, saved);
 		a->host = w;
 		w->allocs++;
 	}

@@ -159,7 +159,8 @@ static inline void host_to_peer(void *ctx, struct turn_relay *relay, const struc
 
 static inline void host_kept(struct world *w, void **host, unsigned int *live, unsigned int *kept)
 {
-	if (!*host)
+	/* NULL where it is new; the record that it was adopted from, after a restart */
+	if (*host != w)
 		++*live;
 	*host = w;
 	++*kept;
