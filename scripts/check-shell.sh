@@ -9,7 +9,7 @@ for s in "${scripts[@]}"; do
 	bash -n "$s" || rc=1
 done
 if command -v shellcheck >/dev/null; then
-	shellcheck -x -P SCRIPTDIR "${scripts[@]}" || rc=1
+	shellcheck -S warning -x -P SCRIPTDIR "${scripts[@]}" || rc=1
 else
 	echo "check-shell: shellcheck is not installed: parsed only"
 fi

@@ -60,7 +60,8 @@ static const char *parse_key(uint8_t key[16], const char *hex)
 	if (len != 32)
 		return "has a key (0x...) that does not have 32 hexadecimal digits";
 	for (size_t i = 0; i < 16; i++)
-		key[i] = (uint8_t)(nibble(hex[2 * i]) << 4 | nibble(hex[2 * i + 1]));
+		key[i] = (uint8_t)((unsigned int)nibble(hex[2 * i]) << 4 |
+				   (unsigned int)nibble(hex[2 * i + 1]));
 	return NULL;
 }
 

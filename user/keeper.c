@@ -260,7 +260,8 @@ static int keep_running(struct keeper *k)
 		do {
 			sig = sigwaitinfo(&k->signals, NULL);
 			if (sig == SIGHUP)
-				log_warning("SIGHUP: this version reads its configuration at start only");
+				log_warning("SIGHUP: this version reads its configuration "
+					    "at start only");
 			if (sig == SIGTERM || sig == SIGINT) {
 				status = end_relay(pid);
 				if (sig == SIGINT && k->dataplane.mode == DATAPLANE_XDP)
@@ -280,7 +281,7 @@ static int keep_running(struct keeper *k)
 int keeper_main(const struct conf *conf)
 {
 	struct keeper k = { .conf = conf, .lock_fd = -1 };
-	int status;
+	int status = EXIT_FAILURE;
 
 	k.setup.conf = conf;
 	sigemptyset(&k.signals);
@@ -290,12 +291,13 @@ int keeper_main(const struct conf *conf)
 	sigaddset(&k.signals, SIGHUP);
 	sigprocmask(SIG_BLOCK, &k.signals, NULL);
 	if (control_make_parent(conf->control_socket) || take_lock(&k) || prepare(&k))
-		return EXIT_FAILURE;
+		goto out;
 	status = keep_running(&k);
 	unlink(conf->control_socket);
 	if (conf->pidfile)
 		unlink(conf->pidfile);
 	dataplane_close(&k.dataplane);
+out:
 	free(k.setup.listeners);
 	return status;
 }

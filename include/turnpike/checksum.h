@@ -12,6 +12,13 @@
 
 #include <linux/types.h>
 
+/* A field's 16 bits as they are on the wire: sums do not mind the byte order. */
+#ifdef __CHECKER__
+#define TP_CSUM_RAW(x)	((__attribute__((force)) __u16)(x))
+#else
+#define TP_CSUM_RAW(x)	((__u16)(x))
+#endif
+
 /* 0x0000 and 0xffff are the same number here; a sum of anything but zeros never
  * folds to 0x0000. */
 static inline __u16 tp_csum_fold(__u64 sum)
@@ -86,10 +93,10 @@ static inline __u64 tp_csum_leg_sum(const struct tp_csum_leg *leg)
 
 	/* The channel header makes the datagram 4 bytes longer, and the
 	 * length is summed twice: in the UDP and in the pseudo header. */
-	sum += leg->sport;
-	sum += leg->dport;
+	sum += TP_CSUM_RAW(leg->sport);
+	sum += TP_CSUM_RAW(leg->dport);
 	if (leg->channel)
-		sum += (__u64)leg->channel + tp_csum_number(2 * 4);
+		sum += (__u64)TP_CSUM_RAW(leg->channel) + tp_csum_number(2 * 4);
 	return sum;
 }
 

@@ -255,8 +255,8 @@ TP_INLINE enum tp_reason tp_check_strip(struct tp_host *host, const struct tp_fl
 		__asm__ __volatile__("" : "+r"(offset));
 		sum += tp_pad_sum(at + (offset & 0x7fff), end, pad, before + len);
 	}
-	plan->udp_check = tp_csum_update(flow->udp_check,
-					 plan->csum_delta + (__u64)tp_csum_minus(tp_csum_fold(sum)));
+	sum = plan->csum_delta + (__u64)tp_csum_minus(tp_csum_fold(sum));
+	plan->udp_check = tp_csum_update(flow->udp_check, sum);
 	plan->udp_len = (__u16)(sizeof(struct tp_udp_hdr) + len);
 	return TP_R_NONE;
 }

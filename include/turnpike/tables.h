@@ -233,7 +233,7 @@ struct tp_meta {
 	X(STUN_SUCCESS,	"stun_success",	"request answered with success") \
 	X(STUN_ERROR,	"stun_error",	"request answered with an error") \
 	X(STUN_LIMITED,	"stun_limited",	"discarded: too many answers to this stranger") \
-	X(STUN_IGNORED,	"stun_ignored",	"discarded: response, or class or method not for a server") \
+	X(STUN_IGNORED,	"stun_ignored",	"discarded: not a request to a server, or not its method") \
 	X(BAD_STUN,	"bad_stun",	"discarded: malformed STUN message") \
 	X(NOT_TURN,	"not_turn",	"discarded: neither STUN nor ChannelData") \
 	X(NO_ALLOCATION, "no_allocation", "discarded: no allocation for this 5-tuple") \

@@ -330,8 +330,10 @@ void nexthops_free(struct nexthops *n)
 
 	if (!n)
 		return;
-	HASH_ITER(hh, n->by_pair, d, next) {
-		HASH_DEL(n->by_pair, d);
+	d = n->by_pair;
+	HASH_CLEAR(hh, n->by_pair);
+	for (; d; d = next) {
+		next = d->hh.next;
 		free(d);
 	}
 	ways_free(n->ways);

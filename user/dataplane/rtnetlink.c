@@ -152,7 +152,7 @@ static void parse_kind(const struct nlattr *info, struct rt_link *link)
 	link->vlan = true;
 	parse_nested(at[IFLA_INFO_DATA], data, IFLA_VLAN_PROTOCOL);
 	if (!data[IFLA_VLAN_ID] || !data[IFLA_VLAN_PROTOCOL] ||
-	    mnl_attr_get_u16(data[IFLA_VLAN_PROTOCOL]) != htons(ETH_P_8021Q))
+	    *(const __be16 *)mnl_attr_get_payload(data[IFLA_VLAN_PROTOCOL]) != htons(ETH_P_8021Q))
 		link->ether = false;
 	else
 		link->vlan_id = mnl_attr_get_u16(data[IFLA_VLAN_ID]);

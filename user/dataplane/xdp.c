@@ -67,6 +67,7 @@ static int read_meta(const char *dir, struct tp_meta *meta)
 	__u32 len = sizeof(info);
 	int fd, err;
 
+	memset(meta, 0, sizeof(*meta));
 	err = pins_path(path, dir, "", "tp_meta");
 	if (err)
 		return err;
@@ -135,7 +136,8 @@ static int reuse_ports(struct bpf_map *map, const char *path)
 	if (fd < 0)
 		return errno == ENOENT ? bpf_map__set_pin_path(map, path) : -errno;
 	err = bpf_obj_get_info_by_fd(fd, &info, &len) ? -errno : 0;
-	if (!err && (info.type != bpf_map__type(map) || info.value_size != bpf_map__value_size(map)))
+	if (!err && (info.type != bpf_map__type(map) ||
+		     info.value_size != bpf_map__value_size(map)))
 		err = -EINVAL;
 	err = err ? err : bpf_map__reuse_fd(map, fd);
 	close(fd);
@@ -322,7 +324,8 @@ static void explain(struct xdp_interface *iface, int err)
 	case ENOSPC:
 		ask(iface->name, SIOCGIFMTU, &mtu);
 		snprintf(iface->why, XDP_WHY, "driver %.32s refused (%s): MTU %d, or a veth "
-			 "peer's, too large for XDP, or too many queues", driver.driver, strerror(-err), mtu.ifr_mtu);
+			 "peer's, too large for XDP, or too many queues", driver.driver,
+			 strerror(-err), mtu.ifr_mtu);
 		return;
 	default:
 		snprintf(iface->why, XDP_WHY, "driver %.32s: %s", driver.driver, strerror(-err));

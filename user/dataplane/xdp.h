@@ -38,7 +38,8 @@ int xdp_attach(struct xdp *xdp, struct xdp_interface *iface);
 void xdp_drop_others(struct xdp *xdp, const struct xdp_interface *keep, unsigned int n);
 void xdp_close(struct xdp *xdp);	/* pins and attachments stay */
 
-/* Remove every link and pin of ours under pin_path. Returns the number of links removed, or -errno. */
+/* Remove every link and pin of ours under pin_path. Returns the number of links
+ * removed, or -errno. */
 int xdp_detach_all(const char *pin_path);
 
 #endif

@@ -205,8 +205,8 @@ static bool fits(const struct udp_tx *tx, const struct tx_message *m, const stru
 		 size_t size)
 {
 	return !tx->no_gso && !m->closed && m->n < TX_SEGMENTS && m->fd == d->fd && size &&
-	       size <= m->segment && m->tos == d->tos && m->ttl == d->ttl && m->bytes + size <= TX_GSO_BYTES &&
-	       address_equal(&m->to, d->to);
+	       size <= m->segment && m->tos == d->tos && m->ttl == d->ttl &&
+	       m->bytes + size <= TX_GSO_BYTES && address_equal(&m->to, d->to);
 }
 
 void udp_send(struct udp_tx *tx, const struct udp_datagram *d)

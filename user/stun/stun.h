@@ -142,7 +142,8 @@ struct stun_msg {
 
 enum stun_verdict {
 	STUN_OK,
-	STUN_DISCARD,		/* not STUN, or malformed so that RFC 8489 section 6.3 has it ignored */
+	STUN_DISCARD,		/* not STUN, or so malformed that RFC 8489 section 6.3
+				 * has it ignored */
 };
 
 /*

@@ -19,18 +19,12 @@ struct alloc *alloc_find(struct turn_server *s, const struct turn_path *path, ui
 
 	for (; node; node = table_next(node)) {
 		struct alloc *a = core_of(node, struct alloc, node);
-		unsigned int i;
 
 		if (!same_path(&a->pub.path, path))
 			continue;
 		if (a->timer.due_ns > now_ns)
 			return a;
-		for (i = 0; i < 2; i++) {
-			if (a->pub.relay[i].expires_ns > now_ns)
-				break;
-		}
-		alloc_expire(s, a, now_ns);
-		return i < 2 ? a : NULL;
+		return alloc_expire(s, a, now_ns) ? a : NULL;
 	}
 	return NULL;
 }
@@ -207,15 +201,22 @@ void alloc_drop(struct turn_server *s, struct alloc *a, unsigned int i, uint64_t
 	s->host->alloc_kept(s->ctx, &a->pub);
 }
 
-void alloc_expire(struct turn_server *s, struct alloc *a, uint64_t now_ns)
+bool alloc_expire(struct turn_server *s, struct alloc *a, uint64_t now_ns)
 {
-	bool over[2];
+	bool over[2], alive = false;
 	unsigned int i;
 
-	for (i = 0; i < 2; i++)
-		over[i] = a->pub.relay[i].local.family && a->pub.relay[i].expires_ns <= now_ns;
-	if (over[0] && over[1])
+	for (i = 0; i < 2; i++) {
+		bool there = a->pub.relay[i].local.family;
+
+		over[i] = there && a->pub.relay[i].expires_ns <= now_ns;
+		alive |= there && !over[i];
+	}
+	if (!alive) {
 		alloc_free(s, a, now_ns);
-	else if (over[0] || over[1])
+		return false;
+	}
+	if (over[0] || over[1])
 		alloc_drop(s, a, over[1], now_ns);
+	return true;
 }

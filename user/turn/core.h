@@ -244,7 +244,8 @@ bool alloc_add(struct turn_server *s, struct alloc *a);
 void alloc_lifetime(struct turn_server *s, struct alloc *a, unsigned int i, uint64_t expires_ns);
 /* Removes one relayed address, and the whole if it was the last one. */
 void alloc_drop(struct turn_server *s, struct alloc *a, unsigned int i, uint64_t now_ns);
-void alloc_expire(struct turn_server *s, struct alloc *a, uint64_t now_ns);
+/* Lets go what is over; false: that was all of it, and a is gone. */
+bool alloc_expire(struct turn_server *s, struct alloc *a, uint64_t now_ns);
 void alloc_free(struct turn_server *s, struct alloc *a, uint64_t now_ns);
 /* Frees memory without telling anybody. */
 void alloc_forget(struct turn_server *s, struct alloc *a);

@@ -181,7 +181,7 @@ static bool icmp_allowed(struct alloc *a, uint64_t now_ns)
 static void icmp_value(uint8_t out[8], uint8_t family, uint8_t type, uint8_t code, uint32_t data)
 {
 	bool mtu = family == 4 ? type == 3 && code == 4 : type == 2;
-	uint32_t words[2] = { htonl((uint32_t)type << 9 | code), htonl(mtu ? data : 0) };
+	__be32 words[2] = { htonl((uint32_t)type << 9 | code), htonl(mtu ? data : 0) };
 
 	memcpy(out, words, sizeof(words));
 }

@@ -111,16 +111,16 @@ struct pool *port_pool(struct turn_shared *shared, const struct tp_addr *local)
 struct pool *port_choice(struct turn_shared *shared, const struct tp_addr *server,
 			 uint8_t family, unsigned int n)
 {
-	struct pool *own = server->family == family ? port_pool(shared, server) : NULL;
 	unsigned int i;
 
-	if (own && !n--)
-		return own;
-	for (i = 0; i < shared->n_pools; i++) {
-		struct pool *pool = &shared->pools[i];
+	for (int own = 1; own >= 0; own--) {
+		for (i = 0; i < shared->n_pools; i++) {
+			struct pool *pool = &shared->pools[i];
 
-		if (pool->local.family == family && pool != own && !n--)
-			return pool;
+			if (pool->local.family == family &&
+			    address_same_ip(&pool->local, server) == own && !n--)
+				return pool;
+		}
 	}
 	return NULL;
 }
