@@ -45,17 +45,19 @@ static inline __u16 tp_csum_byte(__u8 byte, __u32 offset)
 	return tp_csum_number((offset & 1) ? byte : (__u16)(byte << 8));
 }
 
-/* len is a multiple of 4 and, for the BPF verifier, a constant. */
-static inline __u64 tp_csum_words(const void *from, __u32 len)
+/* len is a constant multiple of 4. BPF may read a word at any address. */
+static inline __attribute__((always_inline)) __u64 tp_csum_words(const void *from, __u32 len)
 {
 	const __u8 *p = from;
 	__u64 sum = 0;
-	__u32 i;
+	__u32 i, two;
 
 	for (i = 0; i + 4 <= len; i += 4) {
-		__u32 two;
-
+#ifdef __bpf__
+		two = *(const __u32 *)(p + i);
+#else
 		__builtin_memcpy(&two, p + i, sizeof(two));
+#endif
 		sum += two;
 	}
 	return sum;
