@@ -19,6 +19,7 @@
 #include <turnpike/rows.h>
 #include <turnpike/tables.h>
 #include <turnpike/wire.h>
+#include <turnpike/word.h>
 
 #ifndef TP_HOST_API
 #define TP_HOST_API extern
@@ -71,11 +72,12 @@ struct tp_plan {
 	__u16  nexthop;
 	__u8   kind;
 	__u8   family;
-	__be16 sport, dport, channel;
+	__u32  ports;		/* source and destination, as in a UDP header */
+	__be16 channel;
 	__be16 vlan_tci;
 	union {
 		__be32 ip4[2];	/* source, destination */
-		__be32 ip6[8];
+		__u64  ip6[4];	/* the same, two words each */
 	};
 	__u64  mac_front;	/* destination and source, 12 bytes: the first 8 */
 	__u32  mac_back;
@@ -99,8 +101,7 @@ TP_INLINE int tp_plan_take(struct tp_plan *plan, struct tp_row *row, __u32 seq, 
 	plan->nexthop = row->nexthop;
 	plan->expires_ns = row->expires_ns;
 	plan->csum_delta = row->csum_delta;
-	plan->sport = row->out_sport;
-	plan->dport = row->out_dport;
+	plan->ports = tp_load32((const __u8 *)row + __builtin_offsetof(struct tp_row, out_sport));
 	plan->channel = row->out_channel;
 	if (plan->family == 4)
 		__builtin_memcpy(plan->ip4, &row->out4, sizeof(plan->ip4));
@@ -206,8 +207,8 @@ TP_INLINE enum tp_reason tp_check_nexthop(struct tp_host *host, struct tp_plan *
 	macs = (const __u8 *)hop + __builtin_offsetof(struct tp_nexthop, dmac);
 	seq = tp_seq_read(&hop->seq);
 	*ifindex = hop->ifindex;
-	__builtin_memcpy(&plan->mac_front, macs, 8);
-	__builtin_memcpy(&plan->mac_back, macs + 8, 4);
+	plan->mac_front = tp_load64(macs);
+	plan->mac_back = tp_load32(macs + 8);
 	plan->vlan_tci = hop->vlan_tci;
 	mtu = hop->mtu;
 	if ((seq & 1) || tp_seq_changed(&hop->seq, seq))
@@ -323,17 +324,6 @@ TP_INLINE enum tp_reason tp_check(struct tp_host *host, const struct tp_flow *fl
 
 /* ---------------------------------------------------------------- writing */
 
-TP_INLINE void tp_write_macs(__u8 *at, const struct tp_plan *plan)
-{
-#ifdef __bpf__
-	*(__u64 *)at = plan->mac_front;
-	*(__u32 *)(at + 8) = plan->mac_back;
-#else
-	__builtin_memcpy(at, &plan->mac_front, 8);
-	__builtin_memcpy(at + 8, &plan->mac_back, 4);
-#endif
-}
-
 /* Each tp_write_*() returns where the next header goes, or 0 without room. */
 TP_INLINE __u8 *tp_write_eth(__u8 *at, const __u8 *end, const struct tp_plan *plan,
 			     __u16 type)
@@ -344,7 +334,8 @@ TP_INLINE __u8 *tp_write_eth(__u8 *at, const __u8 *end, const struct tp_plan *pl
 	at += sizeof(*eth);
 	if (at > end)
 		return 0;
-	tp_write_macs((__u8 *)eth, plan);
+	tp_store64(eth->dmac, plan->mac_front);
+	tp_store32(eth->smac + 2, plan->mac_back);
 	if (!plan->vlan_tci) {
 		eth->type = TP_N16(type);
 		return at;
@@ -366,28 +357,24 @@ TP_INLINE __u8 *tp_write_eth(__u8 *at, const __u8 *end, const struct tp_plan *pl
 TP_INLINE __u8 *tp_write_ip4(__u8 *at, const __u8 *end, const struct tp_flow *flow,
 			     const struct tp_plan *plan, int in)
 {
-	struct tp_ip4_hdr *ip = (void *)at;
 	int df = in == 4 ? flow->df : plan->ip_len > TP_MTU_6TO4;
-	__be16 tot_len = TP_N16(plan->ip_len), frag_off = TP_N16(df ? TP_IP4_DF : 0);
-	__u8 ttl = flow->ttl - 1;
+	__u8 *ip = at;
+	__u32 word[3];
 	__u64 sum;
 
-	at += sizeof(*ip);
+	at += sizeof(struct tp_ip4_hdr);
 	if (at > end)
 		return 0;
-	ip->version_ihl = TP_VERSION_IHL;
-	ip->tos = flow->tos;
-	ip->tot_len = tot_len;
-	ip->id = plan->id;
-	ip->frag_off = frag_off;
-	ip->ttl = ttl;
-	ip->protocol = TP_PROTO_UDP;
-	ip->saddr = plan->ip4[0];
-	ip->daddr = plan->ip4[1];
-	sum = (__u64)plan->ip4[0] + plan->ip4[1] + tot_len + plan->id + frag_off;
-	sum += TP_N16((__u16)(TP_VERSION_IHL << 8 | flow->tos));
-	sum += TP_N16((__u16)(ttl << 8 | TP_PROTO_UDP));
-	ip->check = (__u16)~tp_csum_fold(sum);
+	word[0] = TP_N32((__u32)TP_VERSION_IHL << 24 | (__u32)flow->tos << 16 | plan->ip_len);
+	word[1] = TP_N32((__u32)plan->id << 16 | (df ? TP_IP4_DF : 0));
+	word[2] = TP_N32((__u32)(flow->ttl - 1) << 24 | TP_PROTO_UDP << 16);
+	sum = (__u64)word[0] + word[1] + word[2] + plan->ip4[0] + plan->ip4[1];
+	word[2] |= TP_N32((__u32)TP_N16((__u16)~tp_csum_fold(sum)));
+	tp_store32(ip, word[0]);
+	tp_store32(ip + 4, word[1]);
+	tp_store32(ip + 8, word[2]);
+	tp_store32(ip + 12, plan->ip4[0]);
+	tp_store32(ip + 16, plan->ip4[1]);
 	return at;
 }
 
@@ -405,10 +392,8 @@ TP_INLINE __u8 *tp_write_ip6(__u8 *at, const __u8 *end, const struct tp_flow *fl
 	ip->payload_len = TP_N16(plan->udp_len);
 	ip->nexthdr = TP_PROTO_UDP;
 	ip->hop_limit = flow->ttl - 1;
-	for (i = 0; i < 4; i++) {
-		ip->saddr[i] = plan->ip6[i];
-		ip->daddr[i] = plan->ip6[4 + i];
-	}
+	for (i = 0; i < 4; i++)
+		tp_store64((__u8 *)ip + 8 + 8 * i, plan->ip6[i]);
 	return at;
 }
 
@@ -420,8 +405,7 @@ TP_INLINE __u8 *tp_write_udp(__u8 *at, const __u8 *end, const struct tp_plan *pl
 	at += sizeof(*udp);
 	if (at > end)
 		return 0;
-	udp->sport = plan->sport;
-	udp->dport = plan->dport;
+	tp_store32(udp, plan->ports);
 	udp->len = TP_N16(plan->udp_len);
 	udp->check = plan->udp_check;
 	if (plan->kind == TP_ROW_TO_PEER)

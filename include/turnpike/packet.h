@@ -14,8 +14,7 @@
 #include <turnpike/checksum.h>
 #include <turnpike/tables.h>
 #include <turnpike/wire.h>
-
-#define TP_INLINE	static inline __attribute__((always_inline))
+#include <turnpike/word.h>
 
 /* BPF may read a word at any address; elsewhere the compiler is told that these
  * headers lie as they fall. */
@@ -133,13 +132,8 @@ struct tp_flow {
 /* Six bytes as a number with two zero bytes behind them in memory; from 8 bytes. */
 TP_INLINE __u64 tp_mac_at(const __u8 *at)
 {
-#ifdef __bpf__
-	__u64 mac = *(const __u64 *)at;
-#else
-	__u64 mac;
+	__u64 mac = tp_load64(at);
 
-	__builtin_memcpy(&mac, at, sizeof(mac));
-#endif
 #if __BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__
 	return mac & 0xffffffffffffULL;
 #else
