@@ -11,6 +11,7 @@
 #define TURNPIKE_CHECKSUM_H
 
 #include <linux/types.h>
+#include <turnpike/word.h>
 
 /* A field's 16 bits as they are on the wire: sums do not mind the byte order. */
 #ifdef __CHECKER__
@@ -52,19 +53,15 @@ static inline __u16 tp_csum_byte(__u8 byte, __u32 offset)
 	return tp_csum_number((offset & 1) ? byte : (__u16)(byte << 8));
 }
 
-/* len is a multiple of 4 and, for the BPF verifier, a constant. */
-static inline __u64 tp_csum_words(const void *from, __u32 len)
+/* len is a constant multiple of 4. */
+TP_INLINE __u64 tp_csum_words(const void *from, __u32 len)
 {
 	const __u8 *p = from;
 	__u64 sum = 0;
 	__u32 i;
 
-	for (i = 0; i + 4 <= len; i += 4) {
-		__u32 two;
-
-		__builtin_memcpy(&two, p + i, sizeof(two));
-		sum += two;
-	}
+	for (i = 0; i + 4 <= len; i += 4)
+		sum += tp_load32(p + i);
 	return sum;
 }
 

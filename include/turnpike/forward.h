@@ -19,6 +19,7 @@
 #include <turnpike/rows.h>
 #include <turnpike/tables.h>
 #include <turnpike/wire.h>
+#include <turnpike/word.h>
 
 #ifndef TP_HOST_API
 #define TP_HOST_API extern
@@ -40,8 +41,8 @@ TP_HOST_API const struct tp_nexthop *tp_host_nexthop(struct tp_host *host, __u32
 TP_HOST_API void tp_host_seed(struct tp_host *host, __u64 seed[2]);
 /* CLOCK_MONOTONIC, nanoseconds, a few milliseconds coarse. */
 TP_HOST_API __u64 tp_host_now(struct tp_host *host);
-/* Is this the receiving interface's address? 1 where that is not known. */
-TP_HOST_API int tp_host_own_mac(struct tp_host *host, const __u16 mac[3]);
+/* Is this (as of tp_mac_at()) the receiving interface's address? 1 where that is not known. */
+TP_HOST_API int tp_host_own_mac(struct tp_host *host, __u64 mac);
 /* Prepare to send by this interface. 0, or it cannot be sent there. */
 TP_HOST_API int tp_host_route(struct tp_host *host, __u32 ifindex);
 TP_HOST_API void tp_host_count(struct tp_host *host, enum tp_reason reason, __u32 bytes);
@@ -71,13 +72,15 @@ struct tp_plan {
 	__u16  nexthop;
 	__u8   kind;
 	__u8   family;
-	__be16 sport, dport, channel;
+	__u32  ports;		/* source and destination, as in a UDP header */
+	__be16 channel;
 	__be16 vlan_tci;
 	union {
 		__be32 ip4[2];	/* source, destination */
-		__be32 ip6[8];
+		__u64  ip6[4];	/* the same, two words each */
 	};
-	__u16  mac[6];		/* destination, source */
+	__u64  mac_front;	/* destination and source, 12 bytes: the first 8 */
+	__u32  mac_back;
 	__u16  data_len;	/* application data */
 	__u16  udp_len, ip_len;
 	__u16  udp_check;
@@ -98,8 +101,7 @@ TP_INLINE int tp_plan_take(struct tp_plan *plan, struct tp_row *row, __u32 seq, 
 	plan->nexthop = row->nexthop;
 	plan->expires_ns = row->expires_ns;
 	plan->csum_delta = row->csum_delta;
-	plan->sport = row->out_sport;
-	plan->dport = row->out_dport;
+	plan->ports = tp_load32((const __u8 *)row + __builtin_offsetof(struct tp_row, out_sport));
 	plan->channel = row->out_channel;
 	if (plan->family == 4)
 		__builtin_memcpy(plan->ip4, &row->out4, sizeof(plan->ip4));
@@ -171,7 +173,7 @@ TP_INLINE enum tp_reason tp_find6(struct tp_host *host, const struct tp_flow *fl
  * A datagram that begins like ChannelData comes from a client with that channel,
  * or from a peer whose data happen to (QUIC does): two searches.
  */
-TP_INLINE enum tp_reason tp_find(struct tp_host *host, const struct tp_flow *flow,
+TP_INLINE enum tp_reason tp_find(struct tp_host *host, const struct tp_flow *flow, int in,
 				 struct tp_plan *plan)
 {
 	__be16 channel = flow->channel;
@@ -179,7 +181,7 @@ TP_INLINE enum tp_reason tp_find(struct tp_host *host, const struct tp_flow *flo
 	int i;
 
 	for (i = 0; i < 2; i++) {
-		if (flow->family == 4)
+		if (in == 4)
 			reason = tp_find4(host, flow, channel, plan);
 		else
 			reason = tp_find6(host, flow, channel, plan);
@@ -196,15 +198,17 @@ TP_INLINE enum tp_reason tp_check_nexthop(struct tp_host *host, struct tp_plan *
 					  __u32 *ifindex)
 {
 	const struct tp_nexthop *hop = plan->nexthop ? tp_host_nexthop(host, plan->nexthop) : 0;
+	const __u8 *macs;
 	__u32 seq;
 	__u16 mtu;
 
 	if (!hop)
 		return TP_R_NO_NEXTHOP;
+	macs = (const __u8 *)hop + __builtin_offsetof(struct tp_nexthop, dmac);
 	seq = tp_seq_read(&hop->seq);
 	*ifindex = hop->ifindex;
-	__builtin_memcpy(plan->mac, hop->dmac, 6);
-	__builtin_memcpy(plan->mac + 3, hop->smac, 6);
+	plan->mac_front = tp_load64(macs);
+	plan->mac_back = tp_load32(macs + 8);
 	plan->vlan_tci = hop->vlan_tci;
 	mtu = hop->mtu;
 	if ((seq & 1) || tp_seq_changed(&hop->seq, seq))
@@ -277,18 +281,18 @@ TP_INLINE enum tp_reason tp_check_wrap(const struct tp_flow *flow, struct tp_pla
 
 /* Fill the rest of the plan. TP_R_NONE: go ahead and write. */
 TP_INLINE enum tp_reason tp_check(struct tp_host *host, const struct tp_flow *flow,
-				  struct tp_plan *plan)
+				  struct tp_plan *plan, int in, int out)
 {
 	int strip = plan->kind == TP_ROW_TO_PEER;
 	enum tp_reason reason;
 	__u32 gone, headers, ifindex;
 
-	if (flow->bad_mac || flow->bad_ip_check)
+	if (flow->bad_mac | flow->bad_ip_check)
 		return TP_R_BAD_FRAME;
 	if (!tp_host_own_mac(host, flow->dmac))
 		return TP_R_OTHER_MAC;
 	/* RFC 8200 section 8.1: UDP over IPv6 has a checksum */
-	if (flow->family == 6 && !flow->udp_check)
+	if (in == 6 && !flow->udp_check)
 		return TP_R_BAD_FRAME;
 	if (tp_host_now(host) >= plan->expires_ns)
 		return TP_R_EXPIRED;
@@ -298,11 +302,11 @@ TP_INLINE enum tp_reason tp_check(struct tp_host *host, const struct tp_flow *fl
 	if (flow->ttl <= 1)
 		return TP_R_TTL;
 	if (!flow->udp_check) {
-		if (plan->family == 6)
+		if (out == 6)
 			return TP_R_NO_CHECKSUM;
 		plan->udp_check = 0;
 	}
-	headers = plan->family == 4 ? sizeof(struct tp_ip4_hdr) : sizeof(struct tp_ip6_hdr);
+	headers = out == 4 ? sizeof(struct tp_ip4_hdr) : sizeof(struct tp_ip6_hdr);
 	plan->ip_len = (__u16)(headers + plan->udp_len);
 	reason = tp_check_nexthop(host, plan, &ifindex);
 	if (reason != TP_R_NONE)
@@ -321,17 +325,17 @@ TP_INLINE enum tp_reason tp_check(struct tp_host *host, const struct tp_flow *fl
 /* ---------------------------------------------------------------- writing */
 
 /* Each tp_write_*() returns where the next header goes, or 0 without room. */
-TP_INLINE __u8 *tp_write_eth(__u8 *at, const __u8 *end, const struct tp_plan *plan)
+TP_INLINE __u8 *tp_write_eth(__u8 *at, const __u8 *end, const struct tp_plan *plan,
+			     __u16 type)
 {
 	struct tp_eth_hdr *eth = (void *)at;
-	__u16 type = plan->family == 4 ? TP_ETH_IPV4 : TP_ETH_IPV6;
 	struct tp_vlan_hdr *vlan;
 
 	at += sizeof(*eth);
 	if (at > end)
 		return 0;
-	__builtin_memcpy(eth->dmac, plan->mac, 6);
-	__builtin_memcpy(eth->smac, plan->mac + 3, 6);
+	tp_store64(eth->dmac, plan->mac_front);
+	tp_store32(eth->smac + 2, plan->mac_back);
 	if (!plan->vlan_tci) {
 		eth->type = TP_N16(type);
 		return at;
@@ -351,30 +355,26 @@ TP_INLINE __u8 *tp_write_eth(__u8 *at, const __u8 *end, const struct tp_plan *pl
  * copied, TTL is one less, DF is copied, or from IPv6 set for larger packets.
  */
 TP_INLINE __u8 *tp_write_ip4(__u8 *at, const __u8 *end, const struct tp_flow *flow,
-			     const struct tp_plan *plan)
+			     const struct tp_plan *plan, int in)
 {
-	struct tp_ip4_hdr *ip = (void *)at;
-	int df = flow->family == 4 ? flow->df : plan->ip_len > TP_MTU_6TO4;
-	__be16 tot_len = TP_N16(plan->ip_len), frag_off = TP_N16(df ? TP_IP4_DF : 0);
-	__u8 ttl = flow->ttl - 1;
+	int df = in == 4 ? flow->df : plan->ip_len > TP_MTU_6TO4;
+	__u8 *ip = at;
+	__u32 word[3];
 	__u64 sum;
 
-	at += sizeof(*ip);
+	at += sizeof(struct tp_ip4_hdr);
 	if (at > end)
 		return 0;
-	ip->version_ihl = TP_VERSION_IHL;
-	ip->tos = flow->tos;
-	ip->tot_len = tot_len;
-	ip->id = plan->id;
-	ip->frag_off = frag_off;
-	ip->ttl = ttl;
-	ip->protocol = TP_PROTO_UDP;
-	ip->saddr = plan->ip4[0];
-	ip->daddr = plan->ip4[1];
-	sum = (__u64)plan->ip4[0] + plan->ip4[1] + tot_len + plan->id + frag_off;
-	sum += TP_N16((__u16)(TP_VERSION_IHL << 8 | flow->tos));
-	sum += TP_N16((__u16)(ttl << 8 | TP_PROTO_UDP));
-	ip->check = (__u16)~tp_csum_fold(sum);
+	word[0] = TP_N32((__u32)TP_VERSION_IHL << 24 | (__u32)flow->tos << 16 | plan->ip_len);
+	word[1] = TP_N32((__u32)plan->id << 16 | (df ? TP_IP4_DF : 0));
+	word[2] = TP_N32((__u32)(flow->ttl - 1) << 24 | TP_PROTO_UDP << 16);
+	sum = (__u64)word[0] + word[1] + word[2] + plan->ip4[0] + plan->ip4[1];
+	word[2] |= TP_N32((__u32)TP_N16((__u16)~tp_csum_fold(sum)));
+	tp_store32(ip, word[0]);
+	tp_store32(ip + 4, word[1]);
+	tp_store32(ip + 8, word[2]);
+	tp_store32(ip + 12, plan->ip4[0]);
+	tp_store32(ip + 16, plan->ip4[1]);
 	return at;
 }
 
@@ -392,10 +392,8 @@ TP_INLINE __u8 *tp_write_ip6(__u8 *at, const __u8 *end, const struct tp_flow *fl
 	ip->payload_len = TP_N16(plan->udp_len);
 	ip->nexthdr = TP_PROTO_UDP;
 	ip->hop_limit = flow->ttl - 1;
-	for (i = 0; i < 4; i++) {
-		ip->saddr[i] = plan->ip6[i];
-		ip->daddr[i] = plan->ip6[4 + i];
-	}
+	for (i = 0; i < 4; i++)
+		tp_store64((__u8 *)ip + 8 + 8 * i, plan->ip6[i]);
 	return at;
 }
 
@@ -407,8 +405,7 @@ TP_INLINE __u8 *tp_write_udp(__u8 *at, const __u8 *end, const struct tp_plan *pl
 	at += sizeof(*udp);
 	if (at > end)
 		return 0;
-	udp->sport = plan->sport;
-	udp->dport = plan->dport;
+	tp_store32(udp, plan->ports);
 	udp->len = TP_N16(plan->udp_len);
 	udp->check = plan->udp_check;
 	if (plan->kind == TP_ROW_TO_PEER)
@@ -424,7 +421,7 @@ TP_INLINE __u8 *tp_write_udp(__u8 *at, const __u8 *end, const struct tp_plan *pl
 
 /* The payload stays where it is; the new headers are written before it. */
 TP_INLINE enum tp_reason tp_write(struct tp_host *host, const struct tp_flow *flow,
-				  const struct tp_plan *plan)
+				  const struct tp_plan *plan, int in, int out)
 {
 	const __u8 *end;
 	__u8 *at;
@@ -435,11 +432,11 @@ TP_INLINE enum tp_reason tp_write(struct tp_host *host, const struct tp_flow *fl
 		return TP_R_REWRITE;
 	at = tp_host_data(host);
 	end = tp_host_end(host);
-	at = tp_write_eth(at, end, plan);
+	at = tp_write_eth(at, end, plan, out == 4 ? TP_ETH_IPV4 : TP_ETH_IPV6);
 	if (!at)
 		return TP_R_REWRITE;
-	if (plan->family == 4)
-		at = tp_write_ip4(at, end, flow, plan);
+	if (out == 4)
+		at = tp_write_ip4(at, end, flow, plan, in);
 	else
 		at = tp_write_ip6(at, end, flow, plan);
 	if (!at || !tp_write_udp(at, end, plan))
@@ -449,30 +446,53 @@ TP_INLINE enum tp_reason tp_write(struct tp_host *host, const struct tp_flow *fl
 
 /* ------------------------------------------------------------------ relay */
 
-TP_INLINE enum tp_reason tp_relay(struct tp_host *host)
+/* in and out are constants: each pair of families becomes code of its own. */
+TP_INLINE enum tp_reason tp_relay_pair(struct tp_host *host, const struct tp_flow *flow,
+				       struct tp_plan *plan, int in, int out)
 {
-	struct tp_plan plan;
-	struct tp_flow flow;
-	enum tp_reason reason;
+	enum tp_reason reason = tp_check(host, flow, plan, in, out);
 
-	reason = tp_parse(tp_host_data(host), tp_host_end(host), &flow);
 	if (reason != TP_R_NONE)
 		return reason;
-	reason = tp_find(host, &flow, &plan);
-	if (reason == TP_R_NO_ROW)
-		return tp_flow_impossible(&flow) ? TP_R_BAD_FRAME : TP_R_NO_ROW;
-	if (reason != TP_R_NONE)
-		return reason;
-	reason = tp_check(host, &flow, &plan);
-	if (reason != TP_R_NONE)
-		return reason;
-	reason = tp_write(host, &flow, &plan);
+	reason = tp_write(host, flow, plan, in, out);
 	if (TP_SENT(reason)) {
 		/* data path's fields; several CPUs may lose one now and then */
-		plan.row->packets++;
-		plan.row->bytes += plan.data_len;
+		plan->row->packets++;
+		plan->row->bytes += plan->data_len;
 	}
 	return reason;
+}
+
+TP_INLINE enum tp_reason tp_relay_from(struct tp_host *host, const struct tp_flow *flow, int in)
+{
+	struct tp_plan plan;
+	enum tp_reason reason = tp_find(host, flow, in, &plan);
+
+	if (reason == TP_R_NO_ROW)
+		return tp_flow_impossible(flow, in) ? TP_R_BAD_FRAME : TP_R_NO_ROW;
+	if (reason != TP_R_NONE)
+		return reason;
+	if (plan.family == 4)
+		return tp_relay_pair(host, flow, &plan, in, 4);
+	return tp_relay_pair(host, flow, &plan, in, 6);
+}
+
+TP_INLINE enum tp_reason tp_relay(struct tp_host *host)
+{
+	const __u8 *end = tp_host_end(host), *at;
+	struct tp_flow flow;
+	enum tp_reason reason;
+	__u16 type;
+
+	reason = tp_parse_eth(tp_host_data(host), end, &flow, &at, &type);
+	if (reason != TP_R_NONE)
+		return reason;
+	if (type == TP_ETH_IPV4) {
+		reason = tp_parse_ip4(at, end, &flow);
+		return reason == TP_R_NONE ? tp_relay_from(host, &flow, 4) : reason;
+	}
+	reason = tp_parse_ip6(at, end, &flow);
+	return reason == TP_R_NONE ? tp_relay_from(host, &flow, 6) : reason;
 }
 
 /* Relay one frame and count it; bytes are the frame's as it came. */

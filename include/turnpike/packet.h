@@ -14,8 +14,7 @@
 #include <turnpike/checksum.h>
 #include <turnpike/tables.h>
 #include <turnpike/wire.h>
-
-#define TP_INLINE	static inline __attribute__((always_inline))
+#include <turnpike/word.h>
 
 /* BPF may read a word at any address; elsewhere the compiler is told that these
  * headers lie as they fall. */
@@ -105,9 +104,8 @@ TP_INLINE __u32 tp_distance(const __u8 *from, const __u8 *to)
 /* parsing went well: not a reason that is ever counted */
 #define TP_R_NONE	TP_R_MAX
 
-/* Numbers are in host order, __be16 as they came. */
+/* Numbers are in host order, __be16 as they came. The family is known by who parsed. */
 struct tp_flow {
-	__u8   family;		/* 4, 6 */
 	__u8   ttl;
 	__u8   tos;		/* DSCP and ECN; IPv6: the traffic class */
 	__u8   df;		/* IPv4: do not fragment */
@@ -120,7 +118,7 @@ struct tp_flow {
 	__be16 channel;		/* of a ChannelData header, or 0 */
 	__u16  channel_len;	/* its Length field */
 	__be16 sport, dport;
-	__u16  dmac[3];
+	__u64  dmac;		/* see tp_mac_at() */
 	union {
 		struct {
 			__be32 saddr, daddr;
@@ -131,6 +129,18 @@ struct tp_flow {
 	};
 };
 
+/* Six bytes as a number with two zero bytes behind them in memory; from 8 bytes. */
+TP_INLINE __u64 tp_mac_at(const __u8 *at)
+{
+	__u64 mac = tp_load64(at);
+
+#if __BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__
+	return mac & 0xffffffffffffULL;
+#else
+	return mac & ~0xffffULL;
+#endif
+}
+
 /*
  * A frame sent to many stations is never relayed (RFC 1122 section 3.3.6), and
  * one from a multicast or zero address, or from the address it is sent to, was
@@ -138,12 +148,10 @@ struct tp_flow {
  */
 TP_INLINE int tp_parse_mac(const struct tp_eth_hdr *eth, struct tp_flow *flow)
 {
-	__u16 s[3];
+	__u64 smac = tp_mac_at(eth->smac);
 
-	__builtin_memcpy(flow->dmac, eth->dmac, sizeof(flow->dmac));
-	__builtin_memcpy(s, eth->smac, sizeof(s));
-	flow->bad_mac = (eth->smac[0] & 1) || !(s[0] | s[1] | s[2]) ||
-		!((s[0] ^ flow->dmac[0]) | (s[1] ^ flow->dmac[1]) | (s[2] ^ flow->dmac[2]));
+	flow->dmac = tp_mac_at(eth->dmac);
+	flow->bad_mac = (eth->smac[0] & 1) | !smac | (smac == flow->dmac);
 	return eth->dmac[0] & 1;
 }
 
@@ -178,13 +186,12 @@ TP_INLINE enum tp_reason tp_parse_udp(const __u8 *at, const __u8 *end, __u32 roo
 	return TP_R_NONE;
 }
 
-/* room: bytes of the frame from at on, so that lengths are compared with lengths
- * (older BPF verifiers take no unbounded number next to a pointer). */
-TP_INLINE enum tp_reason tp_parse_ip4(const __u8 *at, const __u8 *end, __u32 room,
-				      struct tp_flow *flow)
+/* Lengths are compared with lengths: older BPF verifiers take no unbounded number
+ * next to a pointer. */
+TP_INLINE enum tp_reason tp_parse_ip4(const __u8 *at, const __u8 *end, struct tp_flow *flow)
 {
 	const struct tp_ip4_hdr *ip = (const void *)at;
-	__u32 len, ihl, frag;
+	__u32 room = tp_distance(at, end), len, ihl, frag;
 	__u64 sum;
 
 	if (at + sizeof(*ip) > end)
@@ -200,11 +207,8 @@ TP_INLINE enum tp_reason tp_parse_ip4(const __u8 *at, const __u8 *end, __u32 roo
 		return TP_R_FRAGMENT;
 	if (ihl > sizeof(*ip))
 		return TP_R_OPTIONS;
-	sum = (__u64)ip->saddr + ip->daddr + ip->tot_len + ip->id + ip->frag_off + ip->check;
-	sum += TP_N16((__u16)(ip->version_ihl << 8 | ip->tos));
-	sum += TP_N16((__u16)(ip->ttl << 8 | ip->protocol));
+	sum = tp_csum_words(ip, sizeof(*ip));
 	flow->bad_ip_check = tp_csum_fold(sum) != 0xffff;
-	flow->family = 4;
 	flow->ip_len = (__u16)len;
 	flow->ttl = ip->ttl;
 	flow->tos = ip->tos;
@@ -237,11 +241,10 @@ TP_INLINE enum tp_reason tp_parse_ip6_other(const __u8 *at, const __u8 *end)
 	}
 }
 
-TP_INLINE enum tp_reason tp_parse_ip6(const __u8 *at, const __u8 *end, __u32 room,
-				      struct tp_flow *flow)
+TP_INLINE enum tp_reason tp_parse_ip6(const __u8 *at, const __u8 *end, struct tp_flow *flow)
 {
 	const struct tp_ip6_hdr *ip = (const void *)at;
-	__u32 len, first;
+	__u32 room = tp_distance(at, end), len, first;
 	int i;
 
 	if (at + sizeof(*ip) > end)
@@ -253,7 +256,6 @@ TP_INLINE enum tp_reason tp_parse_ip6(const __u8 *at, const __u8 *end, __u32 roo
 	if (ip->nexthdr != TP_PROTO_UDP)
 		return tp_parse_ip6_other(at, end);
 	flow->bad_ip_check = 0;
-	flow->family = 6;
 	flow->ip_len = (__u16)(sizeof(*ip) + len);
 	flow->ttl = ip->hop_limit;
 	flow->tos = (__u8)(first >> 20);
@@ -266,37 +268,34 @@ TP_INLINE enum tp_reason tp_parse_ip6(const __u8 *at, const __u8 *end, __u32 roo
 	return tp_parse_udp(at + sizeof(*ip), end, len, flow);
 }
 
-/* TP_R_NONE: plain UDP, flow is filled. */
-TP_INLINE enum tp_reason tp_parse(const __u8 *data, const __u8 *end, struct tp_flow *flow)
+/*
+ * The link layer. TP_R_NONE: *type is TP_ETH_IPV4 or TP_ETH_IPV6, *at that header,
+ * and tp_parse_ip4() or tp_parse_ip6() goes on.
+ */
+TP_INLINE enum tp_reason tp_parse_eth(const __u8 *data, const __u8 *end, struct tp_flow *flow,
+				      const __u8 **at, __u16 *type)
 {
 	const struct tp_eth_hdr *eth = (const void *)data;
 	const struct tp_vlan_hdr *vlan;
-	const __u8 *at = data + sizeof(*eth);
-	__u32 room;
-	__u16 type;
 	int i;
 
-	if (at > end)
+	*at = data + sizeof(*eth);
+	if (*at > end)
 		return TP_R_NOT_UDP;
-	type = TP_N16(eth->type);
+	*type = TP_N16(eth->type);
 	for (i = 0; i < 2; i++) {
-		if (type != TP_ETH_VLAN && type != TP_ETH_QINQ)
+		if (*type != TP_ETH_VLAN && *type != TP_ETH_QINQ)
 			break;
-		vlan = (const void *)at;
-		at += sizeof(*vlan);
-		if (at > end)
+		vlan = (const void *)*at;
+		*at += sizeof(*vlan);
+		if (*at > end)
 			return TP_R_NOT_UDP;
-		type = TP_N16(vlan->type);
+		*type = TP_N16(vlan->type);
 	}
-	if (type != TP_ETH_IPV4 && type != TP_ETH_IPV6)
+	if (*type != TP_ETH_IPV4 && *type != TP_ETH_IPV6)
 		return TP_R_NOT_UDP;
-	if (tp_parse_mac(eth, flow))
-		return TP_R_OTHER_MAC;
-	flow->headers = (__u16)tp_distance(data, at);
-	room = tp_distance(at, end);
-	if (type == TP_ETH_IPV4)
-		return tp_parse_ip4(at, end, room, flow);
-	return tp_parse_ip6(at, end, room, flow);
+	flow->headers = (__u16)tp_distance(data, *at);
+	return tp_parse_mac(eth, flow) ? TP_R_OTHER_MAC : TP_R_NONE;
 }
 
 /*
@@ -306,7 +305,7 @@ TP_INLINE enum tp_reason tp_parse(const __u8 *data, const __u8 *end, struct tp_f
  * and 2.7), an IPv4-mapped one, destination port 0 (RFC 768 has no port 0 to
  * receive on). 0.0.0.0/8 and 240.0.0.0/4 pass: DHCP and some clouds use them.
  */
-TP_INLINE int tp_flow_impossible(const struct tp_flow *flow)
+TP_INLINE int tp_flow_impossible(const struct tp_flow *flow, int family)
 {
 	int same_port = flow->sport == flow->dport;
 	const __be32 *s, *d;
@@ -314,7 +313,7 @@ TP_INLINE int tp_flow_impossible(const struct tp_flow *flow)
 
 	if (!flow->dport)
 		return 1;
-	if (flow->family == 4) {
+	if (family == 4) {
 		saddr = TP_N32(flow->ip4.saddr);
 		return (saddr >> 24) == 127 || (saddr >> 28) == 14 || saddr == 0xffffffff ||
 			(same_port && flow->ip4.saddr == flow->ip4.daddr);

@@ -133,9 +133,9 @@ struct tp_nexthop {
 struct tp_mac {
 	/* control */
 	__u32 ifindex;		/* 0: none */
-	__u16 mac[3];		/* as in a frame */
-	__u16 zero;
-};
+	__u32 zero;
+	__u8  mac[8];		/* 6 bytes and two zeros */
+} __attribute__((aligned(8)));
 
 /* --------------------------------------------------------------- journal */
 
@@ -263,7 +263,7 @@ _Static_assert(sizeof(struct tp_row) == 88, "tp_row");
 _Static_assert(sizeof(struct tp_slot4) == 128, "tp_slot4");
 _Static_assert(sizeof(struct tp_slot6) == 128, "tp_slot6");
 _Static_assert(sizeof(struct tp_nexthop) == 32, "tp_nexthop");
-_Static_assert(sizeof(struct tp_mac) == 12, "tp_mac");
+_Static_assert(sizeof(struct tp_mac) == 16, "tp_mac");
 _Static_assert(sizeof(struct tp_binding) == 64, "tp_binding");
 
 #endif

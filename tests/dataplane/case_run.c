@@ -28,7 +28,8 @@ static struct tp_addr transport(uint8_t family, int who)
 	return a;
 }
 
-static void set_addresses(struct frame_spec *f, const struct tp_addr *src, const struct tp_addr *dst)
+static void set_addresses(struct frame_spec *f, const struct tp_addr *src,
+			  const struct tp_addr *dst)
 {
 	f->family = src->family;
 	memcpy(f->src, src->ip, 16);

@@ -100,7 +100,11 @@ static void routing(struct frame *f, uint8_t type)
 static void routing0(struct frame *f) { routing(f, 0); }
 static void routing2(struct frame *f) { routing(f, 2); }
 static void payload0(struct frame *f) { frame_put16(f, f->l3 + 4, 0); }
-static void payload_over(struct frame *f) { frame_put16(f, f->l3 + 4, (uint16_t)(f->len - f->l4 + 1)); }
+
+static void payload_over(struct frame *f)
+{
+	frame_put16(f, f->l3 + 4, (uint16_t)(f->len - f->l4 + 1));
+}
 
 static void jumbogram(struct frame *f)
 {
@@ -124,7 +128,11 @@ static void from_class_e(struct frame *f) { set_source(f, "\xf0\0\0\1"); }
 static void from_loopback6(struct frame *f) { set_source(f, "\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\1"); }
 static void from_any6(struct frame *f) { set_source(f, "\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0"); }
 static void from_mapped(struct frame *f) { set_source(f, "\0\0\0\0\0\0\0\0\0\0\xff\xff\1\2\3\4"); }
-static void from_multicast6(struct frame *f) { set_source(f, "\xff\2\0\0\0\0\0\0\0\0\0\0\0\0\0\1"); }
+
+static void from_multicast6(struct frame *f)
+{
+	set_source(f, "\xff\2\0\0\0\0\0\0\0\0\0\0\0\0\0\1");
+}
 
 static void land(struct frame *f)
 {
@@ -136,7 +144,12 @@ static void land(struct frame *f)
 
 static void udp_len7(struct frame *f) { frame_put16(f, f->l4 + 4, 7); }
 static void udp_len0(struct frame *f) { frame_put16(f, f->l4 + 4, 0); }
-static void udp_len_over(struct frame *f) { frame_put16(f, f->l4 + 4, (uint16_t)(f->len - f->l4 + 1)); }
+
+static void udp_len_over(struct frame *f)
+{
+	frame_put16(f, f->l4 + 4, (uint16_t)(f->len - f->l4 + 1));
+}
+
 static void check0(struct frame *f) { frame_put16(f, f->l4 + 6, 0); }
 static void sport0(struct frame *f) { frame_put16(f, f->l4, 0); }
 static void sport53(struct frame *f) { frame_put16(f, f->l4, 53); }
@@ -144,11 +157,18 @@ static void dport0(struct frame *f) { frame_put16(f, f->l4 + 2, 0); }
 static void dport53(struct frame *f) { frame_put16(f, f->l4 + 2, 53); }
 static void other_server(struct frame *f) { f->b[f->l3 + 19] ^= 1; frame_fix_ip(f); }
 
-static void length_by_1(struct frame *f) { frame_put16(f, f->l4 + 10, (uint16_t)(f->len - f->l4 - 11)); }
+static void length_by_1(struct frame *f)
+{
+	frame_put16(f, f->l4 + 10, (uint16_t)(f->len - f->l4 - 11));
+}
+
 static void length_max(struct frame *f) { frame_put16(f, f->l4 + 10, 65000); }
 
 /* The ChannelData length covers one byte less: a byte of padding that the sum has in it. */
-static void length_short(struct frame *f) { frame_put16(f, f->l4 + 10, (uint16_t)(f->len - f->l4 - 12 - 4)); }
+static void length_short(struct frame *f)
+{
+	frame_put16(f, f->l4 + 10, (uint16_t)(f->len - f->l4 - 12 - 4));
+}
 
 #define TO_CLIENT	.to_client = true, .reason = TP_R_TO_CLIENT
 #define FAULT(r)	.data_len = 40, .reason = TP_R_##r

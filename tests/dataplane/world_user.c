@@ -75,11 +75,11 @@ static inline __u64 tp_host_now(struct tp_host *host)
 	return world_now();
 }
 
-static inline int tp_host_own_mac(struct tp_host *host, const __u16 mac[3])
+static inline int tp_host_own_mac(struct tp_host *host, __u64 mac)
 {
 	const __u8 *own = host->world->priv;
 
-	return !memcmp(own, "\0\0\0\0\0", 6) || !memcmp(own, mac, 6);
+	return !memcmp(own, "\0\0\0\0\0", 6) || !memcmp(own, &mac, 6);
 }
 
 static inline int tp_host_route(struct tp_host *host, __u32 ifindex)

@@ -363,7 +363,7 @@ static int open_port(struct xdp *xdp, const struct xdp_interface *iface)
 	if (ask(iface->name, SIOCGIFHWADDR, &hw))
 		return 0;
 	own = (struct tp_mac){ .ifindex = ifindex };
-	memcpy(own.mac, hw.ifr_hwaddr.sa_data, sizeof(own.mac));
+	memcpy(own.mac, hw.ifr_hwaddr.sa_data, 6);
 	if (!bpf_map_lookup_elem(macs, &slot, &there) && there.ifindex &&
 	    there.ifindex != ifindex)
 		return 0;
