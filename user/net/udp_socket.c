@@ -31,6 +31,12 @@ static int udp_socket(const struct tp_addr *addr, unsigned int buf_size)
 		option(fd, IPPROTO_IP, IP_RECVTOS, 1);
 		option(fd, IPPROTO_IP, IP_RECVTTL, 1);
 	}
+	/* RFC 8656 sections 13 and 14: DF of what came in is not known here, and then counts
+	 * as 0; large packets are fragmented. */
+	if (addr->family == 6)
+		option(fd, IPPROTO_IPV6, IPV6_MTU_DISCOVER, IPV6_PMTUDISC_DONT);
+	else
+		option(fd, IPPROTO_IP, IP_MTU_DISCOVER, IP_PMTUDISC_DONT);
 	/* What these refuse costs speed, not correctness. */
 	option(fd, IPPROTO_UDP, UDP_GRO, 1);
 	if (buf_size) {
@@ -54,14 +60,10 @@ int udp_open_relay(const struct tp_addr *addr, unsigned int buf_size)
 
 	if (fd < 0)
 		return fd;
-	/* RFC 8656 section 14: without DONT-FRAGMENT, DF is not ours to set. */
-	if (addr->family == 4) {
-		option(fd, IPPROTO_IP, IP_MTU_DISCOVER, IP_PMTUDISC_DONT);
+	if (addr->family == 4)
 		err = option(fd, IPPROTO_IP, IP_RECVERR, 1);
-	} else {
-		option(fd, IPPROTO_IPV6, IPV6_MTU_DISCOVER, IPV6_PMTUDISC_DONT);
+	else
 		err = option(fd, IPPROTO_IPV6, IPV6_RECVERR, 1);
-	}
 	if (!err)
 		err = udp_bind(fd, addr);
 	if (err) {
