@@ -222,7 +222,7 @@ struct tp_meta {
 	X(EXPIRED,	"expired",	"passed up: the row's lease is over") \
 	X(BUSY,		"busy",		"passed up: the row changed while it was read") \
 	X(NO_NEXTHOP,	"no_nexthop",	"passed up: next hop not known") \
-	X(POKE,		"poke",		"passed up: so that the kernel asks for the neighbour again") \
+	X(POKE,		"poke",		"passed up: the kernel is to ask for the neighbour") \
 	X(MTU,		"mtu",		"passed up: larger than the way out takes") \
 	X(TRAILING,	"trailing",	"passed up: more than 3 bytes after the ChannelData") \
 	X(NO_CHECKSUM,	"no_checksum",	"passed up: IPv4 without UDP checksum, to IPv6") \
