@@ -37,7 +37,7 @@ class Setting:
         self.client.close()
         self.wire.close()
 
-    def reported(self, wait=0.3, most=1):
+    def reported(self, wait=2, most=1):
         """[(peer, type, code, data)] of the Data indications with ICMP that come."""
         out, end = [], time.monotonic() + wait
         while time.monotonic() < end and len(out) < most:
@@ -115,7 +115,7 @@ def check_kinds(s):
     s.next_second()
     for kind in OTHER_KINDS[s.p]:
         s.spoof(kind, 0)
-    s.tap.same(s.reported(), [], f'{s.name}: I4 other types: not for the client')
+    s.tap.same(s.reported(0.3), [], f'{s.name}: I4 other types: not for the client')
 
 
 def nobody(s, name, inner, ignored=0):

@@ -43,9 +43,9 @@ class Setting:
         self.client.close()
         self.far.close()
 
-    def receive(self, sock, want, wire):
+    def receive(self, sock, want, wire, wait=2):
         """Whether that arrives whole, and the packets that it came in."""
-        sock.settimeout(0.5)
+        sock.settimeout(wait)
         try:
             while sock.recv(65536) != want:
                 pass
@@ -65,13 +65,13 @@ class Setting:
         wire.close()
         return whole, packets
 
-    def up(self, sent, data):
+    def up(self, sent, data, wait=2):
         wire, before = self.lab.wire('peer'), self.lab.counts()
         if callable(sent):
             sent()
         else:
             self.client.sock.send(sent)
-        whole, packets = self.receive(self.far, data, wire)
+        whole, packets = self.receive(self.far, data, wire, wait)
         return whole, packets, self.lab.counted(before)
 
     def down(self, data):
@@ -114,7 +114,7 @@ def check_dont_fragment(s):
         s.tap.same([p.df for p in packets], [int(both4)],
                    f'{s.name}: DONT-FRAGMENT: DF is {"set" if both4 else "not set"}')
     data = payload(1400)
-    whole, packets, counted = s.up(send_indication(s.peer, data, True), data)
+    whole, packets, counted = s.up(send_indication(s.peer, data, True), data, 0.5 if both4 else 2)
     if both4:
         s.tap.same((whole, len(packets), counted.get('send_failed')), (False, 0, 1),
                    f'{s.name}: DONT-FRAGMENT, too large: not sent, and counted')
@@ -125,6 +125,21 @@ def check_dont_fragment(s):
     whole, packets, _ = s.up(send_indication(s.peer, data), data)
     s.tap.same((whole, pieces(packets)), (True, (2, True)),
                f'{s.name}: the next one without is fragmented')
+
+
+def check_burst(s):
+    """Many at once, which the daemon would have liked to send as one."""
+    sent = [payload(1400) for _ in range(40)] + [payload(900) for _ in range(40)]
+    for data in sent:
+        s.client.sock.send(channel_data(CHANNEL, data))
+    s.far.settimeout(2)
+    got = set()
+    try:
+        while len(got) < len(sent):
+            got.add(s.far.recv(65536))
+    except TimeoutError:
+        pass
+    s.tap.same(len(got & set(sent)), len(sent), f'{s.name}: a burst arrives whole')
 
 
 def check_fragments_in(s):
@@ -150,6 +165,7 @@ def check_links(s, client_mac):
     if s.c == 4:
         check_df(s, client_mac)
     check_dont_fragment(s)
+    check_burst(s)
     narrow_link(s.lab, 'topeer', 1500)
     narrow_link(s.lab, 'toclient', SMALL)
     data = payload(1400)

@@ -66,9 +66,13 @@ class Flow:
             self.step()
 
     def lost_since(self, n):
-        time.sleep(0.1)
-        self.drain()
-        return [i for i in range(n + 1, self.n + 1) if i not in self.back]
+        end = time.monotonic() + 2
+        while time.monotonic() < end:
+            self.drain()
+            lost = [i for i in range(n + 1, self.n + 1) if i not in self.back]
+            if not lost:
+                break
+        return lost
 
     def close(self):
         self.client.sock.settimeout(2)
