@@ -85,6 +85,11 @@ build/turnpiked: build/obj/user/main.o build/libturnpike.a
 	$(call msg,LD,$@)
 	$(Q)$(CC) $(LDFLAGS) $^ $(PKG_LIBS) -o $@
 
+# The daemon with AddressSanitizer and UndefinedBehaviorSanitizer, for tests.
+build/san/turnpiked: build/san/user/main.o build/libturnpike-san.a
+	$(call msg,LD,$@)
+	$(Q)$(CC) $(SAN) $^ $(PKG_LIBS) -o $@
+
 build/turnpike: $(CLI_OBJ) build/libturnpike.a
 	$(call msg,LD,$@)
 	$(Q)$(CC) $(LDFLAGS) $^ $(PKG_LIBS) -o $@
@@ -114,7 +119,7 @@ NETBIN  := $(patsubst tests/net/%.c,build/tests/net/%,$(wildcard tests/net/*.c))
 NETPROG := $(filter %_test,$(NETBIN))
 
 .PHONY: test deps
-test: deps all $(UNIT) $(DPTEST) $(NETBIN) $(VMTEST) ## build everything and run every test but the fuzzers
+test: deps all $(UNIT) $(DPTEST) $(NETBIN) build/san/turnpiked $(VMTEST) ## build everything and run every test but the fuzzers
 	$(Q)tests/run.sh $(UNIT) $(DPTEST) $(NETPROG) $(NETTEST) $(KERNELTEST)
 
 deps: ## install the packages that are needed (Debian)
