@@ -229,7 +229,7 @@ check-shell:
 
 .PHONY: run lab bench setup
 run: deps all ## start a server on this host with a ready-made configuration
-	$(Q)scripts/run.sh
+	+$(Q)scripts/run.sh $(ARGS)
 
 lab: ## client, relay and peer in network namespaces, until Ctrl-C
 	$(Q)scripts/lab.sh

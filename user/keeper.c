@@ -205,6 +205,8 @@ static pid_t start_relay(const struct keeper *k)
 	signal(SIGHUP, SIG_IGN);
 	signal(SIGPIPE, SIG_IGN);
 	sigprocmask(SIG_UNBLOCK, &k->signals, NULL);
+	/* programs and links are the keeper's; the tables are mapped */
+	xdp_close(k->dataplane.xdp);
 	if (!drop_privileges(k, keeper)) {
 		log_error("relay process: cannot drop privileges: %s", strerror(errno));
 		_exit(EXIT_FAILURE);

@@ -143,7 +143,8 @@ int dataplane_open(struct dataplane *dp, const struct conf *conf)
 			log_choice(dp);
 			return 0;
 		}
-		if (conf->dataplane == DATAPLANE_XDP)
+		/* Tables with other sizes hold flows that this daemon would not know of. */
+		if (conf->dataplane == DATAPLANE_XDP || err == -EEXIST)
 			goto fail;
 	} else if (xdp_detach_all(conf->pin_path) > 0) {
 		log_warning("dataplane=user: took off the XDP programs that an earlier run left");

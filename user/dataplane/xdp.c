@@ -30,16 +30,17 @@ struct xdp {
 static int __attribute__((format(printf, 2, 0)))
 libbpf_says(enum libbpf_print_level level, const char *format, va_list args)
 {
-	char text[512];
+	enum conf_level as = level == LIBBPF_WARN ? LEVEL_WARNING : LEVEL_DEBUG;
+	char *text = NULL, *rest, *line;
 
-	if (level == LIBBPF_DEBUG && !log_enabled(LEVEL_DEBUG))
+	if (!log_enabled(as) || vasprintf(&text, format, args) < 0)
 		return 0;
-	vsnprintf(text, sizeof(text), format, args);
-	text[strcspn(text, "\n")] = '\0';
-	if (level == LIBBPF_WARN)
-		log_warning("event=libbpf text=\"%s\"", text);
-	else
-		log_debug("event=libbpf text=\"%s\"", text);
+	/* the verifier's reasons come as one long text */
+	rest = text;
+	while ((line = strsep(&rest, "\n")))
+		if (*line)
+			log_line(as, "event=libbpf text=\"%s\"", line);
+	free(text);
 	return 0;
 }
 
