@@ -189,7 +189,8 @@ build/check/user/dataplane/xdp.analyze build/check/user/dataplane/xdp.sparse: \
 build/check/skel/%.skel.h: build/%.skel.h
 	$(Q)mkdir -p $(@D) && sed -e '1i #pragma GCC system_header' \
 		-e '/^\treturn (const void \*)"/,/";$$/c\	return (const void *)"";' \
-		-e '/^turnpike_bpf__create_skeleton(.*)$$/,/^}/c\turnpike_bpf__create_skeleton(struct turnpike_bpf *obj) { return !obj; }' \
+		-e '/^turnpike_bpf__create_skeleton(.*)$$/,/^}/c\turnpike_bpf__create_skeleton(struct turnpike_bpf *obj)\
+		{ int fill(void *); return fill(obj); }' \
 		$< > $@
 
 build/check/%.analyze: %.c $(HEADERS)

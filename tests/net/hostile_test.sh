@@ -12,7 +12,7 @@ hostile_run()
 	while IFS=$'\t' read -r status name why; do
 		last=$name
 		tap_ok "$status" "$mode: $name" "$why"
-	done < <(python3 tests/net/hostile_cases.py "$LAB_NAME" "$RELAY_SOCKET" "$(relay_child)" \
+	done < <(python3 -B tests/net/hostile_cases.py "$LAB_NAME" "$RELAY_SOCKET" "$(relay_child)" \
 		"$@" $LAB_RELAY4 $LAB_OUTER4 $LAB_RELAY6 $LAB_OUTER6 $HOSTILE_FLAGS \
 		2>"$TAP_TMP/hostile.log")
 	[ "$last" = "no allocation is left" ]
