@@ -21,6 +21,9 @@
 #include "log.h"
 #include "net/udp.h"
 #include "relay.h"
+#ifdef __SANITIZE_ADDRESS__
+#include <sanitizer/lsan_interface.h>
+#endif
 
 #define SHORT_LIFE_S	2		/* a relay process that ends sooner is failing */
 #define RETRY_S		1
@@ -210,6 +213,9 @@ static pid_t start_relay(const struct keeper *k)
 	}
 	status = relay_main(&k->setup);
 	log_close();
+#ifdef __SANITIZE_ADDRESS__
+	__lsan_do_leak_check();		/* _exit() leaves that out */
+#endif
 	_exit(status);
 }
 

@@ -135,7 +135,7 @@ int dataplane_open(struct dataplane *dp, const struct conf *conf)
 	memset(dp, 0, sizeof(*dp));
 	err = find_interfaces(dp, conf);
 	if (err)
-		return err;
+		goto fail;
 	if (conf->dataplane != DATAPLANE_USER && turn_conf_relays(&conf->turn)) {
 		err = try_xdp(dp, conf, &sizes);
 		if (!err) {
@@ -145,7 +145,7 @@ int dataplane_open(struct dataplane *dp, const struct conf *conf)
 		}
 		/* Tables with other sizes hold flows that this daemon would not know of. */
 		if (conf->dataplane == DATAPLANE_XDP || err == -EEXIST)
-			return err;
+			goto fail;
 	} else if (xdp_detach_all(conf->pin_path) > 0) {
 		log_warning("dataplane=user: took off the XDP programs that an earlier run left");
 	}
@@ -156,7 +156,14 @@ int dataplane_open(struct dataplane *dp, const struct conf *conf)
 		snprintf(dp->why, sizeof(dp->why), "no credentials: nothing is relayed");
 	forget_interfaces(dp, dp->why);
 	log_choice(dp);
-	return tables_create(&dp->tables, &sizes);
+	err = tables_create(&dp->tables, &sizes);
+	if (!err)
+		return 0;
+fail:
+	free(dp->interfaces);
+	dp->interfaces = NULL;
+	dp->n = 0;
+	return err;
 }
 
 void dataplane_close(struct dataplane *dp)
