@@ -110,7 +110,7 @@ struct tp_slot6 {
 
 /* An open-addressed table: a key lives in one of the TP_PROBE slots from its
  * hash on. The number of slots is a power of two. */
-#define TP_PROBE	16
+#define TP_PROBE	32
 
 /* ------------------------------------------------------------- next hops */
 
