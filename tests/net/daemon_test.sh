@@ -105,6 +105,12 @@ test_refusals()
 	relay_stop
 	relay_start --dataplane=user
 	tap_is "$(pins)" 0 "dataplane=user loads no BPF"
+	client_start "$LAB_RELAY4:3478"
+	tap_is "$(client_say allocate | cut -d' ' -f1)" ok "allocate"
+	tap_is "$(client_say permit 11.0.3.1)" "error 403" \
+		"an address of this host that nothing was told about is no peer"
+	tap_is "$(client_say permit $LAB_PEER4)" ok "another host's is"
+	client_stop
 	relay_stop
 }
 
