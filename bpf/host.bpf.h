@@ -68,7 +68,7 @@ static __always_inline struct tp_slot6 *tp_host_slot6(struct tp_host *host, __u3
 	return bpf_map_lookup_elem(&tp_rows6, &index);
 }
 
-static __always_inline const struct tp_nexthop *tp_host_nexthop(struct tp_host *host, __u32 index)
+static __always_inline struct tp_nexthop *tp_host_nexthop(struct tp_host *host, __u32 index)
 {
 	(void)host;
 	return bpf_map_lookup_elem(&tp_nexthops, &index);

@@ -14,6 +14,7 @@
 #include "log.h"
 #include "net/udp.h"
 
+#define ICMP_BATCH	64
 #define TICK_NS		TURN_NS_PER_S	/* the longest sleep of the core's timers */
 
 struct engine_listener {
@@ -326,7 +327,8 @@ static void icmp_errors(struct engine *e, struct engine_relay *r, struct turn_no
 {
 	struct udp_icmp icmp;
 
-	while (r->relay && udp_receive_icmp(r->fd, &icmp))
+	/* Not for ever: what is left makes the descriptor readable again. */
+	for (int i = 0; i < ICMP_BATCH && r->relay && udp_receive_icmp(r->fd, &icmp); i++)
 		count(e, turn_icmp(e->server, r->relay, &icmp.peer, icmp.type, icmp.code,
 				   icmp.data, now), 0);
 }

@@ -14,7 +14,7 @@
 struct relay {
 	const struct relay_setup *setup;
 	struct event_base *base;
-	struct event *sigterm, *netlink;
+	struct event *sigterm, *netlink, *poke;
 	struct rows *rows;		/* NULL with dataplane user */
 	struct nexthops *hops;		/* likewise */
 	struct engine_shared shared;
@@ -38,6 +38,15 @@ static void on_netlink(evutil_socket_t fd, short what, void *arg)
 	(void)fd;
 	(void)what;
 	nexthops_read(r->hops);
+}
+
+static void on_poke(evutil_socket_t fd, short what, void *arg)
+{
+	struct relay *r = arg;
+
+	(void)fd;
+	(void)what;
+	nexthops_poke(r->hops);
 }
 
 static void on_moved(void *ctx, const struct tp_addr *src, const struct tp_addr *dst,
@@ -85,13 +94,16 @@ static bool make_engines(struct relay *r)
 
 static bool add_events(struct relay *r)
 {
+	static const struct timeval every = { .tv_sec = NEXTHOP_POKE_S };
+
 	r->sigterm = evsignal_new(r->base, SIGTERM, on_sigterm, r);
 	if (!r->sigterm || event_add(r->sigterm, NULL))
 		return false;
 	if (!r->hops)
 		return true;
 	r->netlink = event_new(r->base, nexthops_fd(r->hops), EV_READ | EV_PERSIST, on_netlink, r);
-	return r->netlink && !event_add(r->netlink, NULL);
+	r->poke = event_new(r->base, -1, EV_PERSIST, on_poke, r);
+	return r->netlink && !event_add(r->netlink, NULL) && r->poke && !event_add(r->poke, &every);
 }
 
 static bool add_control(struct relay *r)
@@ -128,6 +140,8 @@ static void relay_free(struct relay *r)
 	flows_free(r->shared.flows);
 	journal_free(r->shared.journal);
 	turn_shared_free(r->shared.turn);
+	if (r->poke)
+		event_free(r->poke);
 	if (r->netlink)
 		event_free(r->netlink);
 	if (r->sigterm)

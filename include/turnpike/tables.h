@@ -18,7 +18,7 @@
 
 /* Raised with every change of meaning or layout; tp_meta carries it, and a
  * program refuses tables of another version. */
-#define TP_ABI_VERSION	1
+#define TP_ABI_VERSION	2
 
 /* ------------------------------------------------------------- addresses */
 
@@ -123,7 +123,10 @@ struct tp_nexthop {
 	__u8   smac[6];
 	__u16  mtu;		/* largest IP packet, bytes */
 	__be16 vlan_tci;	/* 0: untagged */
-	__u64  spare;
+	/* control sets, data clears; not under seq. The kernel's neighbour entry has gone
+	 * stale: one packet passes up, so that the daemon's sending makes the kernel ask. */
+	__u32  poke;
+	__u32  spare;
 };
 
 /* tp_macs: the MAC address of each interface that the program is attached to, at
@@ -219,6 +222,7 @@ struct tp_meta {
 	X(EXPIRED,	"expired",	"passed up: the row's lease is over") \
 	X(BUSY,		"busy",		"passed up: the row changed while it was read") \
 	X(NO_NEXTHOP,	"no_nexthop",	"passed up: next hop not known") \
+	X(POKE,		"poke",		"passed up: the kernel is to ask for the neighbour") \
 	X(MTU,		"mtu",		"passed up: larger than the way out takes") \
 	X(TRAILING,	"trailing",	"passed up: more than 3 bytes after the ChannelData") \
 	X(NO_CHECKSUM,	"no_checksum",	"passed up: IPv4 without UDP checksum, to IPv6") \

@@ -127,6 +127,7 @@ void case_flow(const struct dp_case *c, struct case_flow *flow)
 	make_out(&flow->out, c, row, &flow->in);
 	ip_len = (out == 4 ? 28U : 48U) + (c->to_client ? 4U : 0U) + c->data_len;
 	flow->hop.mtu = c->mtu_less ? (uint16_t)(ip_len - (size_t)c->mtu_less) : 1500;
+	flow->hop.poke = c->poke;
 	flow->hop.vlan_tci = c->vlan_out ? htons(0x0123) : 0;
 	memcpy(flow->hop.dmac, mac_next, 6);
 	memcpy(flow->hop.smac, mac_out, 6);

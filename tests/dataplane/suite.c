@@ -177,6 +177,38 @@ static void identification(void **state)
 	case_clear(under_test, &flow, slot_1);
 }
 
+/* Exactly one packet is passed up for a poke, and none that would not have been sent. */
+static void poked(void **state)
+{
+	struct dp_case c = { .name = "poke", .in = 4, .out = 6, .data_len = 5, .poke = true };
+	static struct frame in, got;
+	struct tp_nexthop *hop;
+	struct case_flow flow;
+	enum tp_reason reason;
+	uint32_t slot_1;
+
+	(void)state;
+	case_flow(&c, &flow);
+	slot_1 = case_put(under_test, &c, &flow);
+	hop = &under_test->tables.nexthops[flow.row.nexthop];
+	flow.in.ttl = 1;
+	frame_build(&in, &flow.in);
+	assert_int_equal(under_test->run(under_test, &in, &got, &reason), WORLD_DROP);
+	assert_int_equal(hop->poke, 1);
+	flow.in.ttl = 64;
+	frame_build(&in, &flow.in);
+	for (int round = 0; round < 3; round++) {
+		hop->poke = 1;
+		assert_int_equal(under_test->run(under_test, &in, &got, &reason), WORLD_PASS);
+		assert_int_equal(reason, TP_R_POKE);
+		assert_true(frame_equal(&in, &got));
+		assert_int_equal(hop->poke, 0);
+		for (int i = 0; i < 5; i++)
+			assert_int_equal(under_test->run(under_test, &in, &got, &reason), WORLD_TX);
+	}
+	case_clear(under_test, &flow, slot_1);
+}
+
 /* RFC 6437 section 3: one label for a flow, another one for another flow. */
 static void flow_label(void **state)
 {
@@ -277,6 +309,7 @@ int suite_run(struct world *world)
 	add(t, &n, "N17 checksum that computes to 0", checksum_zero, NULL);
 	add(t, &n, "N25 identification", identification, NULL);
 	add(t, &n, "N27 flow label", flow_label, NULL);
+	add(t, &n, "one packet for a poke", poked, NULL);
 	add(t, &n, "crowded table", crowded_table, NULL);
 	failed = _cmocka_run_group_tests(world->name, t, n, NULL, NULL);
 	free(t);

@@ -57,7 +57,7 @@ static inline struct tp_slot6 *tp_host_slot6(struct tp_host *host, __u32 index)
 	return &t->rows6[index & (t->meta->rows6 - 1)];
 }
 
-static inline const struct tp_nexthop *tp_host_nexthop(struct tp_host *host, __u32 index)
+static inline struct tp_nexthop *tp_host_nexthop(struct tp_host *host, __u32 index)
 {
 	const struct tables *t = &host->world->tables;
 
