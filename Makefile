@@ -64,6 +64,7 @@ build/%.skel.h: build/%.bpf.o
 # ------------------------------------------------------------------ user
 
 build/obj/user/dataplane/xdp.o build/san/user/dataplane/xdp.o: build/turnpike.skel.h
+build/obj/user/dataplane/tc.o build/san/user/dataplane/tc.o: build/turnpike_tc.skel.h
 
 build/obj/%.o: %.c
 	$(call msg,CC,$@)
@@ -128,6 +129,7 @@ FUZZ_SAN := -O1 -g -fsanitize=address,undefined -fno-sanitize-recover=undefined
 FUZZ_OBJ := $(LIB_SRC:%.c=build/fuzz/%.o)
 
 build/fuzz/user/dataplane/xdp.o: build/turnpike.skel.h
+build/fuzz/user/dataplane/tc.o: build/turnpike_tc.skel.h
 
 build/fuzz/user/%.o: user/%.c
 	$(call msg,CC-FUZZ,$@)
@@ -177,9 +179,10 @@ check-sparse: $(CHECK_SRC:%.c=build/check/%.sparse)
 check-headers: $(HEADERS:%=build/check/%.alone)
 
 build/check/user/dataplane/xdp.analyze build/check/user/dataplane/xdp.sparse: build/turnpike.skel.h
+build/check/user/dataplane/tc.analyze build/check/user/dataplane/tc.sparse: build/turnpike_tc.skel.h
 
 # Freed by libbpf, where the analyser does not look.
-build/check/user/dataplane/xdp.analyze: ANALYZE := -Xanalyzer -analyzer-disable-checker=unix.Malloc
+build/check/user/dataplane/xdp.analyze build/check/user/dataplane/tc.analyze: ANALYZE := -Xanalyzer -analyzer-disable-checker=unix.Malloc
 
 build/check/%.analyze: %.c $(HEADERS)
 	$(call msg,ANALYZE,$<)
@@ -190,14 +193,15 @@ build/check/%.analyze: %.c $(HEADERS)
 # Byte order: the C library's functions and types are given the kernel's
 # bitwise types first, so that a forgotten htons() is found.
 build/check/%.sparse: %.c $(HEADERS) scripts/sparse.h build/check/netinet/in.h
-	$(if $(filter %/xdp.c,$<),$(call sparse_skeleton))
+	$(if $(filter %/xdp.c,$<),$(call sparse_skeleton,turnpike))
+	$(if $(filter %/tc.c,$<),$(call sparse_skeleton,turnpike_tc))
 	$(call msg,SPARSE,$<)
 	$(Q)$(SPARSE) -Ibuild/check -include scripts/sparse.h $(filter-out -W% -MMD -MP -O%,$(ALL_CFLAGS)) $<
 	$(check_stamp)
 
 # The program itself, a string of 300,000 characters, is not sparse's business.
 sparse_skeleton = $(Q)sed '/^\treturn (const void \*)"/,/";$$/c\	return (const void *)"";' \
-	build/turnpike.skel.h > build/check/turnpike.skel.h
+	build/$(1).skel.h > build/check/$(1).skel.h
 
 build/check/netinet/in.h: /usr/include/netinet/in.h
 	$(Q)mkdir -p $(@D) && sed -e '1i #include <linux/types.h>' \
