@@ -172,6 +172,9 @@ static int prepare(struct keeper *k)
 		return err;
 	}
 	k->setup.dataplane = &k->dataplane;
+	/* merged, they would go past the filter, and ahead of or behind their flow's others */
+	for (unsigned int i = 0; k->dataplane.tc && i < k->conf->listen.n * k->conf->workers; i++)
+		udp_refuse_gro(k->setup.listeners[i]);
 	return k->conf->pidfile ? write_pidfile(k->conf->pidfile) : 0;
 }
 

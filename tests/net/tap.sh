@@ -123,7 +123,7 @@ relay_child()
 
 turnpike()
 {
-	build/turnpike --socket "$RELAY_SOCKET" --pin-path "$TAP_TMP/bpf/turnpike" "$@"
+	lab_exec relay build/turnpike --socket "$RELAY_SOCKET" --pin-path "$TAP_TMP/bpf/turnpike" "$@"
 }
 
 # relay_count REASON: packets counted under it until now.

@@ -18,7 +18,7 @@ struct dataplane {
 	unsigned int n;
 	struct tables tables;
 	struct xdp *xdp;
-	struct tc *tc;
+	struct tc *tc;			/* where any interface has its filter, else NULL */
 };
 
 /* 0, or -errno where dataplane=xdp or tc cannot be had (why says what is missing)
