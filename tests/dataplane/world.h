@@ -31,6 +31,7 @@ struct world {
 	 * interface: to send back is a redirection as well.
 	 */
 	bool skb;
+	int prog, ways;			/* the program and tp_ways, in the kernel */
 	/* Reason counted and what came out. WORLD_CANNOT: it cannot be given such a frame. */
 	enum world_verdict (*run)(struct world *world, const struct frame *in,
 				  struct frame *out, enum tp_reason *reason);

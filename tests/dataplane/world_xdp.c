@@ -171,7 +171,7 @@ static int load_tc(struct world *world, struct xdp *xdp, char *why)
 }
 
 /* Frames may leave by HERE, which is this namespace's loopback, and by THERE. */
-static int open_ways(const struct world *world)
+static int open_ways(struct world *world)
 {
 	struct bpf_devmap_val port = { .ifindex = world->there };
 	int ways = open_pin("tp_ways"), ports = open_pin("tp_ports");
@@ -181,8 +181,8 @@ static int open_ways(const struct world *world)
 	    bpf_map_update_elem(ways, &here, &plain, BPF_ANY) ||
 	    bpf_map_update_elem(ways, &there, &plain, BPF_ANY))
 		return -errno;
-	close(ways);
 	close(ports);
+	world->ways = ways;
 	return 0;
 }
 
@@ -217,6 +217,7 @@ static int open_world(struct world *world, const char **why, bool skb)
 		return err;
 	if (!skb)
 		k->prog = open_pin("prog");
+	world->prog = k->prog;
 	k->macs = open_pin("tp_macs");
 	err = open_ways(world);
 	if (err)
