@@ -64,6 +64,7 @@ build/%.skel.h: build/%.bpf.o
 # ------------------------------------------------------------------ user
 
 build/obj/user/dataplane/xdp.o build/san/user/dataplane/xdp.o: build/turnpike.skel.h
+build/obj/user/dataplane/tc.o build/san/user/dataplane/tc.o: build/turnpike_tc.skel.h
 
 build/obj/%.o: %.c
 	$(call msg,CC,$@)
@@ -133,6 +134,7 @@ FUZZ_SAN := -O1 -g -fsanitize=address,undefined -fno-sanitize-recover=undefined
 FUZZ_OBJ := $(LIB_SRC:%.c=build/fuzz/%.o)
 
 build/fuzz/user/dataplane/xdp.o: build/turnpike.skel.h
+build/fuzz/user/dataplane/tc.o: build/turnpike_tc.skel.h
 
 build/fuzz/user/%.o: user/%.c
 	$(call msg,CC-FUZZ,$@)
@@ -185,11 +187,13 @@ check-headers: $(HEADERS:%=build/check/%.alone)
 # characters, and the function that fills in libbpf's tables are not ours to check.
 build/check/user/dataplane/xdp.analyze build/check/user/dataplane/xdp.sparse: \
 	build/check/skel/turnpike.skel.h
+build/check/user/dataplane/tc.analyze build/check/user/dataplane/tc.sparse: \
+	build/check/skel/turnpike_tc.skel.h
 
 build/check/skel/%.skel.h: build/%.skel.h
 	$(Q)mkdir -p $(@D) && sed -e '1i #pragma GCC system_header' \
 		-e '/^\treturn (const void \*)"/,/";$$/c\	return (const void *)"";' \
-		-e '/^turnpike_bpf__create_skeleton(.*)$$/,/^}/c\turnpike_bpf__create_skeleton(struct turnpike_bpf *obj)\
+		-e '/^$(subst .,_,$*)_bpf__create_skeleton(.*)$$/,/^}/c\$(subst .,_,$*)_bpf__create_skeleton(struct $(subst .,_,$*)_bpf *obj)\
 		{ int fill(void *); return fill(obj); }' \
 		$< > $@
 

@@ -99,6 +99,8 @@ static int host_relay_open(void *ctx, struct turn_relay *relay)
 		err = r->fd;
 		goto out_free;
 	}
+	if (e->shared->tc)
+		udp_refuse_gro(r->fd);
 	r->event = event_new(e->base, r->fd, EV_READ | EV_PERSIST, on_relay, r);
 	if (!r->event || event_add(r->event, NULL))
 		goto out_close;

@@ -170,11 +170,14 @@ static int prepare(struct keeper *k)
 	raise_descriptors(k->conf);
 	err = dataplane_open(&k->dataplane, k->conf);
 	if (err) {
-		log_error("dataplane=%s: %s", k->conf->dataplane == DATAPLANE_XDP ? "xdp" : "auto",
+		log_error("dataplane=%s: %s", dataplane_word(k->conf->dataplane),
 			  k->dataplane.why[0] ? k->dataplane.why : strerror(-err));
 		return err;
 	}
 	k->setup.dataplane = &k->dataplane;
+	/* merged, they would go past the filter, and ahead of or behind their flow's others */
+	for (unsigned int i = 0; k->dataplane.tc && i < k->conf->listen.n * k->conf->workers; i++)
+		udp_refuse_gro(k->setup.listeners[i]);
 	return k->conf->pidfile ? write_pidfile(k->conf->pidfile) : 0;
 }
 
@@ -272,15 +275,15 @@ static int keep_running(struct keeper *k)
 					    "at start only");
 			if (sig == SIGTERM || sig == SIGINT) {
 				status = end_relay(pid);
-				if (sig == SIGINT && k->dataplane.mode == DATAPLANE_XDP)
-					xdp_detach_all(k->conf->pin_path);
+				if (sig == SIGINT && k->dataplane.mode != DATAPLANE_USER)
+					dataplane_detach(k->conf->pin_path);
 				return status;
 			}
 		} while (waitpid(pid, &status, WNOHANG) != pid);
 		log_end(status);
 		if (seconds() - started < SHORT_LIFE_S && pause_before_retry(&k->signals, &sig)) {
-			if (sig == SIGINT && k->dataplane.mode == DATAPLANE_XDP)
-				xdp_detach_all(k->conf->pin_path);
+			if (sig == SIGINT && k->dataplane.mode != DATAPLANE_USER)
+				dataplane_detach(k->conf->pin_path);
 			return EXIT_FAILURE;
 		}
 	}

@@ -100,8 +100,8 @@ test_refusals()
 	tap_is "$(pins)" 0 "and leaves no pin"
 	relay_start --listening-ip=11.0.3.1 --relay-ip=11.0.3.1
 	tap_ok $? "dataplane=auto starts" "$(cat "$TAP_TMP/relay.log")"
-	grep -q 'interface name=br0 xdp=none why=".' "$TAP_TMP/relay.log"
-	tap_ok $? "and says why br0 is without" "$(cat "$TAP_TMP/relay.log")"
+	grep -q 'interface name=br0 xdp=tc why="tc; no native XDP: .' "$TAP_TMP/relay.log"
+	tap_ok $? "and says why br0 is without XDP" "$(cat "$TAP_TMP/relay.log")"
 	relay_stop
 	relay_start --dataplane=user
 	tap_is "$(pins)" 0 "dataplane=user loads no BPF"

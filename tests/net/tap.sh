@@ -140,7 +140,7 @@ relay_child()
 
 turnpike()
 {
-	build/turnpike --socket "$RELAY_SOCKET" --pin-path "$TAP_TMP/bpf/turnpike" "$@"
+	lab_exec relay build/turnpike --socket "$RELAY_SOCKET" --pin-path "$TAP_TMP/bpf/turnpike" "$@"
 }
 
 # relay_count REASON: packets counted under it until now.
@@ -149,6 +149,15 @@ relay_count()
 	turnpike stats --json | python3 -c '
 import json, sys
 print(next((r["packets"] for r in json.load(sys.stdin)["reasons"] if r["reason"] == sys.argv[1]), "none"))' "$1"
+}
+
+# relay_interfaces: what relays on each of them, as name=native|tc|none.
+relay_interfaces()
+{
+	turnpike status --json | python3 -c '
+import json, sys
+i = json.load(sys.stdin)["dataplane"]["interfaces"]
+print(*sorted(x["name"] + "=" + x["xdp"] for x in i))'
 }
 
 # relay_allocations EXPRESSION: Python over the list "a" of allocations.
