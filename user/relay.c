@@ -62,6 +62,7 @@ static bool open_tables(struct relay *r)
 	struct tables *tables = &r->setup->dataplane->tables;
 
 	r->shared.conf = r->setup->conf;
+	r->shared.tc = r->setup->dataplane->tc != NULL;
 	r->shared.tables = tables;
 	r->shared.turn = turn_shared_new(&r->setup->conf->turn);
 	r->shared.journal = journal_new(tables);

@@ -29,8 +29,9 @@ struct tp_host;
 /* The frame, from its Ethernet header; ask again after a change of head or tail. */
 TP_HOST_API __u8 *tp_host_data(struct tp_host *host);
 TP_HOST_API __u8 *tp_host_end(struct tp_host *host);
-/* Make the head longer (or shorter: negative). 0, or not done. */
-TP_HOST_API int tp_host_grow(struct tp_host *host, __s32 bytes);
+/* Make the head longer (or shorter: negative) for a packet of this family, which may be
+ * another one than what came. 0, or not done. */
+TP_HOST_API int tp_host_grow(struct tp_host *host, __s32 bytes, int family);
 /* Cut bytes off the tail. 0, or not done. */
 TP_HOST_API int tp_host_trim(struct tp_host *host, __u32 bytes);
 /* Table elements. The host masks the index of a slot to its table's size; a next
@@ -434,7 +435,7 @@ TP_INLINE enum tp_reason tp_write(struct tp_host *host, const struct tp_flow *fl
 	const __u8 *end;
 	__u8 *at;
 
-	if (plan->grow && tp_host_grow(host, plan->grow))
+	if ((plan->grow || in != out) && tp_host_grow(host, plan->grow, out))
 		return TP_R_HEADROOM;
 	if (plan->trim && tp_host_trim(host, plan->trim))
 		return TP_R_REWRITE;

@@ -151,7 +151,8 @@ static uint32_t choice(const struct dp_case *c, struct case_flow *flow)
 	enum tp_reason reason;
 
 	frame_build(&in, &flow->in);
-	assert_int_equal(under_test->run(under_test, &in, &got, &reason), WORLD_TX);
+	assert_int_equal(under_test->run(under_test, &in, &got, &reason),
+			 under_test->skb ? WORLD_REDIRECT : WORLD_TX);
 	if (c->out == 6)
 		return (got.b[15] & 0xfU) << 16 | (uint32_t)got.b[16] << 8 | got.b[17];
 	return (uint32_t)got.b[18] << 8 | got.b[19];

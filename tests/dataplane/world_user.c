@@ -27,8 +27,9 @@ static inline __u8 *tp_host_end(struct tp_host *host)
 	return host->end;
 }
 
-static inline int tp_host_grow(struct tp_host *host, __s32 bytes)
+static inline int tp_host_grow(struct tp_host *host, __s32 bytes, int family)
 {
+	(void)family;
 	if (bytes > host->data - host->buffer || bytes < host->data - host->end)
 		return -1;
 	host->data -= bytes;

@@ -54,6 +54,11 @@ static int udp_socket(const struct tp_addr *addr, unsigned int buf_size)
 	return fd;
 }
 
+void udp_refuse_gro(int fd)
+{
+	option(fd, IPPROTO_UDP, UDP_GRO, 0);
+}
+
 static int udp_bind(int fd, const struct tp_addr *addr)
 {
 	struct sockaddr_storage ss;
