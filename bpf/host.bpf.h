@@ -54,6 +54,11 @@ static __always_inline int tp_host_trim(struct tp_host *host, __u32 bytes)
 	return bpf_xdp_adjust_tail(host->ctx, -(int)bytes) != 0;
 }
 
+static __always_inline int tp_host_extend(struct tp_host *host, __u32 bytes)
+{
+	return bpf_xdp_adjust_tail(host->ctx, (int)bytes) != 0;
+}
+
 static __always_inline struct tp_slot4 *tp_host_slot4(struct tp_host *host, __u32 index)
 {
 	(void)host;
@@ -120,6 +125,20 @@ static __always_inline int tp_host_route(struct tp_host *host, __u32 ifindex)
 	else
 		host->action = bpf_redirect_map(&tp_ports, ifindex, XDP_PASS);
 	return host->action == XDP_PASS;
+}
+
+static __always_inline __u32 tp_host_random(struct tp_host *host)
+{
+	(void)host;
+	return bpf_get_prandom_u32();
+}
+
+static __always_inline struct tp_detour *tp_host_scratch(struct tp_host *host)
+{
+	__u32 index = 0;
+
+	(void)host;
+	return bpf_map_lookup_elem(&tp_scratch, &index);
 }
 
 static __always_inline void tp_host_count(struct tp_host *host, enum tp_reason reason, __u32 bytes)

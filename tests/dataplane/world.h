@@ -24,6 +24,7 @@ struct world {
 	struct rows *rows;
 	unsigned int there, elsewhere;
 	size_t headroom;		/* 0: cannot be chosen; the kernel's is 256 */
+	size_t tailroom;		/* the same */
 	/* Reason counted and what came out. WORLD_CANNOT: it cannot be given such a frame. */
 	enum world_verdict (*run)(struct world *world, const struct frame *in,
 				  struct frame *out, enum tp_reason *reason);
