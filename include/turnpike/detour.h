@@ -240,7 +240,7 @@ TP_INLINE enum tp_reason tp_detour_to_client(struct tp_host *host, struct tp_det
 	relayed = tp_lookup(host, &d->key, d->mid_family, &d->plan);
 	if (relayed == TP_R_NONE && d->plan.nexthop != TP_RELAYED_OPEN)
 		return TP_R_REFUSED;
-	return relayed == TP_R_NONE ? reason : relayed;
+	return relayed == TP_R_NONE || relayed == TP_R_NO_ROW ? reason : relayed;
 found:
 	if (reason != TP_R_NONE)
 		return reason;

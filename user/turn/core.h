@@ -256,6 +256,8 @@ struct perm *perm_find(const struct turn_server *s, const struct alloc *a,
 /* Found or made; not alive before perm_refresh(). NULL: no room. */
 struct perm *perm_get(struct turn_server *s, struct alloc *a, const struct tp_addr *peer);
 void perm_refresh(struct turn_server *s, struct perm *p, uint64_t expires_ns);
+/* Tells the host about its lease, after something that it depends on has changed. */
+void perm_keep(struct turn_server *s, struct perm *p);
 /* Ends it; freed as soon as no channel needs it. */
 void perm_end(struct turn_server *s, struct perm *p, bool tell);
 /* Frees one that is over and that nothing needs. */
