@@ -275,6 +275,11 @@ void chan_refresh(struct turn_server *s, struct chan *c, uint64_t expires_ns);
 void chan_keep(struct turn_server *s, struct chan *c);
 void chan_free(struct turn_server *s, struct chan *c, bool tell);
 
+/* Where to send what is for this peer, and whose it is what comes from there: the same but
+ * for relayed addresses of this host, whose external address is what clients know. */
+struct tp_addr alias_inside(const struct turn_conf *conf, const struct tp_addr *peer);
+struct tp_addr alias_outside(const struct turn_conf *conf, const struct tp_addr *peer);
+
 bool acl_own_ip(const struct turn_conf *conf, const struct tp_addr *ip);
 
 /* ------------------------------------------------------------ requests */
