@@ -37,6 +37,8 @@ TP_HOST_API int tp_host_own_mac(struct tp_host *host, __u64 mac);
 TP_HOST_API int tp_host_route(struct tp_host *host, __u32 ifindex);
 /* 32 bits that nobody outside can know beforehand. */
 TP_HOST_API __u32 tp_host_random(struct tp_host *host);
+/* tp_crc_fill()'s table; the host masks the index. */
+TP_HOST_API __u32 tp_host_crc(struct tp_host *host, __u32 index);
 /* TP_SCRATCH bytes that are this packet's alone, of any value. NULL: none. */
 struct tp_detour;
 TP_HOST_API struct tp_detour *tp_host_scratch(struct tp_host *host);

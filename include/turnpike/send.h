@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0 OR MIT */
 /*
  * Send indications of the usual form (RFC 8656 section 11.1): XOR-PEER-ADDRESS and
- * DATA in either order, perhaps DONT-FRAGMENT and SOFTWARE. Everything else, also
+ * DATA in either order, perhaps DONT-FRAGMENT, SOFTWARE and FINGERPRINT. All else, also
  * what is malformed, is the daemon's.
  */
 #ifndef TURNPIKE_SEND_H
@@ -9,13 +9,16 @@
 
 #include <linux/types.h>
 #include <turnpike/checksum.h>
+#include <turnpike/crc.h>
 #include <turnpike/host.h>
 #include <turnpike/packet.h>
 #include <turnpike/tables.h>
 #include <turnpike/wire.h>
 #include <turnpike/word.h>
 
-#define TP_SEND_ATTRS	4
+#define TP_SEND_ATTRS	5
+/* Longest message whose FINGERPRINT is checked here. */
+#define TP_SEND_CRC_MAX	2048
 /* Bytes before the data and, with padding, behind them: what the checksum costs. */
 #define TP_SEND_AROUND	128
 
@@ -25,6 +28,7 @@ struct tp_send {
 	__u16  port;		/* network byte order */
 	__u32  before;		/* the DATA attribute's value begins here in the message */
 	__u32  len;		/* of that value */
+	__u32  fingerprint;	/* where that attribute begins, 0: there is none */
 	__u32  ip[4];
 };
 
@@ -75,9 +79,34 @@ TP_INLINE int tp_send_attr(struct tp_host *host, __u32 message, __u32 offset,
 	case TP_ATTR_DF:
 		send->df = 1;
 		return !len;
+	case TP_ATTR_FINGERPRINT:
+		/* the last one: seen by its place at the end */
+		send->fingerprint = offset - TP_STUN_ATTR_HDR_LEN;
+		return len == 4;
 	default:
 		return type == TP_ATTR_SOFTWARE;
 	}
+}
+
+/* Is the FINGERPRINT at this offset of the message true? Both are multiples of 4. */
+TP_INLINE int tp_send_true(struct tp_host *host, __u32 message, __u32 bytes)
+{
+	const __u8 *at = tp_place(host, message), *end = tp_host_end(host);
+	__u32 crc = 0xffffffff, i;
+
+	for (i = 0; i < TP_SEND_CRC_MAX && i < bytes; i += 4) {
+		if (at + 4 > end)
+			return 0;
+		/* the first byte in the low bits */
+		crc ^= __builtin_bswap32(TP_N32(tp_load32(at)));
+		crc = tp_host_crc(host, 768 + (crc & 0xff)) ^
+		      tp_host_crc(host, 512 + ((crc >> 8) & 0xff)) ^
+		      tp_host_crc(host, 256 + ((crc >> 16) & 0xff)) ^ tp_host_crc(host, crc >> 24);
+		at += 4;
+	}
+	if (i != bytes || at + TP_STUN_ATTR_HDR_LEN + 4 > end)
+		return 0;
+	return TP_N32(tp_load32(at + TP_STUN_ATTR_HDR_LEN)) == (~crc ^ TP_CRC_XOR);
 }
 
 /* 1: of the usual form, and this is in it. */
@@ -106,6 +135,9 @@ TP_APART int tp_send_parse(struct tp_host *host, const struct tp_flow *flow,
 		offset += (len + 3) & ~3U;
 	}
 	if (offset != total || !send->before || !send->family || !send->port)
+		return 0;
+	if (send->fingerprint && (send->fingerprint + TP_STUN_ATTR_HDR_LEN + 4 != total ||
+				  !tp_send_true(host, message, send->fingerprint)))
 		return 0;
 	return send->before <= TP_SEND_AROUND &&
 	       total - send->before - send->len <= TP_SEND_AROUND;

@@ -287,6 +287,9 @@ enum tp_reason {
 /* Bytes of memory that a data path has for one packet (tp_scratch). */
 #define TP_SCRATCH	448
 
+/* Entries of the tables that a data path has for CRC-32, see crc.h. */
+#define TP_CRC_TABLE	1024
+
 /* tp_stats: a per-CPU array, reason -> this. Bytes are of the whole frame. */
 
 /* ---------------------------------------------------------------- layout */

@@ -47,6 +47,7 @@ struct tp_stun_attr {
 #define TP_ATTR_DATA		0x0013
 #define TP_ATTR_DF		0x001A	/* DONT-FRAGMENT */
 #define TP_ATTR_SOFTWARE	0x8022
+#define TP_ATTR_FINGERPRINT	0x8028
 
 /*
  * RFC 8656 section 12.4, the ChannelData message:

@@ -76,6 +76,7 @@ static void make_send(struct frame_spec *f, const struct dp_case *c)
 	f->dont_fragment = c->dont_fragment;
 	f->software = c->software;
 	f->extra = c->extra;
+	f->fingerprint = c->fingerprint;
 	f->padding = 0xd1;
 }
 

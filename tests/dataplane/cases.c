@@ -185,6 +185,8 @@ static void stun_odd(struct frame *f) { *send_at(f, 3) += 1; }
 static void data_long(struct frame *f) { *send_at(f, 35) += 4; }
 static void data_max(struct frame *f) { memcpy(send_at(f, 34), "\xff\xff", 2); }
 static void data_swallows(struct frame *f) { *send_at(f, 23) += 14; }
+static void fingerprint_off(struct frame *f) { f->b[f->len - 2] ^= 0x20; }
+static void data_damaged(struct frame *f) { *send_at(f, 40) ^= 1; }
 static void bad_cookie(struct frame *f) { *send_at(f, 7) ^= 1; }
 static void send_request(struct frame *f) { *send_at(f, 1) = 6; }
 
@@ -383,7 +385,13 @@ const struct dp_case dp_cases[] = {
 	{ "peer of 20 bytes, IPv4", SEND(SEND_FORM), .twist = peer_long },
 	{ "S16 peer port 0", SEND(SEND_FORM), .twist = peer_port0 },
 	{ "S15 MESSAGE-INTEGRITY", SEND(SEND_FORM), .extra = 0x0008 },
-	{ "FINGERPRINT", SEND(SEND_FORM), .extra = 0x8028 },
+	{ "FINGERPRINT", SEND(TO_PEER), .fingerprint = true },
+	{ "FINGERPRINT, everything else", SEND(TO_PEER), .fingerprint = true, .software = 9,
+	  .dont_fragment = true },
+	{ "FINGERPRINT is wrong", SEND(SEND_FORM), .fingerprint = true, .twist = fingerprint_off },
+	{ "FINGERPRINT, data are damaged", SEND(SEND_FORM), .fingerprint = true,
+	  .twist = data_damaged },
+	{ "FINGERPRINT not at the end", SEND(SEND_FORM), .extra = 0x8028 },
 	{ "unknown attribute, required", SEND(SEND_FORM), .extra = 0x7777 },
 	{ "unknown attribute, optional", SEND(SEND_FORM), .extra = 0x8777 },
 	{ "DONT-FRAGMENT with a value", SEND(SEND_FORM), .extra = 0x001a },

@@ -34,7 +34,7 @@ struct dp_case {
 	uint8_t mid;			/* family between the relayed addresses, 0: 4 */
 	bool no_permission, channel_over;
 	uint16_t relayed;		/* 1: its row is there, 2: and open */
-	bool data_first, dont_fragment;
+	bool data_first, dont_fragment, fingerprint;
 	uint16_t software, extra;
 	size_t tailroom;		/* user host only, one more than there is; 0: 64 */
 

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 #include <stdio.h>
 #include <string.h>
+#include <zlib.h>
 #include "frame.h"
 
 void frame_put16(struct frame *f, size_t at, uint16_t value)
@@ -156,7 +157,14 @@ static void put_stun(struct frame *f, const struct frame_spec *s)
 		put_peer(f, s);
 	if (s->software)
 		put_attr(f, 0x8022, s->data, s->software, s->padding);
-	frame_put16(f, at + 2, (uint16_t)(f->len - at - 20));
+	frame_put16(f, at + 2, (uint16_t)(f->len - at - 20 + (s->fingerprint ? 8 : 0)));
+	if (s->fingerprint) {
+		uint32_t crc = (uint32_t)crc32(0, f->b + at, (uInt)(f->len - at)) ^ 0x5354554e;
+		uint8_t value[4] = { (uint8_t)(crc >> 24), (uint8_t)(crc >> 16),
+				     (uint8_t)(crc >> 8), (uint8_t)crc };
+
+		put_attr(f, 0x8028, value, 4, 0);
+	}
 }
 
 bool frame_is_data(const struct frame *f)

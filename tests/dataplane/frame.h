@@ -41,6 +41,7 @@ struct frame_spec {
 	bool dont_fragment;
 	uint16_t software;		/* bytes of SOFTWARE at the end */
 	uint16_t extra;			/* type of an attribute of 4 bytes between the two */
+	bool fingerprint;		/* at the very end */
 	uint8_t padding;		/* what attributes are padded with */
 	uint8_t data[FRAME_MAX];
 	uint16_t data_len;

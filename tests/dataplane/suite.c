@@ -108,6 +108,7 @@ static void way(void **state)
 		c.trailer = n % 5;
 		c.df = n % 11 == 0;
 		c.dont_fragment = c.send && n % 13 == 0;
+		c.fingerprint = c.send && n % 3 == 1;
 		c.software = c.send ? (uint16_t)(n % 23) : 0;
 		c.hop = n % 3 ? HOP_HERE : HOP_THERE;
 		c.relayed = n % 2;

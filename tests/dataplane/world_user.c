@@ -110,6 +110,14 @@ static inline __u32 tp_host_random(struct tp_host *host)
 	return (__u32)rand();
 }
 
+static __u32 crc_table[TP_CRC_TABLE];
+
+static inline __u32 tp_host_crc(struct tp_host *host, __u32 index)
+{
+	(void)host;
+	return crc_table[index % TP_CRC_TABLE];
+}
+
 static inline struct tp_detour *tp_host_scratch(struct tp_host *host)
 {
 	memset(host->scratch, 0x5a, sizeof(host->scratch));
@@ -173,6 +181,7 @@ int world_user(struct world *world)
 	int err;
 
 	memset(world, 0, sizeof(*world));
+	tp_crc_fill(crc_table);
 	world->name = "user";
 	world->headroom = 256;
 	world->tailroom = 64;

@@ -13,6 +13,7 @@
 #include <sys/socket.h>
 #include <sys/utsname.h>
 #include <unistd.h>
+#include <turnpike/crc.h>
 #include "dataplane/pins.h"
 #include "dataplane/xdp.h"
 #include "log.h"
@@ -175,6 +176,7 @@ static void prepare_constants(struct turnpike_bpf *bpf, const struct tp_meta *me
 {
 	struct utsname host;
 
+	tp_crc_fill(bpf->rodata->tp_crc);
 	bpf->rodata->tp_seed[0] = meta->hash_seed[0];
 	bpf->rodata->tp_seed[1] = meta->hash_seed[1];
 	bpf->rodata->tp_mask4 = meta->rows4 - 1;
