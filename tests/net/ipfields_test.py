@@ -33,7 +33,8 @@ class Direction:
         if not up:
             way = tuple(pair[::-1] for pair in reversed(way))
         (self.src, self.dst), (self.out_src, self.out_dst) = way
-        self.in_family, self.out_family = (6 if ':' in a[0] else 4 for a in (self.src, self.out_src))
+        self.in_family, self.out_family = (6 if ':' in a[0] else 4
+                                           for a in (self.src, self.out_src))
 
     def send(self, size=20, error=0, no_checksum=False, **fields):
         """The packet that came out for one that went in, or None."""

@@ -1,9 +1,9 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: MIT
 """
-Neighbours while XDP (or tc) relays and the kernel's own routing sees nothing of it: a peer (it might be
-a gateway) that changes its MAC address without a word is found again by the flow
-itself, and one that is deleted at once.
+Neighbours while XDP (or tc) relays and the kernel's own routing sees nothing of
+it: a peer (it might be a gateway) that changes its MAC address without a word is
+found again by the flow itself, and one that is deleted at once.
 
 How long it takes: the kernel takes an address for right for reachable_time (a
 random 0.5 to 1.5 times base_reachable_time, 30 s), then a packet makes it wait
@@ -139,7 +139,8 @@ def check_stale(tap, lab, flow, p, name):
     flow.run(DELAY_S + PROBES_S + SLACK_S, until=lambda: state(lab, p) == 'REACHABLE')
     tap.same(state(lab, p), 'REACHABLE', f'{name}: stale is made reachable again')
     # two where the daemon asks again meanwhile; the client's side may go stale, too
-    tap.ok(1 <= lab.counted(before).get('poke', 0) <= 3, f'{name}: by a packet', lab.counted(before))
+    counted = lab.counted(before)
+    tap.ok(1 <= counted.get('poke', 0) <= 3, f'{name}: by a packet', counted)
 
 
 def main():
