@@ -225,7 +225,7 @@ struct tp_meta {
 	X(POKE,		"poke",		"passed up: the kernel is to ask for the neighbour") \
 	X(MTU,		"mtu",		"passed up: larger than the way out takes") \
 	X(TRAILING,	"trailing",	"passed up: more than 3 bytes after the ChannelData") \
-	X(NO_CHECKSUM,	"no_checksum",	"passed up: no UDP checksum (IPv4 to IPv6), or not computed yet") \
+	X(NO_CHECKSUM,	"no_checksum",	"passed up: no UDP checksum, or none yet") \
 	X(HEADROOM,	"headroom",	"passed up: no room to grow the head") \
 	X(BAD_FRAME,	"bad_frame",	"dropped: malformed Ethernet, IP or UDP header") \
 	X(BAD_CHANNEL,	"bad_channel",	"dropped: ChannelData longer than its datagram") \

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-/* In netlink of its own: libbpf logs an error for a qdisc that is there already, and cannot list. */
+/* Netlink of its own: libbpf logs an error for a qdisc that is there, and cannot list. */
 #include <arpa/inet.h>
 #include <errno.h>
 #include <libmnl/libmnl.h>
