@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: MIT
 """
 Too large for the way out, and fragments on the way in: RFC 8656 sections 13 and 14,
-by the daemon and with XDP before it, which passes up all of these.
+by the daemon, and with XDP or tc before it, which pass up all of these.
 
 Where the sender had set DF the daemon does not know, and fragments (the alternate
 behaviour). Only DONT-FRAGMENT from an IPv4 client to an IPv4 peer keeps a datagram
@@ -30,7 +30,7 @@ class Setting:
 
     def __init__(self, tap, lab, c, p, dataplane):
         self.tap, self.lab, self.c, self.p = tap, lab, c, p
-        self.xdp = dataplane == 'xdp'
+        self.fast = dataplane != 'user'
         self.name = f'{dataplane}, client IPv{c}, peer IPv{p}'
         self.far = lab.udp('peer', PEER, p)
         self.client = Client(lab.udp('client', CLIENT, c), SERVER[c])
@@ -89,8 +89,8 @@ def check_cut(s, name, result, user_reason):
     whole, packets, counted = result
     s.tap.ok(whole, f'{s.name}: {name}: arrives whole', counted)
     s.tap.same(pieces(packets), (2, True), f'{s.name}: {name}: in fragments that fit')
-    s.tap.same((counted.get('mtu', 0), counted.get(user_reason)), (int(s.xdp), 1),
-               f'{s.name}: {name}: {"passed up, " if s.xdp else ""}by the daemon')
+    s.tap.same((counted.get('mtu', 0), counted.get(user_reason)), (int(s.fast), 1),
+               f'{s.name}: {name}: {"passed up, " if s.fast else ""}by the daemon')
 
 
 def check_df(s, client_mac):
@@ -146,11 +146,11 @@ def check_fragments_in(s):
     data = payload(3000)
     whole, _, counted = s.up(channel_data(CHANNEL, data), data)
     s.tap.same((whole, counted.get('user_to_peer'), counted.get('fragment', 0)),
-               (True, 1, 3 if s.xdp else 0), f"{s.name}: client's fragments are put together")
+               (True, 1, 3 if s.fast else 0), f"{s.name}: client's fragments are put together")
     data = payload(3000)
     whole, _, counted = s.down(data)
     s.tap.same((whole, counted.get('user_to_client'), counted.get('fragment', 0)),
-               (True, 1, 3 if s.xdp else 0), f"{s.name}: peer's fragments are put together")
+               (True, 1, 3 if s.fast else 0), f"{s.name}: peer's fragments are put together")
 
 
 def narrow_link(lab, dev, mtu):
@@ -192,7 +192,7 @@ def main():
     tap, lab = Tap(), Lab()
     lab.settle_neighbours()
     client_mac = lab.mac('relay', 'toclient'), lab.mac('client', 'eth0')
-    for dataplane in ('user', 'xdp'):
+    for dataplane in ('user', 'xdp', 'tc'):
         lab.start(f'--dataplane={dataplane}')
         for c, p in itertools.product((4, 6), (4, 6)):
             s = Setting(tap, lab, c, p, dataplane)
