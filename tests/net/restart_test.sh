@@ -71,6 +71,27 @@ tap_is "$(grep -c 'signal=9' "$TAP_TMP/relay.log")" 1 "xdp, relay process killed
 expect_carried_on "xdp, relay process killed"
 client_stop
 
+# Send and Data indications: rows of the allocation and of the permission
+client_start "$LAB_RELAY4:3478"
+tap_is "$(client_say allocate | cut -d' ' -f1)" ok "xdp, no channel: allocate"
+tap_is "$(client_say permit $LAB_PEER4)" ok "xdp, no channel: permit"
+tap_is "$(client_say send $LAB_PEER4:3480 20 100 1000)" "sent 20 received 20 damaged 0" \
+	"xdp, no channel: relays"
+echo "send $LAB_PEER4:3480 3000 200 1000" >&"$CLIENT_IN"
+sleep 1
+kill_child
+read -r -t 60 answer <&"$CLIENT_OUT"
+tap_is "$answer" "sent 3000 received 3000 damaged 0" "xdp, no channel: no packet is lost"
+tap_is "$(relay_count user_to_peer) $(relay_count user_to_client)" "0 0" \
+	"xdp, no channel: the successor kept the rows"
+tap_is "$(client_say refresh 600)" ok "xdp, no channel: refresh succeeds"
+tap_is "$(client_say send $LAB_PEER4:3480 20 100 1000)" "sent 20 received 20 damaged 0" \
+	"xdp, no channel: relays after it"
+tap_is "$(relay_count user_to_peer) $(relay_count user_to_client)" "0 0" \
+	"xdp, no channel: and refresh renewed them"
+tap_is "$(client_say refresh 0)" ok "xdp, no channel: refresh to 0"
+client_stop
+
 allocate_and_bind "xdp, daemon restarted"
 traffic_while restart_daemon
 tap_is "$answer" "sent 3000 received 3000 damaged 0" "xdp, daemon restarted: no packet is lost"
