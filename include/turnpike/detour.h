@@ -184,7 +184,8 @@ TP_INLINE enum tp_reason tp_detour_send(struct tp_host *host, struct tp_detour *
 /* ChannelData to a relayed address of this host; the straight way went this far. */
 TP_INLINE enum tp_reason tp_detour_channel(struct tp_host *host, struct tp_detour *d, int in)
 {
-	__u32 len = d->flow.channel_len, used = sizeof(struct tp_udp_hdr) + TP_CHANNEL_HDR_LEN + len;
+	__u32 used = sizeof(struct tp_udp_hdr) + TP_CHANNEL_HDR_LEN + d->flow.channel_len;
+	__u32 len = d->flow.channel_len;
 	enum tp_reason reason;
 	__u64 gone;
 

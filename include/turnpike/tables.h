@@ -261,7 +261,7 @@ struct tp_meta {
 	X(BAD_FRAME,	"bad_frame",	"dropped: malformed Ethernet, IP or UDP header") \
 	X(BAD_CHANNEL,	"bad_channel",	"dropped: ChannelData longer than its datagram") \
 	X(TTL,		"ttl",		"dropped: TTL used up") \
-	X(REFUSED,	"refused",	"dropped: to a relayed address, from a peer without permission") \
+	X(REFUSED,	"refused",	"dropped: peer without permission") \
 	X(REWRITE,	"rewrite",	"dropped: rewrite failed half way") \
 	/* the daemon */ \
 	X(USER_TO_PEER,	"user_to_peer",	"relayed to the peer by the daemon") \
