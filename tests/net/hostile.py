@@ -102,7 +102,8 @@ class Lab:
     """Sockets in the lab's hosts, and the daemon's numbers."""
 
     # one packet, one of these; what XDP passed up is counted again by who took it
-    ENDS = ("to_peer to_client bad_frame bad_channel ttl rewrite user_to_peer user_to_client "
+    ENDS = ("to_peer to_client hairpin binding bad_frame bad_channel ttl rewrite refused stranger "
+            "unasked limit user_to_peer user_to_client "
             "stun_success stun_error stun_limited stun_ignored bad_stun not_turn no_allocation "
             "no_channel no_permission bad_send too_long icmp_relayed icmp_ignored").split()
 

@@ -307,7 +307,7 @@ def indications(c, peer):
             c.about(SEND, (PEER, port), ("127.0.0.1", port), more=[(A_DATA, b"two")],
                     klass=INDICATION),
             c.send(PEER, port, b"mi", more=[(A_USERNAME, b"who"), (A_MI, bytes(20))])],
-           "user_to_peer")
+           "to_peer", "user_to_peer")
     is_equal(gathered(peer, 4), [b"", b"abc", b"two", b"mi"], "S4-S15 arrive as they are")
     stranger.sock.close()
 
