@@ -7,6 +7,7 @@
 #include <time.h>
 #include "control.h"
 #include "dataplane/flows.h"
+#include "dataplane/listeners.h"
 #include "engine.h"
 #include "log.h"
 #include "relay.h"
@@ -14,7 +15,7 @@
 struct relay {
 	const struct relay_setup *setup;
 	struct event_base *base;
-	struct event *sigterm, *netlink;
+	struct event *sigterm, *netlink, *renew;
 	struct rows *rows;		/* NULL with dataplane user */
 	struct nexthops *hops;		/* likewise */
 	struct engine_shared shared;
@@ -46,6 +47,23 @@ static void on_moved(void *ctx, const struct tp_addr *src, const struct tp_addr 
 	struct relay *r = ctx;
 
 	flows_moved(r->shared.flows, src, dst, nexthop);
+}
+
+static uint64_t now_ns(void)
+{
+	struct timespec now;
+
+	clock_gettime(CLOCK_MONOTONIC, &now);
+	return (uint64_t)now.tv_sec * TURN_NS_PER_S + (uint64_t)now.tv_nsec;
+}
+
+static void on_renew(evutil_socket_t fd, short what, void *arg)
+{
+	struct relay *r = arg;
+
+	(void)fd;
+	(void)what;
+	listeners_put(r->rows, r->setup->conf, now_ns());
 }
 
 static bool open_tables(struct relay *r)
@@ -85,25 +103,27 @@ static bool make_engines(struct relay *r)
 
 static bool add_events(struct relay *r)
 {
+	const struct timeval every = { .tv_sec = LISTENERS_RENEW_S };
+
 	r->sigterm = evsignal_new(r->base, SIGTERM, on_sigterm, r);
 	if (!r->sigterm || event_add(r->sigterm, NULL))
 		return false;
 	if (!r->hops)
 		return true;
 	r->netlink = event_new(r->base, nexthops_fd(r->hops), EV_READ | EV_PERSIST, on_netlink, r);
-	return r->netlink && !event_add(r->netlink, NULL);
+	r->renew = event_new(r->base, -1, EV_PERSIST, on_renew, r);
+	return r->netlink && !event_add(r->netlink, NULL) &&
+	       r->renew && !event_add(r->renew, &every);
 }
 
 static bool add_control(struct relay *r)
 {
-	struct timespec now;
 	struct control_sources from = {
 		.shared = &r->shared, .dataplane = r->setup->dataplane,
 		.engines = r->engines, .rows = r->rows,
 	};
 
-	clock_gettime(CLOCK_MONOTONIC, &now);
-	from.started_ns = (uint64_t)now.tv_sec * TURN_NS_PER_S + (uint64_t)now.tv_nsec;
+	from.started_ns = now_ns();
 	r->control = control_new(r->base, r->setup->control_fd, &from);
 	return r->control;
 }
@@ -128,6 +148,8 @@ static void relay_free(struct relay *r)
 	flows_free(r->shared.flows);
 	journal_free(r->shared.journal);
 	turn_shared_free(r->shared.turn);
+	if (r->renew)
+		event_free(r->renew);
 	if (r->netlink)
 		event_free(r->netlink);
 	if (r->sigterm)
@@ -150,6 +172,8 @@ int relay_main(const struct relay_setup *setup)
 		log_error("relay process cannot start: out of memory or threads");
 		goto out;
 	}
+	if (r.rows && !listeners_put(r.rows, setup->conf, now_ns()))
+		log_warning("listeners: no room in the flow table: the daemon answers alone");
 	log_info("relaying workers=%u", setup->conf->workers);
 	event_base_dispatch(r.base);
 	status = EXIT_SUCCESS;

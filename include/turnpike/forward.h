@@ -45,10 +45,12 @@ TP_HOST_API __u64 tp_host_now(struct tp_host *host);
 TP_HOST_API int tp_host_own_mac(struct tp_host *host, __u64 mac);
 /* Prepare to send by this interface. 0, or it cannot be sent there. */
 TP_HOST_API int tp_host_route(struct tp_host *host, __u32 ifindex);
+/* A datagram of this family that no flow claims: tp_listener(), where the host wants it. */
+TP_HOST_API enum tp_reason tp_host_unclaimed(struct tp_host *host, int in);
 TP_HOST_API void tp_host_count(struct tp_host *host, enum tp_reason reason, __u32 bytes);
 
 /* What a reason means for the packet. */
-#define TP_SENT(reason)		((reason) == TP_R_TO_PEER || (reason) == TP_R_TO_CLIENT)
+#define TP_SENT(reason)		((reason) >= TP_R_TO_PEER && (reason) <= TP_R_BINDING)
 #define TP_DROPPED(reason)	((reason) >= TP_R_BAD_FRAME && (reason) <= TP_R_REWRITE)
 
 /* Padding after the data of a ChannelData message over UDP that is dealt with
@@ -74,6 +76,7 @@ struct tp_plan {
 	__u8   family;
 	__u32  ports;		/* source and destination, as in a UDP header */
 	__be16 channel;
+	__u16  flags;
 	__be16 vlan_tci;
 	union {
 		__be32 ip4[2];	/* source, destination */
@@ -103,6 +106,7 @@ TP_INLINE int tp_plan_take(struct tp_plan *plan, struct tp_row *row, __u32 seq, 
 	plan->csum_delta = row->csum_delta;
 	plan->ports = tp_load32((const __u8 *)row + __builtin_offsetof(struct tp_row, out_sport));
 	plan->channel = row->out_channel;
+	plan->flags = row->flags;
 	if (plan->family == 4)
 		__builtin_memcpy(plan->ip4, &row->out4, sizeof(plan->ip4));
 	else
@@ -469,9 +473,12 @@ TP_INLINE enum tp_reason tp_relay_from(struct tp_host *host, const struct tp_flo
 	enum tp_reason reason = tp_find(host, flow, in, &plan);
 
 	if (reason == TP_R_NO_ROW)
-		return tp_flow_impossible(flow, in) ? TP_R_BAD_FRAME : TP_R_NO_ROW;
+		return tp_flow_impossible(flow, in) ? TP_R_BAD_FRAME : tp_host_unclaimed(host, in);
 	if (reason != TP_R_NONE)
 		return reason;
+	/* only a source of zeros finds one */
+	if (plan.kind == TP_ROW_LISTENER)
+		return TP_R_NO_ROW;
 	if (plan.family == 4)
 		return tp_relay_pair(host, flow, &plan, in, 4);
 	return tp_relay_pair(host, flow, &plan, in, 6);

@@ -18,7 +18,7 @@
 
 /* Raised with every change of meaning or layout; tp_meta carries it, and a
  * program refuses tables of another version. */
-#define TP_ABI_VERSION	1
+#define TP_ABI_VERSION	2
 
 /* ------------------------------------------------------------- addresses */
 
@@ -60,6 +60,21 @@ enum tp_row_kind {
 	TP_ROW_DEAD,		/* deleted: a search goes on, an insert may take it */
 	TP_ROW_TO_PEER,		/* ChannelData from the client: strip, send to the peer */
 	TP_ROW_TO_CLIENT,	/* datagram from the peer: add the header, send to the client */
+	TP_ROW_LISTENER,	/* one of the server's addresses: key without source or channel */
+	TP_ROW_KINDS
+};
+
+/* tp_row.flags */
+#define TP_ROW_BINDING		1	/* LISTENER: answer Binding requests */
+#define TP_ROW_FINGERPRINT	2	/* LISTENER: with FINGERPRINT, whether they have it or not */
+
+/* What a TP_ROW_LISTENER says instead of outgoing addresses. */
+#define TP_LISTENER_PORTS	6
+
+struct tp_row_listener {
+	__u32  request_ns;	/* between a stranger's requests; 0: no limit */
+	__be16 port[TP_LISTENER_PORTS];	/* all that the server listens on; 0: none */
+	__u8   zero[16];
 };
 
 /*
@@ -78,8 +93,9 @@ struct tp_row {
 	__be16 out_sport;
 	__be16 out_dport;
 	__be16 out_channel;	/* TO_CLIENT: the number to write; else 0 */
-	__u16  zero;
+	__u16  flags;		/* TP_ROW_* bits */
 	union {
+		struct tp_row_listener listener;	/* out_family is 6 then, whatever its own */
 		struct {
 			__u8 saddr[4];
 			__u8 daddr[4];
@@ -136,6 +152,22 @@ struct tp_mac {
 	__u32 zero;
 	__u8  mac[8];		/* 6 bytes and two zeros */
 } __attribute__((aligned(8)));
+
+/* -------------------------------------------------------------- strangers */
+
+/*
+ * tp_strangers: how much was lately asked by clients that have not proved who they
+ * are, by a secret hash of address and network. A fixed array: nothing is kept for a
+ * stranger, and two that meet in one element share what it allows.
+ */
+#define TP_STRANGER_HOSTS	65536	/* elements for IPv4 addresses and IPv6 /64s */
+#define TP_STRANGER_NETS	16384	/* behind them, for IPv4 /24s and IPv6 /48s */
+
+struct tp_stranger {
+	/* data; buckets as in limit.h */
+	__u64  requests_ns;
+	__u64  bindings_ns;	/* Binding requests have one of their own */
+};
 
 /* --------------------------------------------------------------- journal */
 
@@ -211,6 +243,7 @@ struct tp_meta {
 #define TP_REASONS(X) \
 	X(TO_PEER,	"to_peer",	"ChannelData relayed to the peer") \
 	X(TO_CLIENT,	"to_client",	"peer's datagram relayed as ChannelData") \
+	X(BINDING,	"binding",	"Binding request answered in place") \
 	X(OTHER_MAC,	"other_mac",	"passed up: not to this interface's own MAC address") \
 	X(NOT_UDP,	"not_udp",	"passed up: not UDP over IPv4 or IPv6") \
 	X(FRAGMENT,	"fragment",	"passed up: IP fragment") \
@@ -225,6 +258,8 @@ struct tp_meta {
 	X(HEADROOM,	"headroom",	"passed up: no room to grow the head") \
 	X(BAD_FRAME,	"bad_frame",	"dropped: malformed Ethernet, IP or UDP header") \
 	X(BAD_CHANNEL,	"bad_channel",	"dropped: ChannelData longer than its datagram") \
+	X(STRANGER,	"stranger",	"dropped: too many requests without credentials") \
+	X(UNASKED,	"unasked",	"dropped: STUN answer, to a server that asked nothing") \
 	X(TTL,		"ttl",		"dropped: TTL used up") \
 	X(REWRITE,	"rewrite",	"dropped: rewrite failed half way") \
 	/* the daemon */ \
@@ -264,6 +299,7 @@ _Static_assert(sizeof(struct tp_slot4) == 128, "tp_slot4");
 _Static_assert(sizeof(struct tp_slot6) == 128, "tp_slot6");
 _Static_assert(sizeof(struct tp_nexthop) == 32, "tp_nexthop");
 _Static_assert(sizeof(struct tp_mac) == 16, "tp_mac");
+_Static_assert(sizeof(struct tp_stranger) == 16, "tp_stranger");
 _Static_assert(sizeof(struct tp_binding) == 64, "tp_binding");
 
 #endif

@@ -7,6 +7,7 @@
 
 #define TP_HOST_API	static inline
 #include <turnpike/forward.h>
+#include <turnpike/listener.h>
 
 /* The frame ends with its allocation, so that the sanitizer sees a read past it. */
 struct tp_host {
@@ -88,6 +89,23 @@ static inline int tp_host_route(struct tp_host *host, __u32 ifindex)
 	return ifindex != WORLD_HERE && ifindex != host->world->there;
 }
 
+static inline struct tp_stranger *tp_host_stranger(struct tp_host *host, __u32 index)
+{
+	return &host->world->strangers[index];
+}
+
+static inline void tp_host_back(struct tp_host *host)
+{
+	host->verdict = WORLD_TX;
+}
+
+static inline enum tp_reason tp_host_unclaimed(struct tp_host *host, int in)
+{
+	struct tp_listener_work work;
+
+	return tp_listener(host, in, &work);
+}
+
 static inline void tp_host_count(struct tp_host *host, enum tp_reason reason, __u32 bytes)
 {
 	host->count[reason].packets++;
@@ -151,7 +169,8 @@ int world_user(struct world *world)
 	world->run = run;
 	world->set_own_mac = set_own_mac;
 	world->priv = calloc(1, 8);
-	if (!world->priv)
+	world->strangers = calloc(TP_STRANGER_HOSTS + TP_STRANGER_NETS, sizeof(struct tp_stranger));
+	if (!world->priv || !world->strangers)
 		return -ENOMEM;
 	err = tables_create(&world->tables, &sizes);
 	if (err)
@@ -165,5 +184,7 @@ void world_close(struct world *world)
 	rows_free(world->rows);
 	tables_close(&world->tables);
 	free(world->priv);
+	free(world->strangers);
 	world->priv = NULL;
+	world->strangers = NULL;
 }

@@ -160,7 +160,7 @@ static int prepare_maps(struct xdp *xdp, const struct tp_meta *meta)
 	bpf_object__for_each_map(map, bpf->obj) {
 		if (err)
 			return err;
-		if (bpf_map__is_internal(map))
+		if (bpf_map__is_internal(map) || map == bpf->maps.tp_work)
 			continue;
 		err = pins_path(path, xdp->pin_path, "", bpf_map__name(map));
 		if (!err && map == bpf->maps.tp_ports)
