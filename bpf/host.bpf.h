@@ -75,6 +75,12 @@ static __always_inline const struct tp_nexthop *tp_host_nexthop(struct tp_host *
 	return bpf_map_lookup_elem(&tp_nexthops, &index);
 }
 
+static __always_inline struct tp_limit *tp_host_limit(struct tp_host *host, __u32 index)
+{
+	(void)host;
+	return bpf_map_lookup_elem(&tp_limits, &index);
+}
+
 static __always_inline void tp_host_seed(struct tp_host *host, __u64 seed[2])
 {
 	(void)host;

@@ -26,6 +26,7 @@ TP_TABLE(tp_rows6, struct tp_slot6);
 TP_TABLE(tp_nexthops, struct tp_nexthop);
 TP_TABLE(tp_allocs, struct tp_alloc);
 TP_TABLE(tp_bindings, struct tp_binding);
+TP_TABLE(tp_limits, struct tp_limit);
 
 /* by hash; read and written by the data path alone */
 struct {

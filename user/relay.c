@@ -7,6 +7,7 @@
 #include <time.h>
 #include "control.h"
 #include "dataplane/flows.h"
+#include "dataplane/limits.h"
 #include "dataplane/listeners.h"
 #include "engine.h"
 #include "log.h"
@@ -18,6 +19,7 @@ struct relay {
 	struct event *sigterm, *netlink, *renew;
 	struct rows *rows;		/* NULL with dataplane user */
 	struct nexthops *hops;		/* likewise */
+	struct limits *limits;
 	struct engine_shared shared;
 	struct engine **engines;
 	struct control *control;
@@ -81,7 +83,11 @@ static bool open_tables(struct relay *r)
 			return false;
 	}
 	r->shared.flows = flows_new(tables, r->shared.journal, r->rows, r->hops);
-	return r->shared.turn && r->shared.journal && r->shared.flows;
+	r->limits = limits_new(tables, &r->setup->conf->turn);
+	if (!r->shared.turn || !r->shared.journal || !r->shared.flows || !r->limits)
+		return false;
+	flows_use_limits(r->shared.flows, r->limits);
+	return true;
 }
 
 /* Everybody adopts before anybody serves: what is left over then is nobody's. */
@@ -146,6 +152,7 @@ static void relay_free(struct relay *r)
 		engine_free(r->engines[i]);
 	free(r->engines);
 	flows_free(r->shared.flows);
+	limits_free(r->limits);
 	journal_free(r->shared.journal);
 	turn_shared_free(r->shared.turn);
 	if (r->renew)

@@ -15,6 +15,7 @@
 
 #include <linux/types.h>
 #include <turnpike/checksum.h>
+#include <turnpike/limit.h>
 #include <turnpike/packet.h>
 #include <turnpike/rows.h>
 #include <turnpike/tables.h>
@@ -38,6 +39,8 @@ TP_HOST_API int tp_host_trim(struct tp_host *host, __u32 bytes);
 TP_HOST_API struct tp_slot4 *tp_host_slot4(struct tp_host *host, __u32 index);
 TP_HOST_API struct tp_slot6 *tp_host_slot6(struct tp_host *host, __u32 index);
 TP_HOST_API const struct tp_nexthop *tp_host_nexthop(struct tp_host *host, __u32 index);
+/* NULL: there is no such element. */
+TP_HOST_API struct tp_limit *tp_host_limit(struct tp_host *host, __u32 index);
 TP_HOST_API void tp_host_seed(struct tp_host *host, __u64 seed[2]);
 /* CLOCK_MONOTONIC, nanoseconds, a few milliseconds coarse. */
 TP_HOST_API __u64 tp_host_now(struct tp_host *host);
@@ -450,12 +453,28 @@ TP_INLINE enum tp_reason tp_write(struct tp_host *host, const struct tp_flow *fl
 
 /* ------------------------------------------------------------------ relay */
 
+/* After everything else was checked: only what would be relayed pays. */
+TP_INLINE enum tp_reason tp_relay_limit(struct tp_host *host, const struct tp_plan *plan)
+{
+	int way = plan->kind == TP_ROW_TO_PEER ? TP_LIMIT_UP : TP_LIMIT_DOWN;
+	struct tp_limit *limit = tp_host_limit(host, plan->row->alloc), *user = 0;
+
+	if (!limit)
+		return TP_R_NONE;
+	if (limit->user)
+		user = tp_host_limit(host, limit->user);
+	return tp_limit_take(limit, user, way, plan->data_len, tp_host_now(host)) ?
+	       TP_R_NONE : TP_R_LIMIT;
+}
+
 /* in and out are constants: each pair of families becomes code of its own. */
 TP_INLINE enum tp_reason tp_relay_pair(struct tp_host *host, const struct tp_flow *flow,
 				       struct tp_plan *plan, int in, int out)
 {
 	enum tp_reason reason = tp_check(host, flow, plan, in, out);
 
+	if (reason == TP_R_NONE && (plan->flags & TP_ROW_LIMITED))
+		reason = tp_relay_limit(host, plan);
 	if (reason != TP_R_NONE)
 		return reason;
 	reason = tp_write(host, flow, plan, in, out);

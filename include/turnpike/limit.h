@@ -29,4 +29,45 @@ TP_INLINE void tp_bucket_take(__u64 *full_ns, __u64 now, __u64 cost_ns)
 		__sync_fetch_and_add(full_ns, cost_ns);
 }
 
+/* ------------------------------------------------------------ allocations */
+
+#define TP_LIMIT_UP	0	/* client to peer */
+#define TP_LIMIT_DOWN	1
+
+/* ns that so many units take, at this price of one; a packet has fewer than 2^17 bytes. */
+TP_INLINE __u64 tp_limit_cost(__u64 price, __u32 units)
+{
+	return (price * units) >> TP_LIMIT_SHIFT;
+}
+
+TP_INLINE int tp_limit_has(const struct tp_limit *limit, int way, __u64 now)
+{
+	return tp_bucket_has(&limit->bytes_ns[way], now, TP_LIMIT_BURST_NS) &&
+	       tp_bucket_has(&limit->packets_ns[way], now, TP_LIMIT_BURST_NS);
+}
+
+TP_INLINE void tp_limit_pay(struct tp_limit *limit, int way, __u32 bytes, __u64 now)
+{
+	if (limit->byte_price)
+		tp_bucket_take(&limit->bytes_ns[way], now, tp_limit_cost(limit->byte_price, bytes));
+	if (limit->packet_price)
+		tp_bucket_take(&limit->packets_ns[way], now,
+			       tp_limit_cost(limit->packet_price, 1));
+}
+
+/*
+ * May a datagram with so many bytes of application data be relayed, within the
+ * allocation's limits and those of its user (0: has none)? Where not, it costs neither.
+ */
+TP_INLINE int tp_limit_take(struct tp_limit *limit, struct tp_limit *user, int way,
+			    __u32 bytes, __u64 now)
+{
+	if (!tp_limit_has(limit, way, now) || (user && !tp_limit_has(user, way, now)))
+		return 0;
+	tp_limit_pay(limit, way, bytes, now);
+	if (user)
+		tp_limit_pay(user, way, bytes, now);
+	return 1;
+}
+
 #endif

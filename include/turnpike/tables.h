@@ -66,6 +66,7 @@ enum tp_row_kind {
 
 /* tp_row.flags */
 #define TP_ROW_BINDING		1	/* LISTENER: answer Binding requests */
+#define TP_ROW_LIMITED		4	/* relaying: tp_limits has something to say of it */
 #define TP_ROW_FINGERPRINT	2	/* LISTENER: with FINGERPRINT, whether they have it or not */
 
 /* What a TP_ROW_LISTENER says instead of outgoing addresses. */
@@ -169,6 +170,28 @@ struct tp_stranger {
 	__u64  bindings_ns;	/* Binding requests have one of their own */
 };
 
+/* ---------------------------------------------------------------- limits */
+
+/*
+ * How much an allocation, or all of a user's, may relay; each direction by itself.
+ * tp_limits has those of allocations at their indexes, behind them as many for users,
+ * and one more that allocations without an index share.
+ */
+#define TP_LIMIT_SHIFT	16
+#define TP_LIMITS(allocs)	(2 * (allocs) + 1)
+
+struct tp_limit {
+	/* control; prices are ns << TP_LIMIT_SHIFT, 0: no limit */
+	__u64  byte_price;	/* of a byte of application data */
+	__u64  packet_price;
+	__u32  user;		/* index of the user's limit; 0: none */
+	__u32  zero;
+	__u64  spare;
+	/* data, and the daemon where it relays; buckets as in limit.h, client to peer first */
+	__u64  bytes_ns[2];
+	__u64  packets_ns[2];
+} __attribute__((aligned(8)));
+
 /* --------------------------------------------------------------- journal */
 
 /* An allocation, as the daemon keeps it for its successor and as `turnpike
@@ -206,7 +229,8 @@ struct tp_alloc {
 	struct tp_count slow_down;	/* peer to client, relayed by the daemon */
 	struct tp_count fast_up;	/* of rows that are gone; live rows add theirs */
 	struct tp_count fast_down;
-	__u8   pad[48];
+	__u64  max_bps;		/* its part of bps-capacity, bytes/s; 0: no limit */
+	__u8   pad[40];
 } __attribute__((aligned(8)));
 
 /* A permission, and the channel bound to one of its peers if there is one. */
@@ -260,6 +284,7 @@ struct tp_meta {
 	X(BAD_CHANNEL,	"bad_channel",	"dropped: ChannelData longer than its datagram") \
 	X(STRANGER,	"stranger",	"dropped: too many requests without credentials") \
 	X(UNASKED,	"unasked",	"dropped: STUN answer, to a server that asked nothing") \
+	X(LIMIT,	"limit",	"dropped: above the limit of the allocation or its user") \
 	X(TTL,		"ttl",		"dropped: TTL used up") \
 	X(REWRITE,	"rewrite",	"dropped: rewrite failed half way") \
 	/* the daemon */ \
@@ -299,6 +324,7 @@ _Static_assert(sizeof(struct tp_slot4) == 128, "tp_slot4");
 _Static_assert(sizeof(struct tp_slot6) == 128, "tp_slot6");
 _Static_assert(sizeof(struct tp_nexthop) == 32, "tp_nexthop");
 _Static_assert(sizeof(struct tp_mac) == 16, "tp_mac");
+_Static_assert(sizeof(struct tp_limit) == 64, "tp_limit");
 _Static_assert(sizeof(struct tp_stranger) == 16, "tp_stranger");
 _Static_assert(sizeof(struct tp_binding) == 64, "tp_binding");
 

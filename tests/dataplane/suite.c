@@ -9,6 +9,7 @@
 #include <string.h>
 #include <cmocka.h>
 #include "cases.h"
+#include "limit.h"
 #include "listener.h"
 
 static struct world *under_test;
@@ -29,6 +30,12 @@ static void listener_limits(void **state)
 	(void)state;
 	assert_true(listener_limits_run(under_test, 4));
 	assert_true(listener_limits_run(under_test, 6));
+}
+
+static void limits(void **state)
+{
+	(void)state;
+	assert_true(limit_run(under_test));
 }
 
 static void listener_integrity(void **state)
@@ -292,6 +299,7 @@ int suite_run(struct world *world)
 	}
 	for (size_t i = 0; i < listener_cases_n; i++)
 		add(t, &n, listener_cases[i].name, one_listener_case, &listener_cases[i]);
+	add(t, &n, "S23 limits", limits, NULL);
 	add(t, &n, "strangers are limited", listener_limits, NULL);
 	add(t, &n, "who brings integrity is not", listener_integrity, NULL);
 	for (size_t i = 0; i < 8; i++)

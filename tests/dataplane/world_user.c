@@ -65,6 +65,13 @@ static inline const struct tp_nexthop *tp_host_nexthop(struct tp_host *host, __u
 	return index < t->meta->nexthops ? &t->nexthops[index] : NULL;
 }
 
+static inline struct tp_limit *tp_host_limit(struct tp_host *host, __u32 index)
+{
+	const struct tables *t = &host->world->tables;
+
+	return index < TP_LIMITS(t->meta->allocs) ? &t->limits[index] : NULL;
+}
+
 static inline void tp_host_seed(struct tp_host *host, __u64 seed[2])
 {
 	memcpy(seed, host->world->tables.meta->hash_seed, 2 * sizeof(seed[0]));

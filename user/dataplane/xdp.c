@@ -157,6 +157,7 @@ static int prepare_maps(struct xdp *xdp, const struct tp_meta *meta)
 	err = err ? err : bpf_map__set_max_entries(bpf->maps.tp_nexthops, meta->nexthops);
 	err = err ? err : bpf_map__set_max_entries(bpf->maps.tp_allocs, meta->allocs);
 	err = err ? err : bpf_map__set_max_entries(bpf->maps.tp_bindings, meta->bindings);
+	err = err ? err : bpf_map__set_max_entries(bpf->maps.tp_limits, TP_LIMITS(meta->allocs));
 	bpf_object__for_each_map(map, bpf->obj) {
 		if (err)
 			return err;
