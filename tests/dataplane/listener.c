@@ -367,19 +367,26 @@ static unsigned int pass(struct world *world, uint8_t family, uint16_t type, uns
 	return passed;
 }
 
-static bool about(const struct world *world, const char *what, unsigned int got, unsigned int want)
+/* Buckets fill while the test runs, which takes its time on an emulated machine. */
+static bool about(const struct world *world, const char *what, unsigned int got, unsigned int want,
+		  uint64_t per_second)
 {
-	if (got >= want && got <= want + want / 8 + 1)
+	static uint64_t last;
+	uint64_t now = world_now(), most = want + 1;
+
+	most += last ? per_second * (now - last) / 1000000000 : 0;
+	last = now;
+	if (got >= want && got <= most)
 		return true;
-	fprintf(stderr, "# %s: %s: %u passed, wanted %u\n", world->name, what, got, want);
+	fprintf(stderr, "# %s: %s: %u passed, wanted %u to %llu\n", world->name, what, got, want,
+		(unsigned long long)most);
 	return false;
 }
 
-/* 1 request in 100 s: the burst of 4 s is one, and no time passes to speak of. */
 bool listener_limits_run(struct world *world, uint8_t family)
 {
 	static const struct listener_case c = { .name = "limits" };
-	/* where nobody has been; the tables of strangers outlive a case */
+	/* where nobody has been: the table of strangers outlives a case */
 	static unsigned int net = 100;
 	const uint32_t slow = 100000000;	/* ns: 10 a second, 40 at once */
 	uint32_t slot_1 = listener_put(world, family, &c, slow);
@@ -388,14 +395,16 @@ bool listener_limits_run(struct world *world, uint8_t family)
 	bool ok;
 
 	net += 10;
-	ok = about(world, "one address", pass(world, family, 3, 200, n, 1), 41);
-	ok &= about(world, "its neighbour", pass(world, family, 3, 10, n, 2), 5);
-	ok &= about(world, "another network", pass(world, family, 3, 200, n + 1, 1), 41);
-	ok &= about(world, "a network of 100 hosts", pass(world, family, 3, 1000, n + 2, 100), 401);
-	ok &= about(world, "Binding", pass(world, family, 1, 3000, n, 1), 2561);
+	/* so that the first, too, knows since when */
+	about(world, "start", 0, 0, 0);
+	ok = about(world, "one address", pass(world, family, 3, 200, n, 1), 41, 10);
+	ok &= about(world, "its neighbour", pass(world, family, 3, 10, n, 2), 5, 10);
+	ok &= about(world, "another network", pass(world, family, 3, 200, n + 1, 1), 41, 10);
+	ok &= about(world, "100 hosts", pass(world, family, 3, 1000, n + 2, 100), 401, 100);
+	ok &= about(world, "Binding", pass(world, family, 1, 3000, n, 1), 2561, 640);
 	rows_del(world->rows, family, slot_1, &count);
 	slot_1 = listener_put(world, family, &c, 0);
-	ok &= about(world, "no limit", pass(world, family, 3, 200, n, 1), 200);
+	ok &= about(world, "no limit", pass(world, family, 3, 200, n, 1), 200, 0);
 	rows_del(world->rows, family, slot_1, &count);
 	return ok;
 }
