@@ -409,7 +409,8 @@ TP_INLINE enum tp_reason tp_listener_binding(struct tp_host *host, const struct 
 					     int in, struct tp_listener_work *work)
 {
 	const struct tp_plan *row = &work->row;
-	const __u8 *end = tp_host_end(host), *at = tp_listener_at(tp_host_data(host), flow->headers);
+	const __u8 *at = tp_listener_at(tp_host_data(host), flow->headers);
+	const __u8 *end = tp_host_end(host);
 	__u32 n;
 	int fingerprint;
 
@@ -429,7 +430,8 @@ TP_INLINE enum tp_reason tp_listener_from(struct tp_host *host, struct tp_listen
 					  int in)
 {
 	const struct tp_flow *flow = &work->flow;
-	const __u8 *end = tp_host_end(host), *at = tp_listener_at(tp_host_data(host), flow->headers);
+	const __u8 *at = tp_listener_at(tp_host_data(host), flow->headers);
+	const __u8 *end = tp_host_end(host);
 	__u32 len = flow->udp_len - (__u32)sizeof(struct tp_udp_hdr), type;
 	int binding;
 

@@ -66,8 +66,8 @@ enum tp_row_kind {
 
 /* tp_row.flags */
 #define TP_ROW_BINDING		1	/* LISTENER: answer Binding requests */
+#define TP_ROW_FINGERPRINT	2	/* LISTENER: always with FINGERPRINT */
 #define TP_ROW_LIMITED		4	/* relaying: tp_limits has something to say of it */
-#define TP_ROW_FINGERPRINT	2	/* LISTENER: with FINGERPRINT, whether they have it or not */
 
 /* What a TP_ROW_LISTENER says instead of outgoing addresses. */
 #define TP_LISTENER_PORTS	6
