@@ -10,6 +10,9 @@
 #include <bpf/bpf_helpers.h>
 #include <turnpike/tables.h>
 
+/* An XDP program has seen, and counted, what reaches tc by this interface. */
+#define TP_WAY_AFTER_XDP	1
+
 /* An array that the daemon maps into its memory. */
 #define TP_TABLE(name, element)					\
 	struct {						\
@@ -51,6 +54,14 @@ struct {
 	__type(key, __u32);
 	__type(value, struct bpf_devmap_val);
 } tp_ports SEC(".maps");
+
+/* ifindex -> TP_WAY_*: interfaces that the tc program may send by; written by the loader */
+struct {
+	__uint(type, BPF_MAP_TYPE_HASH);
+	__uint(max_entries, 256);
+	__type(key, __u32);
+	__type(value, __u32);
+} tp_ways SEC(".maps");
 
 struct {
 	__uint(type, BPF_MAP_TYPE_ARRAY);

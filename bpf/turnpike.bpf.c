@@ -2,7 +2,7 @@
 /* The XDP program: the relay core of include/turnpike/forward.h on every frame. */
 #include <linux/bpf.h>
 #include <bpf/bpf_helpers.h>
-#include "host.bpf.h"
+#include "host_xdp.bpf.h"
 
 /*
  * Not "xdp.frags": in a frame of several buffers the program sees only the first,

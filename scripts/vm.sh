@@ -20,7 +20,8 @@ PATH=$PATH:/usr/sbin:/sbin
 TOP=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
 CACHE=${VM_CACHE:-$TOP/build/vm}
 TOOLS=(bash ip tc bridge ethtool bpftool nsenter setpriv)
-MODULES=(veth dummy 8021q sch_ingress cls_bpf act_gact udp_tunnel ip6_udp_tunnel)
+MODULES=(veth dummy 8021q sch_ingress cls_bpf act_gact tun vxlan
+	udp_tunnel ip6_udp_tunnel)
 FAULTS='BUG:|WARNING:|Oops|Call Trace|Kernel panic|KASAN:|UBSAN:'
 
 kernel=6.1 limit=300 memory=1024 with=() programs=()

@@ -13,7 +13,7 @@
 #include <stdio.h>
 #include "turn/turn.h"
 
-enum conf_dataplane { DATAPLANE_AUTO, DATAPLANE_XDP, DATAPLANE_USER };
+enum conf_dataplane { DATAPLANE_AUTO, DATAPLANE_XDP, DATAPLANE_TC, DATAPLANE_USER };
 enum conf_level { LEVEL_ERROR, LEVEL_WARNING, LEVEL_INFO, LEVEL_DEBUG };
 
 struct conf_addrs {

@@ -69,7 +69,8 @@ static void print_listeners(const struct conf *conf, FILE *out)
 static void print_dataplane(const struct conf *conf, FILE *out)
 {
 	static const char *const names[] = {
-		[DATAPLANE_AUTO] = "auto", [DATAPLANE_XDP] = "xdp", [DATAPLANE_USER] = "user",
+		[DATAPLANE_AUTO] = "auto", [DATAPLANE_XDP] = "xdp", [DATAPLANE_TC] = "tc",
+		[DATAPLANE_USER] = "user",
 	};
 
 	fprintf(out, "# data plane\n");

@@ -182,8 +182,9 @@ static void resolve_relays(struct conf *conf, const struct conf_addrs *listen_ip
 	free(ips.v);
 }
 
-/* Listeners by the names that clients know them by as well. */
-static void resolve_own(struct conf *conf)
+/* Listeners by the names that clients know them by as well, and every other address of this
+ * host: XDP bypasses its firewall. The loopback has a rule of its own (allow-loopback-peers). */
+static void resolve_own(struct conf *conf, const struct conf_addrs *host)
 {
 	struct turn_conf *turn = &conf->turn;
 
@@ -196,6 +197,9 @@ static void resolve_own(struct conf *conf)
 		add(&turn->own, &turn->n_own, &conf->listen.v[i]);
 		add(&turn->own, &turn->n_own, &external);
 	}
+	for (unsigned int i = 0; i < host->n; i++)
+		if (!loopback(&host->v[i]))
+			add(&turn->own, &turn->n_own, &host->v[i]);
 }
 
 static void check_external(const struct conf *conf, struct conf_errors *errors)
@@ -300,7 +304,7 @@ void conf_resolve(struct conf *conf, struct conf_errors *errors)
 	expand(&ips, &conf->listening_ip, &host);
 	resolve_listeners(conf, &ips, &host);
 	resolve_relays(conf, &ips, &host);
-	resolve_own(conf);
+	resolve_own(conf, &host);
 	warn_foreign(conf, "listening-ip", &host, errors);
 	warn_foreign(conf, "relay-ip", &host, errors);
 	if (!conf->listen.n)

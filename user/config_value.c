@@ -222,9 +222,10 @@ void conf_set_family(const struct conf_line *line)
 void conf_set_dataplane(const struct conf_line *line)
 {
 	static const char *const words[] = {
-		[DATAPLANE_AUTO] = "auto", [DATAPLANE_XDP] = "xdp", [DATAPLANE_USER] = "user",
+		[DATAPLANE_AUTO] = "auto", [DATAPLANE_XDP] = "xdp", [DATAPLANE_TC] = "tc",
+		[DATAPLANE_USER] = "user",
 	};
-	int i = word(line, words, 3);
+	int i = word(line, words, 4);
 
 	if (i >= 0)
 		line->conf->dataplane = i;

@@ -57,18 +57,16 @@ static json_t *relay_texts(const struct turn_conf *conf)
 
 static json_t *dataplane_status(const struct dataplane *dp, const struct conf *conf)
 {
-	static const char *const words[] = {
-		[DATAPLANE_AUTO] = "auto", [DATAPLANE_XDP] = "xdp", [DATAPLANE_USER] = "user",
-	};
 	json_t *interfaces = json_array();
 
 	for (unsigned int i = 0; i < dp->n; i++)
 		json_array_append_new(interfaces, json_pack("{s:s,s:s,s:s}",
 			"name", dp->interfaces[i].name,
-			"xdp", dp->interfaces[i].attached ? "native" : "none",
+			"xdp", dataplane_mode_word(dp->interfaces[i].mode),
 			"why", dp->interfaces[i].why));
-	return json_pack("{s:s,s:s,s:s,s:o}", "mode", words[dp->mode], "wanted",
-			 words[conf->dataplane], "why", dp->why, "interfaces", interfaces);
+	return json_pack("{s:s,s:s,s:s,s:o}", "mode", dataplane_word(dp->mode),
+			 "wanted", dataplane_word(conf->dataplane), "why", dp->why,
+			 "interfaces", interfaces);
 }
 
 static json_t *answer_status(const struct control_sources *from)

@@ -8,11 +8,13 @@
 #include <sys/random.h>
 #include <time.h>
 #include <unistd.h>
+#include <utlist.h>
 #include "address.h"
 #include "engine.h"
 #include "log.h"
 #include "net/udp.h"
 
+#define ICMP_BATCH	64
 #define TICK_NS		TURN_NS_PER_S	/* the longest sleep of the core's timers */
 
 struct engine_listener {
@@ -24,6 +26,7 @@ struct engine_listener {
 
 /* The socket of one relayed transport address. */
 struct engine_relay {
+	struct engine_relay *prev, *next;
 	struct engine *engine;
 	struct event *event;
 	struct turn_relay *relay;	/* NULL: closed while its input is handled */
@@ -39,6 +42,7 @@ struct engine {
 	struct udp_rx *rx;
 	struct udp_tx *tx;
 	struct engine_listener *listeners;
+	struct engine_relay *relays;	/* the open ones */
 	struct engine_relay *reading;	/* whose input is being handled */
 	uint8_t tos, ttl;		/* for what is relayed of that input */
 	bool ttl_over;			/* nothing of it may be relayed */
@@ -97,10 +101,13 @@ static int host_relay_open(void *ctx, struct turn_relay *relay)
 		err = r->fd;
 		goto out_free;
 	}
+	if (e->shared->tc)
+		udp_refuse_gro(r->fd);
 	r->event = event_new(e->base, r->fd, EV_READ | EV_PERSIST, on_relay, r);
 	if (!r->event || event_add(r->event, NULL))
 		goto out_close;
 	relay->host = r;
+	DL_APPEND(e->relays, r);
 	return 0;
 
 out_close:
@@ -120,6 +127,7 @@ static void host_relay_close(void *ctx, struct turn_relay *relay)
 	if (!r)
 		return;
 	udp_flush(e->tx);		/* what is queued names the descriptor */
+	DL_DELETE(e->relays, r);
 	event_free(r->event);
 	close(r->fd);
 	relay->host = NULL;
@@ -335,7 +343,8 @@ static void icmp_errors(struct engine *e, struct engine_relay *r, struct turn_no
 {
 	struct udp_icmp icmp;
 
-	while (r->relay && udp_receive_icmp(r->fd, &icmp))
+	/* Not for ever: what is left makes the descriptor readable again. */
+	for (int i = 0; i < ICMP_BATCH && r->relay && udp_receive_icmp(r->fd, &icmp); i++)
 		count(e, turn_icmp(e->server, r->relay, &icmp.peer, icmp.type, icmp.code,
 				   icmp.data, now), 0);
 }
@@ -461,10 +470,17 @@ void engine_stop(struct engine *e)
 
 void engine_free(struct engine *e)
 {
+	struct engine_relay *r, *next;
+
 	if (!e)
 		return;
 	if (e->server)
 		turn_server_abandon(e->server);
+	DL_FOREACH_SAFE(e->relays, r, next) {
+		event_free(r->event);
+		close(r->fd);
+		free(r);
+	}
 	for (unsigned int i = 0; e->listeners && i < e->shared->conf->listen.n; i++)
 		if (e->listeners[i].event)
 			event_free(e->listeners[i].event);

@@ -20,6 +20,7 @@ struct engine_shared {
 	struct turn_shared *turn;
 	struct journal *journal;
 	struct flows *flows;
+	bool tc;			/* a tc program relays what arrives at relayed addresses */
 };
 
 /* listeners[i] is this worker's socket on conf->listen.v[i]; they stay the caller's. */

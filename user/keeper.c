@@ -21,6 +21,9 @@
 #include "log.h"
 #include "net/udp.h"
 #include "relay.h"
+#ifdef __SANITIZE_ADDRESS__
+#include <sanitizer/lsan_interface.h>
+#endif
 
 #define SHORT_LIFE_S	2		/* a relay process that ends sooner is failing */
 #define RETRY_S		1
@@ -167,11 +170,14 @@ static int prepare(struct keeper *k)
 	raise_descriptors(k->conf);
 	err = dataplane_open(&k->dataplane, k->conf);
 	if (err) {
-		log_error("dataplane=%s: %s", k->conf->dataplane == DATAPLANE_XDP ? "xdp" : "auto",
+		log_error("dataplane=%s: %s", dataplane_word(k->conf->dataplane),
 			  k->dataplane.why[0] ? k->dataplane.why : strerror(-err));
 		return err;
 	}
 	k->setup.dataplane = &k->dataplane;
+	/* merged, they would go past the filter, and ahead of or behind their flow's others */
+	for (unsigned int i = 0; k->dataplane.tc && i < k->conf->listen.n * k->conf->workers; i++)
+		udp_refuse_gro(k->setup.listeners[i]);
 	return k->conf->pidfile ? write_pidfile(k->conf->pidfile) : 0;
 }
 
@@ -202,12 +208,17 @@ static pid_t start_relay(const struct keeper *k)
 	signal(SIGHUP, SIG_IGN);
 	signal(SIGPIPE, SIG_IGN);
 	sigprocmask(SIG_UNBLOCK, &k->signals, NULL);
+	/* programs and links are the keeper's; the tables are mapped */
+	xdp_close(k->dataplane.xdp);
 	if (!drop_privileges(k, keeper)) {
 		log_error("relay process: cannot drop privileges: %s", strerror(errno));
 		_exit(EXIT_FAILURE);
 	}
 	status = relay_main(&k->setup);
 	log_close();
+#ifdef __SANITIZE_ADDRESS__
+	__lsan_do_leak_check();		/* _exit() leaves that out */
+#endif
 	_exit(status);
 }
 
@@ -264,15 +275,15 @@ static int keep_running(struct keeper *k)
 					    "at start only");
 			if (sig == SIGTERM || sig == SIGINT) {
 				status = end_relay(pid);
-				if (sig == SIGINT && k->dataplane.mode == DATAPLANE_XDP)
-					xdp_detach_all(k->conf->pin_path);
+				if (sig == SIGINT && k->dataplane.mode != DATAPLANE_USER)
+					dataplane_detach(k->conf->pin_path);
 				return status;
 			}
 		} while (waitpid(pid, &status, WNOHANG) != pid);
 		log_end(status);
 		if (seconds() - started < SHORT_LIFE_S && pause_before_retry(&k->signals, &sig)) {
-			if (sig == SIGINT && k->dataplane.mode == DATAPLANE_XDP)
-				xdp_detach_all(k->conf->pin_path);
+			if (sig == SIGINT && k->dataplane.mode != DATAPLANE_USER)
+				dataplane_detach(k->conf->pin_path);
 			return EXIT_FAILURE;
 		}
 	}

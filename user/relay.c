@@ -16,7 +16,7 @@
 struct relay {
 	const struct relay_setup *setup;
 	struct event_base *base;
-	struct event *sigterm, *netlink, *renew;
+	struct event *sigterm, *netlink, *renew, *poke;
 	struct rows *rows;		/* NULL with dataplane user */
 	struct nexthops *hops;		/* likewise */
 	struct limits *limits;
@@ -41,6 +41,15 @@ static void on_netlink(evutil_socket_t fd, short what, void *arg)
 	(void)fd;
 	(void)what;
 	nexthops_read(r->hops);
+}
+
+static void on_poke(evutil_socket_t fd, short what, void *arg)
+{
+	struct relay *r = arg;
+
+	(void)fd;
+	(void)what;
+	nexthops_poke(r->hops);
 }
 
 static void on_moved(void *ctx, const struct tp_addr *src, const struct tp_addr *dst,
@@ -73,6 +82,7 @@ static bool open_tables(struct relay *r)
 	struct tables *tables = &r->setup->dataplane->tables;
 
 	r->shared.conf = r->setup->conf;
+	r->shared.tc = r->setup->dataplane->tc != NULL;
 	r->shared.tables = tables;
 	r->shared.turn = turn_shared_new(&r->setup->conf->turn);
 	r->shared.journal = journal_new(tables);
@@ -109,7 +119,8 @@ static bool make_engines(struct relay *r)
 
 static bool add_events(struct relay *r)
 {
-	const struct timeval every = { .tv_sec = LISTENERS_RENEW_S };
+	static const struct timeval every = { .tv_sec = NEXTHOP_POKE_S };
+	static const struct timeval renewal = { .tv_sec = LISTENERS_RENEW_S };
 
 	r->sigterm = evsignal_new(r->base, SIGTERM, on_sigterm, r);
 	if (!r->sigterm || event_add(r->sigterm, NULL))
@@ -117,9 +128,10 @@ static bool add_events(struct relay *r)
 	if (!r->hops)
 		return true;
 	r->netlink = event_new(r->base, nexthops_fd(r->hops), EV_READ | EV_PERSIST, on_netlink, r);
+	r->poke = event_new(r->base, -1, EV_PERSIST, on_poke, r);
 	r->renew = event_new(r->base, -1, EV_PERSIST, on_renew, r);
-	return r->netlink && !event_add(r->netlink, NULL) &&
-	       r->renew && !event_add(r->renew, &every);
+	return r->netlink && !event_add(r->netlink, NULL) && r->poke &&
+	       !event_add(r->poke, &every) && r->renew && !event_add(r->renew, &renewal);
 }
 
 static bool add_control(struct relay *r)
@@ -157,6 +169,8 @@ static void relay_free(struct relay *r)
 	turn_shared_free(r->shared.turn);
 	if (r->renew)
 		event_free(r->renew);
+	if (r->poke)
+		event_free(r->poke);
 	if (r->netlink)
 		event_free(r->netlink);
 	if (r->sigterm)

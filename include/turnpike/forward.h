@@ -30,15 +30,16 @@ struct tp_host;
 /* The frame, from its Ethernet header; ask again after a change of head or tail. */
 TP_HOST_API __u8 *tp_host_data(struct tp_host *host);
 TP_HOST_API __u8 *tp_host_end(struct tp_host *host);
-/* Make the head longer (or shorter: negative). 0, or not done. */
-TP_HOST_API int tp_host_grow(struct tp_host *host, __s32 bytes);
+/* Make the head longer (or shorter: negative) for a packet of this family, which may be
+ * another one than what came. 0, or not done. */
+TP_HOST_API int tp_host_grow(struct tp_host *host, __s32 bytes, int family);
 /* Cut bytes off the tail. 0, or not done. */
 TP_HOST_API int tp_host_trim(struct tp_host *host, __u32 bytes);
 /* Table elements. The host masks the index of a slot to its table's size; a next
  * hop that does not exist is NULL. */
 TP_HOST_API struct tp_slot4 *tp_host_slot4(struct tp_host *host, __u32 index);
 TP_HOST_API struct tp_slot6 *tp_host_slot6(struct tp_host *host, __u32 index);
-TP_HOST_API const struct tp_nexthop *tp_host_nexthop(struct tp_host *host, __u32 index);
+TP_HOST_API struct tp_nexthop *tp_host_nexthop(struct tp_host *host, __u32 index);
 /* NULL: there is no such element. */
 TP_HOST_API struct tp_limit *tp_host_limit(struct tp_host *host, __u32 index);
 TP_HOST_API void tp_host_seed(struct tp_host *host, __u64 seed[2]);
@@ -201,10 +202,16 @@ TP_INLINE enum tp_reason tp_find(struct tp_host *host, const struct tp_flow *flo
 
 /* --------------------------------------------------------------- checking */
 
+/* Whether the daemon wants one packet for this next hop: one CPU alone takes the flag. */
+TP_INLINE int tp_take_poke(struct tp_nexthop *hop)
+{
+	return TP_READ(hop->poke) && __sync_lock_test_and_set(&hop->poke, 0);
+}
+
 TP_INLINE enum tp_reason tp_check_nexthop(struct tp_host *host, struct tp_plan *plan,
 					  __u32 *ifindex)
 {
-	const struct tp_nexthop *hop = plan->nexthop ? tp_host_nexthop(host, plan->nexthop) : 0;
+	struct tp_nexthop *hop = plan->nexthop ? tp_host_nexthop(host, plan->nexthop) : 0;
 	const __u8 *macs;
 	__u32 seq;
 	__u16 mtu;
@@ -222,7 +229,9 @@ TP_INLINE enum tp_reason tp_check_nexthop(struct tp_host *host, struct tp_plan *
 		return TP_R_BUSY;
 	if (!*ifindex)
 		return TP_R_NO_NEXTHOP;
-	return plan->ip_len > mtu ? TP_R_MTU : TP_R_NONE;
+	if (plan->ip_len > mtu)
+		return TP_R_MTU;
+	return tp_take_poke(hop) ? TP_R_POKE : TP_R_NONE;
 }
 
 /* What the bytes after the data add to the UDP sum; they are inside the datagram. */
@@ -433,7 +442,7 @@ TP_INLINE enum tp_reason tp_write(struct tp_host *host, const struct tp_flow *fl
 	const __u8 *end;
 	__u8 *at;
 
-	if (plan->grow && tp_host_grow(host, plan->grow))
+	if ((plan->grow || in != out) && tp_host_grow(host, plan->grow, out))
 		return TP_R_HEADROOM;
 	if (plan->trim && tp_host_trim(host, plan->trim))
 		return TP_R_REWRITE;

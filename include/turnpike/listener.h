@@ -370,7 +370,7 @@ TP_INLINE enum tp_reason tp_binding_send(struct tp_host *host, const struct tp_f
 	smac = tp_load64(at + 6);
 	tags = tp_load64(at + 12);
 	tags_end = tp_load32(at + 18);
-	if (tp_host_grow(host, (__s32)(l2 + ip + udp_len) - (__s32)tp_distance(at, end)))
+	if (tp_host_grow(host, (__s32)(l2 + ip + udp_len) - (__s32)tp_distance(at, end), in))
 		return TP_R_HEADROOM;
 	at = tp_host_data(host);
 	end = tp_host_end(host);

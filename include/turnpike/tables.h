@@ -127,7 +127,7 @@ struct tp_slot6 {
 
 /* An open-addressed table: a key lives in one of the TP_PROBE slots from its
  * hash on. The number of slots is a power of two. */
-#define TP_PROBE	16
+#define TP_PROBE	32
 
 /* ------------------------------------------------------------- next hops */
 
@@ -140,7 +140,10 @@ struct tp_nexthop {
 	__u8   smac[6];
 	__u16  mtu;		/* largest IP packet, bytes */
 	__be16 vlan_tci;	/* 0: untagged */
-	__u64  spare;
+	/* control sets, data clears; not under seq. The kernel's neighbour entry has gone
+	 * stale: one packet passes up, so that the daemon's sending makes the kernel ask. */
+	__u32  poke;
+	__u32  spare;
 };
 
 /* tp_macs: the MAC address of each interface that the program is attached to, at
@@ -276,9 +279,10 @@ struct tp_meta {
 	X(EXPIRED,	"expired",	"passed up: the row's lease is over") \
 	X(BUSY,		"busy",		"passed up: the row changed while it was read") \
 	X(NO_NEXTHOP,	"no_nexthop",	"passed up: next hop not known") \
+	X(POKE,		"poke",		"passed up: the kernel is to ask for the neighbour") \
 	X(MTU,		"mtu",		"passed up: larger than the way out takes") \
 	X(TRAILING,	"trailing",	"passed up: more than 3 bytes after the ChannelData") \
-	X(NO_CHECKSUM,	"no_checksum",	"passed up: IPv4 without UDP checksum, to IPv6") \
+	X(NO_CHECKSUM,	"no_checksum",	"passed up: no UDP checksum, or none yet") \
 	X(HEADROOM,	"headroom",	"passed up: no room to grow the head") \
 	X(BAD_FRAME,	"bad_frame",	"dropped: malformed Ethernet, IP or UDP header") \
 	X(BAD_CHANNEL,	"bad_channel",	"dropped: ChannelData longer than its datagram") \

@@ -127,6 +127,7 @@ void case_flow(const struct dp_case *c, struct case_flow *flow)
 	make_out(&flow->out, c, row, &flow->in);
 	ip_len = (out == 4 ? 28U : 48U) + (c->to_client ? 4U : 0U) + c->data_len;
 	flow->hop.mtu = c->mtu_less ? (uint16_t)(ip_len - (size_t)c->mtu_less) : 1500;
+	flow->hop.poke = c->poke;
 	flow->hop.vlan_tci = c->vlan_out ? htons(0x0123) : 0;
 	memcpy(flow->hop.dmac, mac_next, 6);
 	memcpy(flow->hop.smac, mac_out, 6);
@@ -221,15 +222,28 @@ static bool check_counters(struct world *world, const struct dp_case *c,
 	return true;
 }
 
-static enum world_verdict verdict_wanted(const struct dp_case *c)
+/* What this host does with such frames otherwise, see world.h. */
+static struct dp_case suited(const struct world *world, const struct dp_case *c)
+{
+	struct dp_case s = *c;
+
+	if (!world->skb)
+		return s;
+	if (c->vlans && (c->reason == TP_R_TO_PEER || c->reason == TP_R_TO_CLIENT))
+		s.reason = TP_R_HEADROOM;
+	return s;
+}
+
+static enum world_verdict verdict_wanted(const struct world *world, const struct dp_case *c)
 {
 	if (c->reason == TP_R_TO_PEER || c->reason == TP_R_TO_CLIENT)
-		return c->hop == HOP_THERE ? WORLD_REDIRECT : WORLD_TX;
+		return c->hop == HOP_THERE || world->skb ? WORLD_REDIRECT : WORLD_TX;
 	return c->reason >= TP_R_BAD_FRAME && c->reason <= TP_R_REWRITE ? WORLD_DROP : WORLD_PASS;
 }
 
-bool case_run(struct world *world, const struct dp_case *c)
+bool case_run(struct world *world, const struct dp_case *given)
 {
+	const struct dp_case suitable = suited(world, given), *c = &suitable;
 	static const char *const words[] = {
 #define WORD(id, word, text) word,
 		TP_REASONS(WORD)
@@ -238,12 +252,14 @@ bool case_run(struct world *world, const struct dp_case *c)
 	};
 	static struct frame in, got;
 	static struct case_flow flow;
-	enum world_verdict verdict, wanted = verdict_wanted(c);
+	enum world_verdict verdict, wanted = verdict_wanted(world, c);
 	enum tp_reason reason = TP_R_MAX;
 	uint32_t slot_1;
 	bool ok;
 
 	case_flow(c, &flow);
+	if (world->skb)
+		flow.out.vlans = 0;
 	frame_build(&in, &flow.in);
 	if (c->twist)
 		c->twist(&in);

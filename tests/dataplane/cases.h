@@ -25,6 +25,7 @@ struct dp_case {
 	enum case_hop hop;
 	int mtu_less;			/* next hop's MTU, below the packet's size; 0: 1500 */
 	bool vlan_out;
+	bool poke;			/* the daemon asks for a packet */
 
 	/* the frame */
 	unsigned int vlans;

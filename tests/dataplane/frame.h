@@ -10,7 +10,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#define FRAME_MAX	3400
+#define FRAME_MAX	5200
 
 struct frame {
 	uint8_t b[FRAME_MAX];

@@ -54,7 +54,7 @@ static unsigned int pass(struct world *world, const struct limited *l, bool to_c
 		enum tp_reason reason = TP_R_MAX;
 		enum world_verdict verdict = world->run(world, &in, &got, &reason);
 
-		if (verdict == WORLD_TX && reason != TP_R_LIMIT)
+		if ((verdict == WORLD_TX || verdict == WORLD_REDIRECT) && reason != TP_R_LIMIT)
 			passed++;
 		else if (verdict != WORLD_DROP || reason != TP_R_LIMIT)
 			return ~0U;

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: MIT
 /*
- * Random and damaged frames into both hosts of the relay core, which must agree
- * byte for byte: verdict, reason, frame, and the rows' counters at the end.
+ * Random and damaged frames into the kernel's hosts of the relay core and into that of
+ * the daemon, which must agree byte for byte: verdict, reason, frame, and the rows'
+ * counters at the end. What tc sees otherwise in a test run is said in world.h.
  * random_test [count [seed]], or TEST_COUNT and TEST_SEED.
  */
 #include <errno.h>
@@ -33,11 +34,11 @@ static unsigned int below(uint64_t *r, unsigned int n)
 struct random_flows {
 	struct dp_case c[FLOWS];
 	struct case_flow flow[FLOWS];
-	uint32_t slot_1[2][FLOWS];	/* user, xdp */
+	uint32_t slot_1[2][FLOWS];	/* user, kernel */
 };
 
 /* All directions, three ways out, with and without tag; one lease in eight is over. */
-static bool make_flows(struct random_flows *f, struct world *user, struct world *xdp)
+static bool make_flows(struct random_flows *f, struct world *user, struct world *kernel)
 {
 	for (unsigned int i = 0; i < FLOWS; i++) {
 		struct dp_case *c = &f->c[i];
@@ -53,20 +54,21 @@ static bool make_flows(struct random_flows *f, struct world *user, struct world 
 		flow->in.sport = (uint16_t)((0x1000 + i) >> 8 | (0x1000 + i) << 8);
 		flow->row.nexthop = (uint16_t)(i % 5);	/* 0, 1, 4: not there */
 		f->slot_1[0][i] = case_put(user, c, flow);
-		f->slot_1[1][i] = case_put(xdp, c, flow);
+		f->slot_1[1][i] = case_put(kernel, c, flow);
 		if (!f->slot_1[0][i] || f->slot_1[0][i] != f->slot_1[1][i])
 			return false;
 	}
-	for (unsigned int i = 0; i < 4; i++) {
+	/* the tc program leaves listeners to the daemon */
+	for (unsigned int i = 0; i < 4 && !kernel->skb; i++) {
 		static const struct listener_case plain = { .name = "plain" };
 
-		if (!listener_put(i & 1 ? xdp : user, i & 2 ? 4 : 6, &plain, 0))
+		if (!listener_put(i & 1 ? kernel : user, i & 2 ? 4 : 6, &plain, 0))
 			return false;
 	}
-	user->tables.nexthops[2] = xdp->tables.nexthops[2] = user->tables.nexthops[3];
+	user->tables.nexthops[2] = kernel->tables.nexthops[2] = user->tables.nexthops[3];
 	user->tables.nexthops[2].ifindex = user->there;
-	xdp->tables.nexthops[2].ifindex = xdp->there;
-	user->tables.nexthops[2].vlan_tci = xdp->tables.nexthops[2].vlan_tci = 0;
+	kernel->tables.nexthops[2].ifindex = kernel->there;
+	user->tables.nexthops[2].vlan_tci = kernel->tables.nexthops[2].vlan_tci = 0;
 	return true;
 }
 
@@ -157,35 +159,95 @@ static void make_frame(struct frame *f, const struct random_flows *flows, uint64
 		damage(f, r);
 }
 
-static bool agree(struct world *user, struct world *xdp, const struct frame *in,
+/* The frame without the tag that an sk_buff carries apart. */
+static void untag(struct frame *f)
+{
+	if (f->len < 18 || frame_get16(f, 12) != 0x8100)
+		return;
+	memmove(f->b + 12, f->b + 16, f->len - 16);
+	f->len -= 4;
+}
+
+/* From the daemon's answer to that of an sk_buff, as world.h says. */
+static void suit(const struct frame *in, struct frame *out, enum tp_reason *reason,
+		 enum world_verdict *verdict)
+{
+	uint16_t type = frame_get16(in, 12);
+
+	if (*reason != TP_R_TO_PEER && *reason != TP_R_TO_CLIENT)
+		return;
+	*verdict = WORLD_REDIRECT;
+	untag(out);
+	if (type != 0x8100 && type != 0x88a8)
+		return;
+	*reason = TP_R_HEADROOM;
+	*verdict = WORLD_PASS;
+	*out = *in;
+}
+
+static bool agree(struct world *user, struct world *kernel, const struct frame *in,
 		  unsigned long seen[TP_R_MAX + 1])
 {
 	static struct frame out[2];
 	enum tp_reason reason[2] = { TP_R_MAX, TP_R_MAX };
 	enum world_verdict verdict[2];
 
+	verdict[1] = kernel->run(kernel, in, &out[1], &reason[1]);
+	if (verdict[1] == WORLD_CANNOT)
+		return true;
 	verdict[0] = user->run(user, in, &out[0], &reason[0]);
-	verdict[1] = xdp->run(xdp, in, &out[1], &reason[1]);
+	if (kernel->skb)
+		suit(in, &out[0], &reason[0], &verdict[0]);
 	seen[reason[0]]++;
 	if (reason[0] == reason[1] && verdict[0] == verdict[1] && reason[0] != TP_R_MAX &&
 	    frame_equal(&out[0], &out[1]))
 		return true;
-	fprintf(stderr, "# user: %s, verdict %d; xdp: %s, verdict %d\n", words[reason[0]],
-		verdict[0], words[reason[1]], verdict[1]);
+	fprintf(stderr, "# user: %s, verdict %d; %s: %s, verdict %d\n", words[reason[0]],
+		verdict[0], kernel->name, words[reason[1]], verdict[1]);
 	frame_print("in", in);
 	frame_print("out, user", &out[0]);
-	frame_print("out, xdp", &out[1]);
+	frame_print("out, kernel", &out[1]);
 	return false;
 }
 
-static bool counters_agree(struct world *user, struct world *xdp, const struct random_flows *f)
+/*
+ * A tagged frame that tc did not relay was not counted by its row. Identifications
+ * come of the rows' counts: both rows are set to the kernel's, and must stay the same.
+ */
+static void level_rows(const struct world *user, const struct world *kernel,
+		       const struct random_flows *f)
+{
+	for (unsigned int i = 0; i < FLOWS; i++) {
+		uint32_t slot = f->slot_1[0][i] - 1;
+		struct tp_row *a, *b;
+
+		if (f->flow[i].row.src.family == 4) {
+			a = &user->tables.rows4[slot].row;
+			b = &kernel->tables.rows4[slot].row;
+		} else {
+			a = &user->tables.rows6[slot].row;
+			b = &kernel->tables.rows6[slot].row;
+		}
+		a->packets = b->packets;
+		a->bytes = b->bytes;
+	}
+}
+
+static bool is_tagged(const struct frame *f)
+{
+	uint16_t type = frame_get16(f, 12);
+
+	return type == 0x8100 || type == 0x88a8;
+}
+
+static bool counters_agree(struct world *user, struct world *kernel, const struct random_flows *f)
 {
 	for (unsigned int i = 0; i < FLOWS; i++) {
 		uint8_t family = f->flow[i].row.src.family;
 		struct tp_count a = { 0 }, b = { 0 };
 
 		rows_count(user->rows, family, f->slot_1[0][i], &a);
-		rows_count(xdp->rows, family, f->slot_1[1][i], &b);
+		rows_count(kernel->rows, family, f->slot_1[1][i], &b);
 		if (a.packets != b.packets || a.bytes != b.bytes)
 			return false;
 	}
@@ -199,42 +261,65 @@ static unsigned long number(int argc, char **argv, int n, const char *env, unsig
 	return text ? strtoul(text, NULL, 0) : fallback;
 }
 
-int main(int argc, char **argv)
+/* Three TAP lines. */
+static bool compare(struct world *user, struct world *kernel, unsigned long count, uint64_t r)
 {
-	unsigned long count = number(argc, argv, 1, "TEST_COUNT", 100000);
-	uint64_t r = number(argc, argv, 2, "TEST_SEED", 20261121) | 1;
 	unsigned long seen[TP_R_MAX + 1] = { 0 }, bad = 0;
+	static int n = 1;
 	static struct random_flows flows;
 	static struct frame in;
-	struct world user, xdp;
-	const char *why = "";
-	int err = world_xdp(&xdp, &why);
+	bool few, counted;
 
-	if (err == -EPERM) {
-		printf("ok 1 - random frames # SKIP %s\n", why);
-		return 4;
+	if (!make_flows(&flows, user, kernel)) {
+		printf("not ok %d - rows of %s\n", n++, kernel->name);
+		return false;
 	}
-	if (err || world_user(&user) || !make_flows(&flows, &user, &xdp)) {
-		printf("not ok 1 - set up: %s\n", why);
-		return 1;
-	}
-	printf("1..3\n# %lu frames, seed %lu\n", count, (unsigned long)r);
 	for (unsigned long i = 0; i < count && bad < 5; i++) {
 		make_frame(&in, &flows, &r);
-		bad += !agree(&user, &xdp, &in, seen);
+		bad += !agree(user, kernel, &in, seen);
+		if (kernel->skb && is_tagged(&in))
+			level_rows(user, kernel, &flows);
 	}
 	for (int i = 0; i < TP_R_MAX; i++) {
 		if (seen[i])
 			printf("# %lu %s\n", seen[i], words[i]);
 	}
-	printf("%s 1 - both hosts agree on every frame\n", bad ? "not ok" : "ok");
-	bad += !counters_agree(&user, &xdp, &flows);
-	printf("%s 2 - the rows' counters agree\n", bad ? "not ok" : "ok");
+	printf("%s %d - %s and the daemon agree on every frame\n", bad ? "not ok" : "ok", n++,
+	       kernel->name);
+	counted = counters_agree(user, kernel, &flows);
+	printf("%s %d - the rows' counters agree\n", counted ? "ok" : "not ok", n++);
 	/* a run that relays nothing would prove nothing */
-	err = seen[TP_R_TO_PEER] < count / 50 || seen[TP_R_TO_CLIENT] < count / 50 ||
-	      seen[TP_R_BINDING] < count / 200;
-	printf("%s 3 - many frames were relayed or answered\n", err ? "not ok" : "ok");
-	world_close(&user);
-	world_close(&xdp);
-	return bad || err;
+	few = seen[TP_R_TO_PEER] < count / 50 || seen[TP_R_TO_CLIENT] < count / 50 ||
+	      (!kernel->skb && seen[TP_R_BINDING] < count / 200);
+	printf("%s %d - many frames were relayed or answered\n", few ? "not ok" : "ok", n++);
+	return !bad && counted && !few;
+}
+
+int main(int argc, char **argv)
+{
+	unsigned long count = number(argc, argv, 1, "TEST_COUNT", 100000);
+	uint64_t r = number(argc, argv, 2, "TEST_SEED", 20261121) | 1;
+	int (*const kernels[])(struct world *world, const char **why) = { world_xdp, world_tc };
+	struct world user, kernel;
+	const char *why = "";
+	bool ok = true;
+	int err;
+
+	for (int i = 0; i < 2; i++) {
+		err = kernels[i](&kernel, &why);
+		if (err == -EPERM) {
+			printf("1..0 # SKIP %s\n", why);
+			return 4;
+		}
+		if (err || world_user(&user)) {
+			printf("not ok - set up: %s\n", why);
+			return 1;
+		}
+		if (!i)
+			printf("1..6\n# %lu frames, seed %lu\n", count, (unsigned long)r);
+		ok &= compare(&user, &kernel, count, r);
+		world_close(&user);
+		world_close(&kernel);
+	}
+	return !ok;
 }

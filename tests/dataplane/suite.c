@@ -179,7 +179,8 @@ static uint32_t choice(const struct dp_case *c, struct case_flow *flow)
 	enum tp_reason reason;
 
 	frame_build(&in, &flow->in);
-	assert_int_equal(under_test->run(under_test, &in, &got, &reason), WORLD_TX);
+	assert_int_equal(under_test->run(under_test, &in, &got, &reason),
+			 under_test->skb ? WORLD_REDIRECT : WORLD_TX);
 	if (c->out == 6)
 		return (got.b[15] & 0xfU) << 16 | (uint32_t)got.b[16] << 8 | got.b[17];
 	return (uint32_t)got.b[18] << 8 | got.b[19];
@@ -201,6 +202,39 @@ static void identification(void **state)
 
 		assert_int_not_equal(next, last);
 		last = next;
+	}
+	case_clear(under_test, &flow, slot_1);
+}
+
+/* Exactly one packet is passed up for a poke, and none that would not have been sent. */
+static void poked(void **state)
+{
+	struct dp_case c = { .name = "poke", .in = 4, .out = 6, .data_len = 5, .poke = true };
+	static struct frame in, got;
+	struct tp_nexthop *hop;
+	struct case_flow flow;
+	enum tp_reason reason;
+	uint32_t slot_1;
+
+	(void)state;
+	case_flow(&c, &flow);
+	slot_1 = case_put(under_test, &c, &flow);
+	hop = &under_test->tables.nexthops[flow.row.nexthop];
+	flow.in.ttl = 1;
+	frame_build(&in, &flow.in);
+	assert_int_equal(under_test->run(under_test, &in, &got, &reason), WORLD_DROP);
+	assert_int_equal(hop->poke, 1);
+	flow.in.ttl = 64;
+	frame_build(&in, &flow.in);
+	for (int round = 0; round < 3; round++) {
+		hop->poke = 1;
+		assert_int_equal(under_test->run(under_test, &in, &got, &reason), WORLD_PASS);
+		assert_int_equal(reason, TP_R_POKE);
+		assert_true(frame_equal(&in, &got));
+		assert_int_equal(hop->poke, 0);
+		for (int i = 0; i < 5; i++)
+			assert_int_equal(under_test->run(under_test, &in, &got, &reason),
+					 under_test->skb ? WORLD_REDIRECT : WORLD_TX);
 	}
 	case_clear(under_test, &flow, slot_1);
 }
@@ -297,11 +331,14 @@ int suite_run(struct world *world)
 			continue;	/* the kernel's headroom cannot be chosen */
 		add(t, &n, dp_cases[i].name, one_case, &dp_cases[i]);
 	}
-	for (size_t i = 0; i < listener_cases_n; i++)
+	/* the tc program leaves listeners to the daemon */
+	for (size_t i = 0; i < listener_cases_n && !world->skb; i++)
 		add(t, &n, listener_cases[i].name, one_listener_case, &listener_cases[i]);
 	add(t, &n, "S23 limits", limits, NULL);
-	add(t, &n, "strangers are limited", listener_limits, NULL);
-	add(t, &n, "who brings integrity is not", listener_integrity, NULL);
+	if (!world->skb) {
+		add(t, &n, "strangers are limited", listener_limits, NULL);
+		add(t, &n, "who brings integrity is not", listener_integrity, NULL);
+	}
 	for (size_t i = 0; i < 8; i++)
 		add(t, &n, names[i], direction, &directions[i]);
 	for (size_t i = 0; i < 8; i++)
@@ -310,6 +347,7 @@ int suite_run(struct world *world)
 	add(t, &n, "N17 checksum that computes to 0", checksum_zero, NULL);
 	add(t, &n, "N25 identification", identification, NULL);
 	add(t, &n, "N27 flow label", flow_label, NULL);
+	add(t, &n, "one packet for a poke", poked, NULL);
 	add(t, &n, "crowded table", crowded_table, NULL);
 	failed = _cmocka_run_group_tests(world->name, t, n, NULL, NULL);
 	free(t);

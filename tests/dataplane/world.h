@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * A host of the relay core under test: its tables, and "one frame in". There are
- * two, the XDP program in the kernel and forward.h in this process; both have
- * the same tables, written by the daemon's own writer, with the same hash seed.
+ * three, the XDP and the tc program in the kernel and forward.h in this process; all
+ * have the same tables, written by the daemon's own writer, with the same hash seed.
  */
 #ifndef TP_TEST_WORLD_H
 #define TP_TEST_WORLD_H
@@ -24,6 +24,14 @@ struct world {
 	struct rows *rows;
 	unsigned int there, elsewhere;
 	size_t headroom;		/* 0: cannot be chosen; the kernel's is 256 */
+	/*
+	 * An sk_buff, where tags are not in the data. A test run does not do what the kernel
+	 * does on receipt, take the first tag out of them: frames with tags are like those
+	 * with one more, and passed up. The tag of the way out does not show. Nor does the
+	 * interface: to send back is a redirection as well.
+	 */
+	bool skb;
+	int prog, ways;			/* the program and tp_ways, in the kernel */
 	/* Reason counted and what came out. WORLD_CANNOT: it cannot be given such a frame. */
 	enum world_verdict (*run)(struct world *world, const struct frame *in,
 				  struct frame *out, enum tp_reason *reason);
@@ -40,6 +48,8 @@ int world_user(struct world *world);
 /* The XDP program by BPF_PROG_TEST_RUN, in network and mount namespaces of its own; attached
  * to nothing. -errno, with why, where BPF is not permitted. */
 int world_xdp(struct world *world, const char **why);
+/* The tc program, the same way. */
+int world_tc(struct world *world, const char **why);
 void world_close(struct world *world);
 
 /* CLOCK_MONOTONIC now, ns. */

@@ -28,8 +28,9 @@ static inline __u8 *tp_host_end(struct tp_host *host)
 	return host->end;
 }
 
-static inline int tp_host_grow(struct tp_host *host, __s32 bytes)
+static inline int tp_host_grow(struct tp_host *host, __s32 bytes, int family)
 {
+	(void)family;
 	if (bytes > host->data - host->buffer || bytes < host->data - host->end)
 		return -1;
 	host->data -= bytes;
@@ -58,7 +59,7 @@ static inline struct tp_slot6 *tp_host_slot6(struct tp_host *host, __u32 index)
 	return &t->rows6[index & (t->meta->rows6 - 1)];
 }
 
-static inline const struct tp_nexthop *tp_host_nexthop(struct tp_host *host, __u32 index)
+static inline struct tp_nexthop *tp_host_nexthop(struct tp_host *host, __u32 index)
 {
 	const struct tables *t = &host->world->tables;
 

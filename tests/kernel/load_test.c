@@ -49,7 +49,7 @@ static struct xdp_interface attach(struct xdp *xdp, const char *name)
 	snprintf(iface.name, sizeof(iface.name), "%s", name);
 	if (xdp_attach(xdp, &iface))
 		fail_msg("%s: %s", name, iface.why);
-	assert_true(iface.attached);
+	assert_int_equal(iface.mode, XDP_NATIVE);
 	return iface;
 }
 

@@ -39,12 +39,12 @@ print(d["mode"], d["wanted"], sorted((i["name"], i["xdp"]) for i in d["interface
 
 test_second()
 {
-	lab_exec relay build/turnpiked -n --control-socket="$RELAY_SOCKET" \
+	lab_exec relay "$TURNPIKED" -n --control-socket="$RELAY_SOCKET" \
 		--listening-ip=$LAB_OUTER4 >"$TAP_TMP/second.log" 2>&1
 	tap_is $? 1 "a second daemon on the same control socket does not start"
 	grep -q 'another turnpiked is running' "$TAP_TMP/second.log"
 	tap_ok $? "and says why" "$(cat "$TAP_TMP/second.log")"
-	lab_exec relay build/turnpiked -n --control-socket="$TAP_TMP/other.sock" \
+	lab_exec relay "$TURNPIKED" -n --control-socket="$TAP_TMP/other.sock" \
 		--listening-ip=$LAB_RELAY4 >"$TAP_TMP/second.log" 2>&1
 	tap_is $? 1 "nor on the same port"
 	grep -q "$LAB_RELAY4:3478.*in use" "$TAP_TMP/second.log"
@@ -68,7 +68,7 @@ test_detach()
 test_no_credentials()
 {
 	: >"$TAP_TMP/relay.log"
-	nsenter --net="/run/netns/$LAB_NAME-relay" -- build/turnpiked -n --control-socket="$RELAY_SOCKET" \
+	nsenter --net="/run/netns/$LAB_NAME-relay" -- "$TURNPIKED" -n --control-socket="$RELAY_SOCKET" \
 		>>"$TAP_TMP/relay.log" 2>&1 &
 	RELAY_PID=$!
 	relay_wait 'relaying workers='
@@ -91,7 +91,7 @@ test_refusals()
 	lab_ip relay link add br0 type bridge
 	lab_ip relay address add 11.0.3.1/24 dev br0
 	lab_ip relay link set br0 up
-	lab_exec relay build/turnpiked -n --realm=lab --lt-cred-mech --user=a:b \
+	lab_exec relay "$TURNPIKED" -n --realm=lab --lt-cred-mech --user=a:b \
 		--control-socket="$RELAY_SOCKET" --pin-path="$TAP_TMP/bpf/turnpike" \
 		--listening-ip=11.0.3.1 --dataplane=xdp >"$TAP_TMP/refused.log" 2>&1
 	tap_is $? 1 "dataplane=xdp does not start on a bridge"
@@ -100,11 +100,17 @@ test_refusals()
 	tap_is "$(pins)" 0 "and leaves no pin"
 	relay_start --listening-ip=11.0.3.1 --relay-ip=11.0.3.1
 	tap_ok $? "dataplane=auto starts" "$(cat "$TAP_TMP/relay.log")"
-	grep -q 'interface name=br0 xdp=none why=".' "$TAP_TMP/relay.log"
-	tap_ok $? "and says why br0 is without" "$(cat "$TAP_TMP/relay.log")"
+	grep -q 'interface name=br0 xdp=tc why="tc; no native XDP: .' "$TAP_TMP/relay.log"
+	tap_ok $? "and says why br0 is without XDP" "$(cat "$TAP_TMP/relay.log")"
 	relay_stop
 	relay_start --dataplane=user
 	tap_is "$(pins)" 0 "dataplane=user loads no BPF"
+	client_start "$LAB_RELAY4:3478"
+	tap_is "$(client_say allocate | cut -d' ' -f1)" ok "allocate"
+	tap_is "$(client_say permit 11.0.3.1)" "error 403" \
+		"an address of this host that nothing was told about is no peer"
+	tap_is "$(client_say permit $LAB_PEER4)" ok "another host's is"
+	client_stop
 	relay_stop
 }
 
@@ -113,7 +119,7 @@ test_bad_configuration()
 	printf '%s\n' 'realm=lab' 'listening-port=65536' 'denied-peer-ip=10.0.0.0/33' \
 		'static-auth-secret=x' >"$TAP_TMP/bad.conf"
 	chmod 600 "$TAP_TMP/bad.conf"
-	build/turnpiked -c "$TAP_TMP/bad.conf" >"$TAP_TMP/bad.log" 2>&1
+	"$TURNPIKED" -c "$TAP_TMP/bad.conf" >"$TAP_TMP/bad.log" 2>&1
 	tap_is $? 1 "a bad configuration does not start"
 	tap_is "$(grep -c 'bad.conf:[23]: error:' "$TAP_TMP/bad.log")" 2 \
 		"every bad line is named at once"

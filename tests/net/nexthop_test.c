@@ -113,6 +113,60 @@ static void test_neighbour_lost(struct test *t)
 	plan(t, "a neighbour that is deleted, silent or set by hand");
 }
 
+/* What the data path does with the flag is not done here: it stays until it is cleared. */
+static bool poked(struct test *t, uint16_t index)
+{
+	struct tp_nexthop *e = &t->tables.nexthops[index];
+	bool was = e->poke;
+
+	e->poke = 0;
+	return was;
+}
+
+static bool asked_again(struct test *t, uint16_t index)
+{
+	nexthops_poke(t->n);
+	return poked(t, index);
+}
+
+static void test_stale(struct test *t)
+{
+	static const char *const far[] = { "192.0.2.5", "2001:db8::5" };
+	static const char *const near[] = { "10.77.0.2", "fd77::2" };
+
+	for (int i = 0; i < 2; i++) {
+		uint16_t index = find(t, far[i]);
+		long until;
+
+		/* whole seconds; a jiffy would do for IPv6 */
+		run(t, "sysctl -qw net.ipv%d.neigh.tpnh0.delay_first_probe_time=1", i ? 6 : 4);
+		run(t, "ip neigh replace %s lladdr " PEER_MAC " nud reachable dev tpnh0", near[i]);
+		WITHIN(t, goes(t, index, "tpnh0", PEER_MAC));
+		settle(t);
+		poked(t, index);
+		EXPECT(t, !asked_again(t, index));
+		run(t, "ip neigh change %s nud stale dev tpnh0", near[i]);
+		WITHIN(t, t->tables.nexthops[index].poke);
+		poked(t, index);
+		EXPECT(t, goes(t, index, "tpnh0", PEER_MAC));
+		EXPECT(t, asked_again(t, index));
+		poke(far[i]);
+		settle(t);
+		EXPECT(t, asked_again(t, index));	/* DELAY is not told */
+		for (until = now_ms() + 3000; now_ms() < until && asked_again(t, index); )
+			serve(t, 10);
+		EXPECT(t, !asked_again(t, index));
+		EXPECT(t, goes(t, index, "tpnh0", PEER_MAC));
+		put(t, far[i]);
+		run(t, "ip neigh change %s nud stale dev tpnh0", near[i]);
+		settle(t);
+		EXPECT(t, !asked_again(t, index));	/* nobody goes there */
+		EXPECT(t, find(t, far[i]) == index && poked(t, index));
+		put(t, far[i]);
+	}
+	plan(t, "a neighbour in use that is stale asks for a packet");
+}
+
 static void test_route_change(struct test *t)
 {
 	uint16_t old = find(t, "192.0.2.5"), old6 = find(t, "2001:db8::5");
@@ -532,6 +586,7 @@ static void run_tests(struct test *t)
 	test_gateway(t);
 	test_new_mac(t);
 	test_neighbour_lost(t);
+	test_stale(t);
 	test_route_change(t);
 	test_source(t);
 	test_mtu(t);

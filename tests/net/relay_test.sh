@@ -1,8 +1,8 @@
 #!/bin/bash
 # SPDX-License-Identifier: MIT
 # A foreign client and peer (coturn's turnutils) through the real daemon, on
-# every path: channel and Send, IPv4 and IPv6 on either leg, dataplane user and
-# xdp; and the counters must say that the packets took the path they should.
+# every path: channel and Send, IPv4 and IPv6 on either leg, dataplane user, xdp
+# and tc; and the counters must say that the packets took the path they should.
 . "$(dirname "$0")/tap.sh"
 
 N=200		# messages of one client
@@ -34,18 +34,27 @@ uclients()
 expect_path()
 {
 	local up down all=$((4 * 2 * N))
-	if [ "$1" = xdp ] && [ "$2" = channel ]; then
+	if [ "$1" != user ] && [ "$2" = channel ]; then
 		# the first packets find the neighbour for the rest
 		up=$(relay_count to_peer) down=$(relay_count to_client)
-		tap_at_least "$up" $((all * 9 / 10)) "$3: XDP relayed to the peer"
-		tap_at_least "$down" $((all * 9 / 10)) "$3: XDP relayed to the client"
+		tap_at_least "$up" $((all * 9 / 10)) "$3: the kernel relayed to the peer"
+		tap_at_least "$down" $((all * 9 / 10)) "$3: the kernel relayed to the client"
 		tap_is $((up + $(relay_count user_to_peer))) $all "$3: each message once, to the peer"
 		tap_is $((down + $(relay_count user_to_client))) $all "$3: each message once, back"
 	else
 		tap_is "$(relay_count user_to_peer)" $all "$3: the daemon relayed to the peer"
 		tap_is "$(relay_count user_to_client)" $all "$3: the daemon relayed to the client"
-		tap_is "$(relay_count to_peer)" 0 "$3: XDP relayed nothing"
+		tap_is "$(relay_count to_peer)" 0 "$3: the kernel relayed nothing"
 	fi
+}
+
+# expect_interfaces DATAPLANE NAME: what status says of each of the two
+expect_interfaces()
+{
+	local word=$1
+	[ "$1" != user ] || word=none
+	[ "$1" != xdp ] || word=native
+	tap_is "$(relay_interfaces)" "toclient=$word topeer=$word" "$2: status says $word"
 }
 
 # run DATAPLANE MODE
@@ -55,6 +64,7 @@ run()
 	[ "$2" = channel ] || options+=(-s)
 	relay_start --dataplane="$1"
 	tap_ok $? "$name: starts" "$(cat "$TAP_TMP/relay.log")"
+	expect_interfaces "$1" "$name"
 	uclients "${options[@]}"
 	for server in $LAB_RELAY4 $LAB_RELAY6; do
 		for peer in $LAB_PEER4 $LAB_PEER6; do
@@ -67,7 +77,7 @@ run()
 }
 
 tap_lab
-for dataplane in user xdp; do
+for dataplane in user xdp tc; do
 	for mode in channel send; do
 		run $dataplane $mode
 	done

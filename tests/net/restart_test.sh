@@ -32,7 +32,7 @@ kill_child()
 restart_daemon()
 {
 	relay_stop TERM
-	relay_start --dataplane=xdp
+	relay_start --dataplane="$kernel"
 }
 
 kill_keeper()
@@ -42,7 +42,7 @@ kill_keeper()
 	relay_stop KILL
 	# it must not outlive its keeper
 	timeout 5 tail --pid="$child" -f /dev/null
-	relay_start --dataplane=xdp
+	relay_start --dataplane="$kernel"
 }
 
 expect_carried_on()
@@ -62,27 +62,29 @@ expect_carried_on()
 
 tap_lab
 
-relay_start --dataplane=xdp
-tap_ok $? "xdp: starts" "$(cat "$TAP_TMP/relay.log")"
-allocate_and_bind "xdp, relay process killed"
-traffic_while kill_child
-tap_is "$answer" "sent 3000 received 3000 damaged 0" "xdp, relay process killed: no packet is lost"
-tap_is "$(grep -c 'signal=9' "$TAP_TMP/relay.log")" 1 "xdp, relay process killed: the log says so"
-expect_carried_on "xdp, relay process killed"
-client_stop
+for kernel in xdp tc; do
+	relay_start --dataplane="$kernel"
+	tap_ok $? "$kernel: starts" "$(cat "$TAP_TMP/relay.log")"
+	allocate_and_bind "$kernel, relay process killed"
+	traffic_while kill_child
+	tap_is "$answer" "sent 3000 received 3000 damaged 0" "$kernel, relay process killed: no packet is lost"
+	tap_is "$(grep -c 'signal=9' "$TAP_TMP/relay.log")" 1 "$kernel, relay process killed: the log says so"
+	expect_carried_on "$kernel, relay process killed"
+	client_stop
 
-allocate_and_bind "xdp, daemon restarted"
-traffic_while restart_daemon
-tap_is "$answer" "sent 3000 received 3000 damaged 0" "xdp, daemon restarted: no packet is lost"
-expect_carried_on "xdp, daemon restarted"
-client_stop
+	allocate_and_bind "$kernel, daemon restarted"
+	traffic_while restart_daemon
+	tap_is "$answer" "sent 3000 received 3000 damaged 0" "$kernel, daemon restarted: no packet is lost"
+	expect_carried_on "$kernel, daemon restarted"
+	client_stop
 
-allocate_and_bind "xdp, keeper killed"
-traffic_while kill_keeper
-tap_is "$answer" "sent 3000 received 3000 damaged 0" "xdp, keeper killed: no packet is lost"
-expect_carried_on "xdp, keeper killed"
-client_stop
-relay_stop
+	allocate_and_bind "$kernel, keeper killed"
+	traffic_while kill_keeper
+	tap_is "$answer" "sent 3000 received 3000 damaged 0" "$kernel, keeper killed: no packet is lost"
+	expect_carried_on "$kernel, keeper killed"
+	client_stop
+	relay_stop
+done
 
 relay_start --dataplane=user
 tap_ok $? "user: starts" "$(cat "$TAP_TMP/relay.log")"

@@ -5,6 +5,8 @@
 TAP_N=0 TAP_FAILED=0
 TAP_ROOT=$(cd "$(dirname "${BASH_SOURCE[0]}")/../.." && pwd)
 TAP_TMP=$(mktemp -d)
+# The daemon to test; sanitized_test.sh names another.
+TURNPIKED=${TURNPIKED:-build/turnpiked}
 LAB_NAME=tpt$$
 . "$TAP_ROOT/scripts/lab.sh"
 cd "$TAP_ROOT" || exit 1
@@ -47,8 +49,18 @@ tap_skip()
 	echo "ok $TAP_N - $1 # SKIP $2"
 }
 
+# What a sanitizer of the daemon had to say, leaks at its end included.
+tap_reports()
+{
+	local reports
+	relay_stop
+	reports=$(cat "$TAP_TMP"/reports/* 2>/dev/null)
+	tap_is "$reports" "" "$TURNPIKED: no report of a sanitizer"
+}
+
 tap_done()
 {
+	[ ! -d "$TAP_TMP/reports" ] || tap_reports
 	echo "1..$TAP_N"
 	exit $TAP_FAILED
 }
@@ -69,6 +81,11 @@ tap_lab()
 	trap tap_clean EXIT
 	trap 'exit 1' INT TERM HUP
 	mkdir "$TAP_TMP/bpf"
+	# the relay process is somebody else, and writes there
+	mkdir -m 1777 "$TAP_TMP/reports"
+	chmod 711 "$TAP_TMP"
+	export ASAN_OPTIONS="log_path=$TAP_TMP/reports/asan"
+	export UBSAN_OPTIONS="print_stacktrace=1:log_path=$TAP_TMP/reports/ubsan"
 	mount -t bpf bpf "$TAP_TMP/bpf" || tap_skip_all "no BPF filesystem"
 	lab_up || { echo "Bail out! the lab cannot be built"; exit 1; }
 	local port
@@ -85,7 +102,7 @@ relay_start()
 	: >"$TAP_TMP/relay.log"
 	# a function in the background would be a shell between the daemon and its signals
 	nsenter --net="/run/netns/$LAB_NAME-relay" -- \
-		build/turnpiked -n --realm=lab --lt-cred-mech --user=alice:secret \
+		"$TURNPIKED" -n --realm=lab --lt-cred-mech --user=alice:secret \
 		--control-socket="$RELAY_SOCKET" --pin-path="$TAP_TMP/bpf/turnpike" \
 		--listening-ip=$LAB_RELAY4 --listening-ip=$LAB_RELAY6 \
 		--relay-ip=$LAB_OUTER4 --relay-ip=$LAB_OUTER6 --relay-threads=2 \
@@ -123,7 +140,7 @@ relay_child()
 
 turnpike()
 {
-	build/turnpike --socket "$RELAY_SOCKET" --pin-path "$TAP_TMP/bpf/turnpike" "$@"
+	lab_exec relay build/turnpike --socket "$RELAY_SOCKET" --pin-path "$TAP_TMP/bpf/turnpike" "$@"
 }
 
 # relay_count REASON: packets counted under it until now.
@@ -132,6 +149,15 @@ relay_count()
 	turnpike stats --json | python3 -c '
 import json, sys
 print(next((r["packets"] for r in json.load(sys.stdin)["reasons"] if r["reason"] == sys.argv[1]), "none"))' "$1"
+}
+
+# relay_interfaces: what relays on each of them, as name=native|tc|none.
+relay_interfaces()
+{
+	turnpike status --json | python3 -c '
+import json, sys
+i = json.load(sys.stdin)["dataplane"]["interfaces"]
+print(*sorted(x["name"] + "=" + x["xdp"] for x in i))'
 }
 
 # relay_allocations EXPRESSION: Python over the list "a" of allocations.

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: MIT
 /* Contradictions, what follows from a configuration, and what the host adds. */
 #include <arpa/inet.h>
+#include <ifaddrs.h>
+#include <net/if.h>
 #include "config_given.h"
 
 /* What conf_finish() says of a text: errors and warnings, and a piece of it. */
@@ -83,6 +85,36 @@ static void allocations_are_derived(void **state)
 	}
 }
 
+static unsigned int own_listeners(const struct conf *conf)
+{
+	unsigned int n = 0;
+
+	for (unsigned int i = 0; i < conf->turn.n_own; i++)
+		n += conf->turn.own[i].port != 0;
+	return n;
+}
+
+/* Whatever this host is called, no peer may be: also where nothing listens there. */
+static void owns_host(const struct conf *conf)
+{
+	struct ifaddrs *list;
+	struct tp_addr addr;
+
+	assert_int_equal(getifaddrs(&list), 0);
+	for (struct ifaddrs *i = list; i; i = i->ifa_next) {
+		bool found = false;
+
+		if (!i->ifa_addr || !(i->ifa_flags & IFF_UP) || (i->ifa_flags & IFF_LOOPBACK) ||
+		    !address_from_sockaddr(&addr, i->ifa_addr) ||
+		    (addr.family == 6 && addr.ip[0] == 0xfe))
+			continue;
+		for (unsigned int j = 0; j < conf->turn.n_own; j++)
+			found |= address_same_ip(&conf->turn.own[j], &addr);
+		assert_true(found);
+	}
+	freeifaddrs(list);
+}
+
 static void resolves_what_is_written(void **state)
 {
 	struct tp_addr addr;
@@ -110,7 +142,8 @@ static void resolves_what_is_written(void **state)
 	address_parse(&addr, "2001:db8::9");
 	assert_true(address_equal(&g.conf.turn.relays[1].external, &addr));
 	/* listeners, and what they are called outside */
-	assert_int_equal(g.conf.turn.n_own, 6);
+	assert_int_equal(own_listeners(&g.conf), 6);
+	owns_host(&g.conf);
 	address_parse_port(&addr, "198.51.100.9:3479");
 	assert_true(address_equal(&g.conf.turn.own[2], &addr));
 	said(&g, "t:4: warning: listening-ip 192.0.2.7: no interface");

@@ -95,6 +95,17 @@ static void S9_dont_fragment(void **state)
 	assert_int_equal(w->peer_flags, TURN_SEND_DF);
 }
 
+/* RFC 8656 sections 13.1 to 13.3: between other families it must be ignored. */
+static void S9_dont_fragment_from_4_to_6(void **state)
+{
+	struct world *w = *state;
+
+	assert_int_equal(allocate_attr(w, STUN_T_ADDITIONAL_ADDRESS_FAMILY, 2), 0);
+	assert_int_equal(permit(w, "2600::9"), 0);
+	assert_int_equal(send_raw(w, "[2600::9]:9", 1400, true), TP_R_USER_TO_PEER);
+	assert_int_equal(w->peer_flags, 0);
+}
+
 static void S11_two_peers(void **state)
 {
 	struct world *w = *state;
@@ -429,7 +440,8 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		T(S1_to_S6_send), T(S7_sending_refreshes_nothing), T(S8_S12_S16_not_allowed),
-		T(S9_dont_fragment), T(S11_two_peers), T(S13_too_long),
+		T(S9_dont_fragment), T(S9_dont_fragment_from_4_to_6), T(S11_two_peers),
+		T(S13_too_long),
 		T(S15_indications_are_plain), T(S17_S18_S22_from_peers), T(S19_after_the_end),
 		T(S20_sizes), T(S21_opaque), T(D1_D2_D13_unbound), T(D3_to_D7_length),
 		T(D9_other_paths), T(D10_D11_permission_over), T(D14_data_keeps_nothing_alive),

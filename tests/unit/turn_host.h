@@ -40,6 +40,7 @@ struct world {
 	/* the host's books */
 	unsigned int allocs, chans, perms, sockets;
 	unsigned int allocs_kept, chans_kept, perms_kept, closes;
+	uint64_t lease_ns;			/* of the channel kept last */
 	uint64_t port_until[2][PORTS_TRACKED];	/* by family; UINT64_MAX: a socket is open */
 	bool port_reserved[PORTS_TRACKED];	/* IPv4: held by a token, not resting */
 	struct turn_relay *relay[2];		/* the last one opened */
@@ -186,6 +187,7 @@ static inline void host_channel_kept(void *ctx, struct turn_alloc *a, struct tur
 
 	(void)a;
 	host_kept(w, &c->host, &w->chans, &w->chans_kept);
+	w->lease_ns = c->lease_ns;
 }
 
 static inline void host_permission_kept(void *ctx, struct turn_alloc *a,

@@ -204,6 +204,37 @@ static void C3_numbers(void **state)
 	assert_int_equal(send_channel(w, 0x7fff, "old client"), TP_R_USER_TO_PEER);
 }
 
+/* What the kernel is told ends with the first of channel, permission and relay. */
+static void channel_lease(void **state)
+{
+	struct world *w = *state;
+	uint64_t start = w->now.mono_ns;
+
+	assert_int_equal(allocate(w), 0);
+	assert_int_equal(bind_channel(w, 0x4000, "9.9.9.9:9"), 0);
+	assert_int_equal(w->lease_ns, start + 300 * S);
+	pass(w, 200 * S);
+	assert_int_equal(permit(w, "9.9.9.9"), 0);
+	assert_int_equal(w->lease_ns, start + 500 * S);
+	pass(w, 200 * S);
+	assert_int_equal(permit(w, "9.9.9.9"), 0);
+	assert_int_equal(w->lease_ns, start + 600 * S);
+	assert_int_equal(refresh(w, 3600), 0);
+	assert_int_equal(bind_channel(w, 0x4000, "9.9.9.9:9"), 0);
+	assert_int_equal(w->lease_ns, start + 700 * S);
+	/* another channel of the same permission: a small step is not worth a row */
+	pass(w, 1 * S);
+	assert_int_equal(bind_channel(w, 0x4001, "9.9.9.9:8"), 0);
+	assert_int_equal(w->lease_ns, start + 701 * S);
+	assert_int_equal(w->chans_kept, 5);
+	pass(w, 10 * S);
+	assert_int_equal(permit(w, "9.9.9.9"), 0);
+	assert_int_equal(w->chans_kept, 7);
+	/* and never is it longer than what it stands for */
+	assert_int_equal(refresh(w, 0), 0);
+	assert_int_equal(w->chans, 0);
+}
+
 static void C4_C5_C6_pairs(void **state)
 {
 	struct world *w = *state;
@@ -356,6 +387,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		T(P1_none), T(P2_P3_P4_one_of_ten), T(P6_P15_E5_cap), T(P7_P8_ports),
 		T(P9_P12_C9_C17), T(P10_lifetime), T(P11_C15_again), T(P13_P14_own),
+		T(P16_client_itself), T(C1_C2_missing), T(C3_numbers), T(channel_lease),
 		T(P16_client_itself), T(C1_C2_missing), T(C3_numbers), T(C4_C5_C6_pairs),
 		T(C7_C8_C11_peer), T(C12_all), T(C13_mapped), T(C14_rebind_after_expiry),
 		T(C16_two_peers), T(C18_D12_two_allocations),

@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: MIT
 #include <string.h>
 #include "cli/cli.h"
-#include "dataplane/xdp.h"
+#include "dataplane/dataplane.h"
 
 int detach_run(const struct cli *cli)
 {
-	int n = xdp_detach_all(cli->pin_path);
+	int n = dataplane_detach(cli->pin_path);
 
 	if (n < 0) {
 		fprintf(stderr, "turnpike: %s: %s\n", cli->pin_path, strerror(-n));

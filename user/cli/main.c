@@ -24,7 +24,7 @@ static const struct command {
 	  show_allocations, true, NULL },
 	{ "credentials", "make a username and a password that are valid for a time",
 	  NULL, false, credentials_run },
-	{ "detach", "take the XDP program and the tables out of the kernel",
+	{ "detach", "take our programs and tables out of the kernel",
 	  NULL, false, detach_run },
 };
 

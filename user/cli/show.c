@@ -71,7 +71,7 @@ static void show_dataplane(const json_t *dp)
 	printf("%-12s %s (wanted: %s)", "data plane", text(dp, "mode"), text(dp, "wanted"));
 	printf("%s%s\n", *text(dp, "why") ? ": " : "", text(dp, "why"));
 	json_array_foreach(json_object_get(dp, "interfaces"), i, interface)
-		printf("%-12s %-15s XDP %-7s %s\n", "", text(interface, "name"),
+		printf("%-12s %-15s %-6s %s\n", "", text(interface, "name"),
 		       text(interface, "xdp"), text(interface, "why"));
 }
 

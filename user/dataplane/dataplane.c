@@ -60,33 +60,93 @@ static int find_interfaces(struct dataplane *dp, const struct conf *conf)
 
 /* --------------------------------------------------------------- the choice */
 
-static unsigned int attach_all(struct dataplane *dp)
+/*
+ * The test that decides, one interface at a time: what the driver says it can, then whether it
+ * does take the program. Nothing is sent for it. tc is loaded for the first one that needs it.
+ */
+static void attach_one(struct dataplane *dp, enum conf_dataplane wanted,
+		       struct xdp_interface *iface)
 {
-	unsigned int attached = 0;
-
-	for (unsigned int i = 0; i < dp->n; i++) {
-		struct xdp_interface *iface = &dp->interfaces[i];
-
-		if (!strcmp(iface->name, "lo"))
-			snprintf(iface->why, sizeof(iface->why), "loopback: the daemon relays");
-		else
-			xdp_attach(dp->xdp, iface);
-		attached += iface->attached;
+	if (!strcmp(iface->name, "lo")) {
+		snprintf(iface->why, sizeof(iface->why), "loopback: the daemon relays");
+		return;
 	}
-	xdp_drop_others(dp->xdp, dp->interfaces, dp->n);
-	return attached;
+	if (wanted != DATAPLANE_TC && !xdp_attach(dp->xdp, iface))
+		return;
+	if (wanted == DATAPLANE_XDP)
+		return;
+	if (!dp->tc && tc_load(&dp->tc, dp->xdp, dp->tables.meta, dp->why))
+		return;
+	tc_attach(dp->tc, iface, false);
 }
 
-/* With dataplane=xdp every interface must be taken; the loopback never is. */
+static unsigned int count_mode(const struct dataplane *dp, enum xdp_mode mode)
+{
+	unsigned int n = 0;
+
+	for (unsigned int i = 0; i < dp->n; i++)
+		n += dp->interfaces[i].mode == mode;
+	return n;
+}
+
+/*
+ * XDP cannot send by an interface whose driver has no XDP. What it passes up for that reason
+ * the tc program gets, on the interface where it came in, and can.
+ */
+static bool xdp_needs_tc(const struct dataplane *dp)
+{
+	for (unsigned int i = 0; i < dp->n; i++) {
+		if (dp->interfaces[i].mode != XDP_NONE && !dp->interfaces[i].redirects)
+			return count_mode(dp, XDP_NATIVE) && dp->n > 1;
+	}
+	return false;
+}
+
+static int detach_tc_elsewhere(const struct dataplane *dp, const char *pin_path, bool beside_xdp)
+{
+	unsigned int *keep = calloc(dp->n + 1, sizeof(*keep)), n = 0;
+	int err;
+
+	if (!keep)
+		return -ENOMEM;
+	for (unsigned int i = 0; i < dp->n; i++) {
+		if (dp->interfaces[i].mode == XDP_TC ||
+		    (beside_xdp && dp->interfaces[i].mode == XDP_NATIVE))
+			keep[n++] = dp->interfaces[i].ifindex;
+	}
+	err = tc_detach(pin_path, keep, n);
+	free(keep);
+	return err;
+}
+
+static unsigned int attach_all(struct dataplane *dp, const struct conf *conf)
+{
+	bool beside_xdp;
+
+	for (unsigned int i = 0; i < dp->n; i++)
+		attach_one(dp, conf->dataplane, &dp->interfaces[i]);
+	beside_xdp = conf->dataplane == DATAPLANE_AUTO && xdp_needs_tc(dp) &&
+		(dp->tc || !tc_load(&dp->tc, dp->xdp, dp->tables.meta, dp->why));
+	for (unsigned int i = 0; i < dp->n && beside_xdp; i++) {
+		if (dp->interfaces[i].mode == XDP_NATIVE)
+			tc_attach(dp->tc, &dp->interfaces[i], true);
+	}
+	/* what now has the other one, or none, last: without a gap */
+	xdp_drop_others(dp->xdp, dp->interfaces, dp->n);
+	detach_tc_elsewhere(dp, conf->pin_path, beside_xdp);
+	return dp->n - count_mode(dp, XDP_NONE);
+}
+
+/* With dataplane=xdp or tc every interface must be taken; the loopback never is. */
 static const struct xdp_interface *first_missing(const struct dataplane *dp)
 {
 	for (unsigned int i = 0; i < dp->n; i++)
-		if (!dp->interfaces[i].attached && strcmp(dp->interfaces[i].name, "lo"))
+		if (dp->interfaces[i].mode == XDP_NONE && strcmp(dp->interfaces[i].name, "lo"))
 			return &dp->interfaces[i];
 	return NULL;
 }
 
-static int try_xdp(struct dataplane *dp, const struct conf *conf, const struct tp_meta *sizes)
+static int try_kernel(struct dataplane *dp, const struct conf *conf, const struct tp_meta *sizes)
 {
 	const struct xdp_interface *missing;
 	unsigned int attached;
@@ -94,34 +154,55 @@ static int try_xdp(struct dataplane *dp, const struct conf *conf, const struct t
 
 	if (err)
 		return err;
-	attached = attach_all(dp);
+	attached = attach_all(dp, conf);
 	missing = first_missing(dp);
-	if (missing)
+	if (missing && missing->why[0])
 		snprintf(dp->why, sizeof(dp->why), "%.15s: %.130s", missing->name, missing->why);
-	else if (!attached)
+	else if (!attached && !dp->why[0])
 		snprintf(dp->why, sizeof(dp->why), "no interface but the loopback");
 	if (attached && (!missing || conf->dataplane == DATAPLANE_AUTO))
 		return 0;
 	tables_close(&dp->tables);
+	tc_close(dp->tc);
 	xdp_close(dp->xdp);
+	dp->tc = NULL;
 	dp->xdp = NULL;
-	xdp_detach_all(conf->pin_path);
+	dataplane_detach(conf->pin_path);
 	return -EOPNOTSUPP;
+}
+
+const char *dataplane_word(enum conf_dataplane which)
+{
+	static const char *const words[] = {
+		[DATAPLANE_AUTO] = "auto", [DATAPLANE_XDP] = "xdp", [DATAPLANE_TC] = "tc",
+		[DATAPLANE_USER] = "user",
+	};
+
+	return words[which];
+}
+
+const char *dataplane_mode_word(enum xdp_mode mode)
+{
+	static const char *const words[] = {
+		[XDP_NONE] = "none", [XDP_TC] = "tc", [XDP_NATIVE] = "native",
+	};
+
+	return words[mode];
 }
 
 static void log_choice(const struct dataplane *dp)
 {
-	log_info("dataplane mode=%s%s%s%s", dp->mode == DATAPLANE_XDP ? "xdp" : "user",
+	log_info("dataplane mode=%s%s%s%s", dataplane_word(dp->mode),
 		 dp->why[0] ? " why=\"" : "", dp->why, dp->why[0] ? "\"" : "");
 	for (unsigned int i = 0; i < dp->n; i++)
 		log_info("interface name=%s xdp=%s why=\"%s\"", dp->interfaces[i].name,
-			 dp->interfaces[i].attached ? "native" : "none", dp->interfaces[i].why);
+			 dataplane_mode_word(dp->interfaces[i].mode), dp->interfaces[i].why);
 }
 
 static void forget_interfaces(struct dataplane *dp, const char *why)
 {
 	for (unsigned int i = 0; i < dp->n; i++) {
-		dp->interfaces[i].attached = false;
+		dp->interfaces[i].mode = XDP_NONE;
 		if (!dp->interfaces[i].why[0])
 			snprintf(dp->interfaces[i].why, XDP_WHY, "%s", why);
 	}
@@ -135,18 +216,19 @@ int dataplane_open(struct dataplane *dp, const struct conf *conf)
 	memset(dp, 0, sizeof(*dp));
 	err = find_interfaces(dp, conf);
 	if (err)
-		return err;
+		goto fail;
 	if (conf->dataplane != DATAPLANE_USER && turn_conf_relays(&conf->turn)) {
-		err = try_xdp(dp, conf, &sizes);
+		err = try_kernel(dp, conf, &sizes);
 		if (!err) {
-			dp->mode = DATAPLANE_XDP;
+			dp->mode = count_mode(dp, XDP_NATIVE) ? DATAPLANE_XDP : DATAPLANE_TC;
 			log_choice(dp);
 			return 0;
 		}
-		if (conf->dataplane == DATAPLANE_XDP)
-			return err;
-	} else if (xdp_detach_all(conf->pin_path) > 0) {
-		log_warning("dataplane=user: took off the XDP programs that an earlier run left");
+		/* Tables with other sizes hold flows that this daemon would not know of. */
+		if (conf->dataplane != DATAPLANE_AUTO || err == -EEXIST)
+			goto fail;
+	} else if (dataplane_detach(conf->pin_path) > 0) {
+		log_warning("dataplane=user: took off the programs that an earlier run left");
 	}
 	dp->mode = DATAPLANE_USER;
 	if (conf->dataplane == DATAPLANE_USER)
@@ -155,13 +237,30 @@ int dataplane_open(struct dataplane *dp, const struct conf *conf)
 		snprintf(dp->why, sizeof(dp->why), "no credentials: nothing is relayed");
 	forget_interfaces(dp, dp->why);
 	log_choice(dp);
-	return tables_create(&dp->tables, &sizes);
+	err = tables_create(&dp->tables, &sizes);
+	if (!err)
+		return 0;
+fail:
+	free(dp->interfaces);
+	dp->interfaces = NULL;
+	dp->n = 0;
+	return err;
 }
 
 void dataplane_close(struct dataplane *dp)
 {
 	tables_close(&dp->tables);
-	if (dp->xdp)
-		xdp_close(dp->xdp);
+	tc_close(dp->tc);
+	xdp_close(dp->xdp);
 	free(dp->interfaces);
+}
+
+int dataplane_detach(const char *pin_path)
+{
+	int filters = tc_detach(pin_path, NULL, 0), links;
+
+	if (filters < 0)
+		return filters;
+	links = xdp_detach_all(pin_path);
+	return links < 0 ? links : links + filters;
 }

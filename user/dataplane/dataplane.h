@@ -1,28 +1,36 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Which data path serves this host, decided once by the keeper: native XDP on
- * the interfaces that carry the listening and relay addresses, or the daemon.
+ * Which data path serves this host, decided once by the keeper for each interface that
+ * carries a listening or relay address: native XDP, else tc, else the daemon.
  */
 #ifndef TP_DATAPLANE_H
 #define TP_DATAPLANE_H
 
 #include "config.h"
 #include "dataplane/tables.h"
+#include "dataplane/tc.h"
 #include "dataplane/xdp.h"
 
 struct dataplane {
-	enum conf_dataplane mode;	/* what is in force: DATAPLANE_XDP or DATAPLANE_USER */
+	enum conf_dataplane mode;	/* the best that is in force on any interface */
 	char why[XDP_WHY];		/* why not more; empty where all is as wanted */
 	struct xdp_interface *interfaces;
 	unsigned int n;
 	struct tables tables;
 	struct xdp *xdp;
+	struct tc *tc;			/* where any interface has its filter, else NULL */
 };
 
-/* 0, or -errno where dataplane=xdp cannot be had (why says what is missing)
+/* 0, or -errno where dataplane=xdp or tc cannot be had (why says what is missing)
  * or memory is short. Logs what it took and why. */
 int dataplane_open(struct dataplane *dp, const struct conf *conf);
 /* Pins and attachments stay. */
 void dataplane_close(struct dataplane *dp);
+/* Take every program and pin of pin_path off. The number of interfaces' programs, or -errno. */
+int dataplane_detach(const char *pin_path);
+
+/* As in the configuration, and as in status. */
+const char *dataplane_word(enum conf_dataplane which);
+const char *dataplane_mode_word(enum xdp_mode mode);
 
 #endif

@@ -196,6 +196,13 @@ void nexthops_read(struct nexthops *n)
 		resolve_changed(n);
 }
 
+void nexthops_poke(struct nexthops *n)
+{
+	pthread_mutex_lock(&n->lock);
+	ways_poke(n->ways);
+	pthread_mutex_unlock(&n->lock);
+}
+
 static struct pair make_pair(const struct tp_addr *src, const struct tp_addr *dst)
 {
 	struct pair pair;

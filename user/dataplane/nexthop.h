@@ -29,6 +29,11 @@ void nexthops_free(struct nexthops *n);
 /* The descriptor to poll for reading, and what to do when it is readable. */
 int nexthops_fd(const struct nexthops *n);
 void nexthops_read(struct nexthops *n);
+/* To be called every NEXTHOP_POKE_S seconds, which is more than a neighbour stays in the kernel's
+ * state DELAY, of which it does not tell (delay_first_probe_time, 5 seconds): a next hop in use
+ * that is still stale then was poked in vain, or no packet came since. */
+#define NEXTHOP_POKE_S		6
+void nexthops_poke(struct nexthops *n);
 
 /*
  * Index for packets from src to dst (ports do not matter); counts a user of that pair, whatever

@@ -71,8 +71,13 @@ bool pins_is_link(const char *name)
 
 static bool ours(const char *name)
 {
-	return pins_is_link(name) || !strncmp(name, "tp_", 3) || !strncmp(name, "new_", 4) ||
-	       !strcmp(name, PINS_PROG);
+	static const char *const prefixes[] = { PINS_LINK, PINS_TC, PINS_CLSACT, "tp_", "new_" };
+
+	for (size_t i = 0; i < sizeof(prefixes) / sizeof(*prefixes); i++) {
+		if (!strncmp(name, prefixes[i], strlen(prefixes[i])))
+			return true;
+	}
+	return !strcmp(name, PINS_PROG);
 }
 
 int pins_each(const char *dir, int (*found)(void *ctx, const char *dir, const char *name),

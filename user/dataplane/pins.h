@@ -8,6 +8,8 @@
 #include <stddef.h>
 
 #define PINS_LINK	"link_"		/* and the interface's name */
+#define PINS_TC		"tc_"		/* and an ifindex: our filter is there */
+#define PINS_CLSACT	"clsact_"	/* and an ifindex: its qdisc is ours as well */
 #define PINS_PROG	"prog"
 
 /* Path of one pin. A bpf file system takes no '.' in names: an interface's becomes '~'.

@@ -204,6 +204,7 @@ static bool parse_neighbour(const struct nlmsghdr *nlh, struct rt_neighbour *nei
 	neighbour->ifindex = (uint32_t)ndm->ndm_ifindex;
 	neighbour->known = nlh->nlmsg_type == RTM_NEWNEIGH && (ndm->ndm_state & valid) &&
 			   at[NDA_LLADDR] && mnl_attr_get_payload_len(at[NDA_LLADDR]) == 6;
+	neighbour->stale = neighbour->known && (ndm->ndm_state & NUD_STALE);
 	memset(neighbour->mac, 0, 6);
 	if (neighbour->known)
 		memcpy(neighbour->mac, mnl_attr_get_payload(at[NDA_LLADDR]), 6);

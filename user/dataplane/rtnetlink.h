@@ -30,6 +30,7 @@ struct rt_neighbour {
 	uint32_t ifindex;
 	struct tp_addr addr;
 	bool known;			/* mac may be used */
+	bool stale;			/* known, but not confirmed for some time */
 	uint8_t mac[6];
 };
 

@@ -29,6 +29,7 @@ struct way {
 	uint32_t users;
 	uint16_t index;
 	bool known;			/* the neighbour's mac */
+	bool stale;
 	uint8_t mac[6];
 	bool idle;			/* no users, in the list ways.idle */
 	uint32_t idle_since;		/* seconds */
@@ -68,14 +69,21 @@ static uint32_t now_s(void)
 
 /* --------------------------------------------------------------- entries */
 
+/* What seq protects: without the data path's part. */
+#define ENTRY_FROM	offsetof(struct tp_nexthop, ifindex)
+#define ENTRY_LEN	(offsetof(struct tp_nexthop, poke) - ENTRY_FROM)
+
+static bool same_entry(const struct tp_nexthop *a, const struct tp_nexthop *b)
+{
+	return !memcmp((const char *)a + ENTRY_FROM, (const char *)b + ENTRY_FROM, ENTRY_LEN);
+}
+
 static void write_entry(struct tp_nexthop *entry, const struct tp_nexthop *new)
 {
-	size_t from = offsetof(struct tp_nexthop, ifindex);
-
-	if (!memcmp((char *)entry + from, (const char *)new + from, sizeof(*new) - from))
+	if (same_entry(entry, new))
 		return;
 	tp_seq_write_begin(&entry->seq);
-	memcpy((char *)entry + from, (const char *)new + from, sizeof(*new) - from);
+	memcpy((char *)entry + ENTRY_FROM, (const char *)new + ENTRY_FROM, ENTRY_LEN);
 	tp_seq_write_end(&entry->seq);
 }
 
@@ -119,6 +127,12 @@ static void publish(struct ways *w, const struct way *way)
 	write_entry(&w->table[way->index], &entry);
 }
 
+static void poke(struct ways *w, const struct way *way)
+{
+	if (way->stale && way->users)
+		TP_WRITE(w->table[way->index].poke, 1);
+}
+
 /* --------------------------------------------------------------- indexes */
 
 static void give_back(struct ways *w, uint16_t index)
@@ -140,13 +154,10 @@ static void end_adoption(struct ways *w)
 /* A predecessor's entry that says just this, so that its rows need not change. */
 static uint16_t take_inherited(struct ways *w, const struct tp_nexthop *wanted)
 {
-	size_t from = offsetof(struct tp_nexthop, ifindex);
-
 	for (uint32_t i = 0; wanted->ifindex && i < w->n_inherited; i++) {
 		uint16_t index = w->inherited[i];
-		const char *entry = (const char *)&w->table[index];
 
-		if (memcmp(entry + from, (const char *)wanted + from, sizeof(*wanted) - from))
+		if (!same_entry(&w->table[index], wanted))
 			continue;
 		w->inherited[i] = w->inherited[--w->n_inherited];
 		return index;
@@ -256,10 +267,11 @@ static void ask_neighbour(struct ways *w, struct way *way)
 {
 	struct rt_neighbour answer;
 
-	way->known = false;
+	way->known = way->stale = false;
 	if (rtnetlink_neighbour(w->requests, way->key.ifindex, &way->key.neighbour, &answer))
 		return;
 	way->known = answer.known;
+	way->stale = answer.stale;
 	memcpy(way->mac, answer.mac, 6);
 }
 
@@ -313,6 +325,9 @@ struct way *ways_take(struct ways *w, const struct rt_route *route, const struct
 	if (way->idle)
 		DL_DELETE(w->idle, way);
 	way->idle = false;
+	/* Its first user: what was heard meanwhile poked nobody. */
+	if (way->users == 1)
+		poke(w, way);
 	return way;
 }
 
@@ -406,9 +421,19 @@ void ways_neighbour(struct ways *w, const struct rt_neighbour *neighbour)
 		if (!way)
 			continue;
 		way->known = neighbour->known;
+		way->stale = neighbour->stale;
 		memcpy(way->mac, neighbour->mac, 6);
 		publish(w, way);
+		poke(w, way);
 	}
+}
+
+void ways_poke(struct ways *w)
+{
+	struct way *way, *next;
+
+	HASH_ITER(hh, w->ways, way, next)
+		poke(w, way);
 }
 
 void ways_refresh(struct ways *w)
@@ -418,5 +443,6 @@ void ways_refresh(struct ways *w)
 	HASH_ITER(hh, w->ways, way, next) {
 		ask_neighbour(w, way);
 		publish(w, way);
+		poke(w, way);
 	}
 }

@@ -27,6 +27,10 @@ uint16_t way_index(const struct way *way);	/* 0 for NULL */
 /* What was heard. ways_link() returns whether it may have changed where routes lead. */
 bool ways_link(struct ways *w, const struct rt_link *link);
 void ways_neighbour(struct ways *w, const struct rt_neighbour *neighbour);
+/* The kernel has not heard of a neighbour for some time, and packets that do not pass through it
+ * will not make it ask: the data path is told to pass up one. For every way in use that is still
+ * stale; the first time is when that is heard. */
+void ways_poke(struct ways *w);
 /* After messages were lost: forget the links, of which the caller then tells anew. */
 void ways_forget_links(struct ways *w);
 /* And this when it has: ask for every neighbour again. */

@@ -3,17 +3,15 @@
 #include <bpf/libbpf.h>
 #include <errno.h>
 #include <fcntl.h>
-#include <linux/ethtool.h>
 #include <linux/if_link.h>
-#include <linux/sockios.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/ioctl.h>
-#include <sys/socket.h>
 #include <sys/utsname.h>
 #include <unistd.h>
+#include "dataplane/device.h"
 #include "dataplane/pins.h"
+#include "dataplane/ports.h"
 #include "dataplane/xdp.h"
 #include "log.h"
 /* generated */
@@ -30,16 +28,17 @@ struct xdp {
 static int __attribute__((format(printf, 2, 0)))
 libbpf_says(enum libbpf_print_level level, const char *format, va_list args)
 {
-	char text[512];
+	enum conf_level as = level == LIBBPF_WARN ? LEVEL_WARNING : LEVEL_DEBUG;
+	char *text = NULL, *rest, *line;
 
-	if (level == LIBBPF_DEBUG && !log_enabled(LEVEL_DEBUG))
+	if (!log_enabled(as) || vasprintf(&text, format, args) < 0)
 		return 0;
-	vsnprintf(text, sizeof(text), format, args);
-	text[strcspn(text, "\n")] = '\0';
-	if (level == LIBBPF_WARN)
-		log_warning("event=libbpf text=\"%s\"", text);
-	else
-		log_debug("event=libbpf text=\"%s\"", text);
+	/* the verifier's reasons come as one long text */
+	rest = text;
+	while ((line = strsep(&rest, "\n")))
+		if (*line)
+			log_line(as, "event=libbpf text=\"%s\"", line);
+	free(text);
 	return 0;
 }
 
@@ -272,6 +271,16 @@ out:
 	return err;
 }
 
+int xdp_map_fd(const struct xdp *xdp, const char *name)
+{
+	return bpf_object__find_map_fd_by_name(xdp->bpf->obj, name);
+}
+
+const char *xdp_pin_path(const struct xdp *xdp)
+{
+	return xdp->pin_path;
+}
+
 void xdp_close(struct xdp *xdp)
 {
 	if (!xdp)
@@ -282,27 +291,12 @@ void xdp_close(struct xdp *xdp)
 
 /* -------------------------------------------------------------- attaching */
 
-/* One question to the driver; cmd is an SIOC number, *ifr gets the answer. */
-static int ask(const char *ifname, unsigned long cmd, struct ifreq *ifr)
-{
-	int fd = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0), err;
-
-	if (fd < 0)
-		return -errno;
-	memcpy(ifr->ifr_name, ifname, IFNAMSIZ);
-	err = ioctl(fd, cmd, ifr) ? -errno : 0;
-	close(fd);
-	return err;
-}
-
 static void explain(struct xdp_interface *iface, int err)
 {
-	struct ethtool_drvinfo driver = { .cmd = ETHTOOL_GDRVINFO };
-	struct ifreq drv = { .ifr_data = (void *)&driver }, mtu = { 0 };
+	char driver[DEVICE_DRIVER];
 	__u32 id = 0;
 
-	if (ask(iface->name, SIOCETHTOOL, &drv) || !driver.driver[0])
-		snprintf(driver.driver, sizeof(driver.driver), "unknown");
+	device_driver(iface->name, driver);
 	switch (-err) {
 	case EBUSY:
 	case EEXIST:
@@ -311,7 +305,7 @@ static void explain(struct xdp_interface *iface, int err)
 			 "bpftool prog show id %u", id, id);
 		return;
 	case EOPNOTSUPP:
-		snprintf(iface->why, XDP_WHY, "driver %.32s has no native XDP", driver.driver);
+		snprintf(iface->why, XDP_WHY, "driver %s has no native XDP", driver);
 		return;
 	case EPERM:
 		snprintf(iface->why, XDP_WHY, "not permitted: CAP_NET_ADMIN and CAP_BPF needed");
@@ -323,13 +317,12 @@ static void explain(struct xdp_interface *iface, int err)
 	case ERANGE:
 	case E2BIG:
 	case ENOSPC:
-		ask(iface->name, SIOCGIFMTU, &mtu);
-		snprintf(iface->why, XDP_WHY, "driver %.32s refused (%s): MTU %d, or a veth "
-			 "peer's, too large for XDP, or too many queues", driver.driver,
-			 strerror(-err), mtu.ifr_mtu);
+		snprintf(iface->why, XDP_WHY, "driver %s refused (%s): MTU %d, or a veth "
+			 "peer's, too large for XDP, or too many queues", driver,
+			 strerror(-err), device_mtu(iface->name));
 		return;
 	default:
-		snprintf(iface->why, XDP_WHY, "driver %.32s: %s", driver.driver, strerror(-err));
+		snprintf(iface->why, XDP_WHY, "driver %s: %s", driver, strerror(-err));
 	}
 }
 
@@ -350,36 +343,26 @@ static int take_link(const char *path, unsigned int ifindex)
 	return -ENOENT;
 }
 
-/* Packets may leave by this interface from now on, and arrive at its address only. */
-static int open_port(struct xdp *xdp, const struct xdp_interface *iface)
+/*
+ * What the driver says of itself, since Linux 6.3; before that, and for what says nothing, native
+ * XDP is taken to send as well. 0 or -EOPNOTSUPP, explained.
+ */
+static int check_features(struct xdp_interface *iface)
 {
-	struct bpf_devmap_val port = { .ifindex = iface->ifindex };
-	int macs = bpf_map__fd(xdp->bpf->maps.tp_macs);
-	__u32 ifindex = iface->ifindex, slot = ifindex % TP_MACS;
-	struct tp_mac own, there;
-	struct ifreq hw = { 0 };
+	char driver[DEVICE_DRIVER];
+	uint64_t features;
+	int err = device_xdp_features(iface->ifindex, &features);
 
-	if (bpf_map_update_elem(bpf_map__fd(xdp->bpf->maps.tp_ports), &ifindex, &port, BPF_ANY))
-		return -errno;
-	if (ask(iface->name, SIOCGIFHWADDR, &hw))
+	iface->redirects = !err && (features & DEVICE_XDP_XMIT);
+	if (err) {
+		iface->redirects = true;
 		return 0;
-	own = (struct tp_mac){ .ifindex = ifindex };
-	memcpy(own.mac, hw.ifr_hwaddr.sa_data, 6);
-	if (!bpf_map_lookup_elem(macs, &slot, &there) && there.ifindex &&
-	    there.ifindex != ifindex)
+	}
+	if (features & DEVICE_XDP_REDIRECT || !(features & DEVICE_XDP_BASIC))
 		return 0;
-	return bpf_map_update_elem(macs, &slot, &own, BPF_ANY) ? -errno : 0;
-}
-
-static void close_port(struct xdp *xdp, __u32 ifindex)
-{
-	int macs = bpf_map__fd(xdp->bpf->maps.tp_macs);
-	__u32 slot = ifindex % TP_MACS;
-	struct tp_mac there, none = { 0 };
-
-	bpf_map_delete_elem(bpf_map__fd(xdp->bpf->maps.tp_ports), &ifindex);
-	if (!bpf_map_lookup_elem(macs, &slot, &there) && there.ifindex == ifindex)
-		bpf_map_update_elem(macs, &slot, &none, BPF_ANY);
+	device_driver(iface->name, driver);
+	snprintf(iface->why, XDP_WHY, "driver %s has native XDP, but cannot redirect", driver);
+	return -EOPNOTSUPP;
 }
 
 /* A new link, or the pinned one with the new program; *kept says which. fd or -errno. */
@@ -414,27 +397,34 @@ int xdp_attach(struct xdp *xdp, struct xdp_interface *iface)
 	bool kept;
 	int fd, err;
 
-	iface->attached = false;
+	iface->mode = XDP_NONE;
 	iface->why[0] = '\0';
 	err = iface->ifindex ? pins_path(path, xdp->pin_path, PINS_LINK, iface->name) : -ENODEV;
 	if (err)
 		goto out;
+	err = check_features(iface);
+	if (err)
+		return err;
 	fd = make_link(xdp, iface, path, &kept);
 	if (fd < 0) {
 		err = fd;
 		goto out;
 	}
-	err = open_port(xdp, iface);
+	/* some drivers can be sent to only with a program on them */
+	check_features(iface);
+	err = ports_open(xdp, iface->name, iface->ifindex, iface->redirects);
 	close(fd);
 	if (err) {
-		close_port(xdp, iface->ifindex);
+		ports_close(xdp, iface->ifindex);
 		unlink(path);
 		goto out;
 	}
-	iface->attached = true;
-	snprintf(iface->why, XDP_WHY, "native XDP%s", kept ? ", taken over without a gap" : "");
+	iface->mode = XDP_NATIVE;
+	snprintf(iface->why, XDP_WHY, "native XDP%s%s", kept ? ", taken over without a gap" : "",
+		 iface->redirects ? "" : "; sends only what arrived here");
 	return 0;
 out:
+	iface->redirects = false;
 	explain(iface, err);
 	return err;
 }
@@ -472,12 +462,17 @@ static int drop_one(void *ctx, const char *dir, const char *name)
 	if (!pins_is_link(name) || pins_path(path, dir, "", name))
 		return 0;
 	for (unsigned int i = 0; i < keep->n; i++) {
-		if (!pins_path(kept, dir, PINS_LINK, keep->v[i].name) && !strcmp(kept, path))
+		if (keep->v[i].mode == XDP_NATIVE &&
+		    !pins_path(kept, dir, PINS_LINK, keep->v[i].name) && !strcmp(kept, path))
 			return 0;
 	}
 	ifindex = remove_link(path);
+	for (unsigned int i = 0; i < keep->n; i++) {
+		if ((int)keep->v[i].ifindex == ifindex && keep->v[i].mode != XDP_NONE)
+			ifindex = 0;	/* tc has it now */
+	}
 	if (ifindex > 0)
-		close_port(keep->xdp, (__u32)ifindex);
+		ports_close(keep->xdp, (__u32)ifindex);
 	log_info("event=detached pin=%s", name);
 	return 0;
 }

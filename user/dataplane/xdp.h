@@ -13,11 +13,18 @@
 
 #define XDP_WHY		160
 
+enum xdp_mode {
+	XDP_NONE,			/* the daemon */
+	XDP_TC,				/* a filter of ours, see tc.h */
+	XDP_NATIVE,			/* native XDP, by a pinned link of ours */
+};
+
 /* What became of one interface. */
 struct xdp_interface {
 	char name[IF_NAMESIZE];
 	unsigned int ifindex;
-	bool attached;			/* native XDP, by a pinned link of ours */
+	enum xdp_mode mode;		/* what relays packets that arrive here */
+	bool redirects;			/* an XDP program elsewhere can send by it */
 	char why[XDP_WHY];		/* what was taken, or why not more: for log and status */
 };
 
@@ -31,10 +38,14 @@ struct xdp;
 int xdp_load(struct xdp **out, const char *pin_path, const struct tp_meta *sizes,
 	     struct tables *tables, char *why);
 /* Native XDP on iface->ifindex, pinned as <pin_path>/link_<name>; a link of ours that is pinned
- * there is updated in place, without a gap. Another program on the interface is left alone.
- * Returns 0 and iface->attached, or -errno; iface->why is filled either way. */
+ * there is updated in place, without a gap. Another program on the interface is left alone, and
+ * so is a driver that says it cannot redirect. Returns 0 and iface->mode XDP_NATIVE, or -errno
+ * and XDP_NONE; iface->why is filled either way. */
 int xdp_attach(struct xdp *xdp, struct xdp_interface *iface);
-/* Take links of interfaces that are not in keep[] off. */
+/* The map of this name. */
+int xdp_map_fd(const struct xdp *xdp, const char *name);
+const char *xdp_pin_path(const struct xdp *xdp);
+/* Take links of interfaces off that are not in keep[] as XDP_NATIVE. */
 void xdp_drop_others(struct xdp *xdp, const struct xdp_interface *keep, unsigned int n);
 void xdp_close(struct xdp *xdp);	/* pins and attachments stay */
 

@@ -19,9 +19,21 @@
 /* A non-blocking socket for one relayed transport address: may be fragmented,
  * reports ICMP errors. addr without port: the kernel's choice. fd or -errno. */
 int udp_open_relay(const struct tp_addr *addr, unsigned int buf_size);
+/* The kernel must not merge datagrams for this socket, which a tc program is to see first. */
+void udp_refuse_gro(int fd);
 /* n listeners on one address, fds[i] for worker i. 0 or -errno (none is left open). */
 int udp_open_listeners(int *fds, unsigned int n, const struct tp_addr *addr,
 		       unsigned int buf_size);
+/*
+ * What becomes of an IP packet that is too large is a property of the socket. Only
+ * UDP_WHOLE sets DF. At rest an IPv4 socket knows the link's MTU alone
+ * (IP_PMTUDISC_OMIT), since without DF it is only then that Linux reports
+ * "fragmentation needed" (RFC 8656 section 11.5): what a route's smaller MTU may
+ * concern is sent UDP_BY_ROUTE. IPv6 tells in any case.
+ */
+enum udp_cutting { UDP_AT_REST, UDP_BY_ROUTE, UDP_WHOLE };
+#define UDP_FITS_ROUTE	(1280 - 28)	/* payload that fits wherever IPv6 would, too */
+void udp_set_cutting(int fd, uint8_t family, enum udp_cutting cutting);
 /* Which of n workers gets this client's datagrams. */
 unsigned int udp_worker(const struct tp_addr *client, unsigned int n);
 

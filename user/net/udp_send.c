@@ -154,7 +154,8 @@ static void send_run(struct udp_tx *tx, unsigned int from, unsigned int to)
 			continue;
 		}
 		if (m->n > 1) {
-			if (errno == EIO || errno == EINVAL || errno == EOPNOTSUPP)
+			/* others are about these datagrams: too large for the way, say */
+			if (errno == EIO || errno == EOPNOTSUPP)
 				tx->no_gso = true;
 			send_apart(tx, m, &tx->mmsg[from].msg_hdr);
 		} else if (!transient(errno) || !send_one(m->fd, &tx->mmsg[from].msg_hdr)) {
@@ -162,6 +163,29 @@ static void send_run(struct udp_tx *tx, unsigned int from, unsigned int to)
 		}
 		from++;
 	}
+}
+
+/* Messages [from, to) have one socket, and so one family. */
+static bool concerns_route(const struct udp_tx *tx, unsigned int from, unsigned int to)
+{
+	if (tx->messages[from].to.family != 4)
+		return false;
+	for (; from < to; from++)
+		if (tx->messages[from].segment > UDP_FITS_ROUTE)
+			return true;
+	return false;
+}
+
+static void send_socket(struct udp_tx *tx, unsigned int from, unsigned int to)
+{
+	const struct tx_message *m = &tx->messages[from];
+	bool by_route = concerns_route(tx, from, to);
+
+	if (by_route)
+		udp_set_cutting(m->fd, m->to.family, UDP_BY_ROUTE);
+	send_run(tx, from, to);
+	if (by_route)
+		udp_set_cutting(m->fd, m->to.family, UDP_AT_REST);
 }
 
 void udp_flush(struct udp_tx *tx)
@@ -173,7 +197,7 @@ void udp_flush(struct udp_tx *tx)
 	for (unsigned int i = 1; i <= tx->n_messages; i++) {
 		if (i < tx->n_messages && tx->messages[i].fd == tx->messages[from].fd)
 			continue;
-		send_run(tx, from, i);
+		send_socket(tx, from, i);
 		from = i;
 	}
 	tx->n_messages = tx->n_datagrams = 0;
@@ -184,9 +208,6 @@ static void send_unfragmented(struct udp_tx *tx, const struct udp_datagram *d, u
 {
 	const struct tp_addr *to = d->to;
 	uint8_t control[TX_CONTROL] __attribute__((aligned(8)));
-	int level = to->family == 4 ? IPPROTO_IP : IPPROTO_IPV6;
-	int name = to->family == 4 ? IP_MTU_DISCOVER : IPV6_MTU_DISCOVER;
-	int df = IP_PMTUDISC_PROBE, dont = IP_PMTUDISC_DONT;
 	struct sockaddr_storage ss;
 	struct msghdr msg = {
 		.msg_name = &ss, .msg_namelen = address_to_sockaddr(to, &ss),
@@ -195,10 +216,10 @@ static void send_unfragmented(struct udp_tx *tx, const struct udp_datagram *d, u
 	};
 
 	set_ip_fields(&msg, to->family, d->tos, d->ttl);
-	setsockopt(d->fd, level, name, &df, sizeof(df));
+	udp_set_cutting(d->fd, to->family, UDP_WHOLE);
 	if (!send_one(d->fd, &msg))
 		lose(tx, 1);
-	setsockopt(d->fd, level, name, &dont, sizeof(dont));
+	udp_set_cutting(d->fd, to->family, UDP_AT_REST);
 }
 
 static bool fits(const struct udp_tx *tx, const struct tx_message *m, const struct udp_datagram *d,

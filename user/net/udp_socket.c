@@ -15,6 +15,17 @@ static int option(int fd, int level, int name, int value)
 	return setsockopt(fd, level, name, &value, sizeof(value)) ? -errno : 0;
 }
 
+void udp_set_cutting(int fd, uint8_t family, enum udp_cutting cutting)
+{
+	static const int v4[] = { IP_PMTUDISC_OMIT, IP_PMTUDISC_DONT, IP_PMTUDISC_PROBE };
+	static const int v6[] = { IPV6_PMTUDISC_DONT, IPV6_PMTUDISC_DONT, IPV6_PMTUDISC_PROBE };
+
+	if (family == 4)
+		option(fd, IPPROTO_IP, IP_MTU_DISCOVER, v4[cutting]);
+	else
+		option(fd, IPPROTO_IPV6, IPV6_MTU_DISCOVER, v6[cutting]);
+}
+
 static int udp_socket(const struct tp_addr *addr, unsigned int buf_size)
 {
 	int fd = socket(addr->family == 4 ? AF_INET : AF_INET6,
@@ -31,6 +42,9 @@ static int udp_socket(const struct tp_addr *addr, unsigned int buf_size)
 		option(fd, IPPROTO_IP, IP_RECVTOS, 1);
 		option(fd, IPPROTO_IP, IP_RECVTTL, 1);
 	}
+	/* RFC 8656 sections 13 and 14: DF of what came in is not known here, and then counts
+	 * as 0. */
+	udp_set_cutting(fd, addr->family, UDP_AT_REST);
 	/* What these refuse costs speed, not correctness. */
 	option(fd, IPPROTO_UDP, UDP_GRO, 1);
 	if (buf_size) {
@@ -38,6 +52,11 @@ static int udp_socket(const struct tp_addr *addr, unsigned int buf_size)
 		option(fd, SOL_SOCKET, SO_SNDBUF, (int)buf_size);
 	}
 	return fd;
+}
+
+void udp_refuse_gro(int fd)
+{
+	option(fd, IPPROTO_UDP, UDP_GRO, 0);
 }
 
 static int udp_bind(int fd, const struct tp_addr *addr)
@@ -54,14 +73,10 @@ int udp_open_relay(const struct tp_addr *addr, unsigned int buf_size)
 
 	if (fd < 0)
 		return fd;
-	/* RFC 8656 section 14: without DONT-FRAGMENT, DF is not ours to set. */
-	if (addr->family == 4) {
-		option(fd, IPPROTO_IP, IP_MTU_DISCOVER, IP_PMTUDISC_DONT);
+	if (addr->family == 4)
 		err = option(fd, IPPROTO_IP, IP_RECVERR, 1);
-	} else {
-		option(fd, IPPROTO_IPV6, IPV6_MTU_DISCOVER, IPV6_PMTUDISC_DONT);
+	else
 		err = option(fd, IPPROTO_IPV6, IPV6_RECVERR, 1);
-	}
 	if (!err)
 		err = udp_bind(fd, addr);
 	if (err) {

@@ -160,10 +160,14 @@ const char *stun_reason(uint16_t code)
 	return "Error";
 }
 
-/* RFC 8489 section 14.8 and RFC 8656 section 18.12 differ in the first byte. */
+/*
+ * RFC 8489 section 14.8 and RFC 8656 section 18.12 differ in the first byte.
+ * 401 goes to strangers, whose address may be forged: without its phrase, so
+ * that the answer is no larger than it must be (section 16.1.2).
+ */
 static void put_code(struct stun_writer *w, uint16_t type, uint8_t first, uint16_t code)
 {
-	const char *phrase = stun_reason(code);
+	const char *phrase = code == 401 ? "" : stun_reason(code);
 	size_t len = strlen(phrase);
 	uint8_t *at = stun_put_reserve(w, type, 4 + len);
 

@@ -6,6 +6,8 @@
 #include "turn/core.h"
 #include "pure.h"
 
+#define CHAN_LEASE_STEP_NS	(5 * TURN_NS_PER_S)
+
 static uint64_t hash_number(const struct turn_server *s, uint16_t number)
 {
 	return hash_bytes(s->key, &number, sizeof(number));
@@ -74,26 +76,41 @@ struct chan *chan_new(struct turn_server *s, struct alloc *a, uint16_t number,
 	return c;
 }
 
-void chan_refresh(struct turn_server *s, struct chan *c, uint64_t expires_ns)
-{
-	c->pub.expires_ns = expires_ns;
-	timer_set(&s->timers, &c->timer, expires_ns);
-	chan_keep(s, c);
-}
-
 /* Section 12.6 relays while the channel lives; D11: and while there is a permission. */
-void chan_keep(struct turn_server *s, struct chan *c)
+static uint64_t chan_lease(const struct chan *c)
 {
 	const struct turn_relay *r = &c->alloc->pub.relay[alloc_index(c->pub.peer.family)];
 	uint64_t lease_ns = c->pub.expires_ns;
 
-	if (!lease_ns)
-		return;		/* being made: chan_refresh() comes here again */
 	if (lease_ns > c->perm->pub.expires_ns)
 		lease_ns = c->perm->pub.expires_ns;
 	if (lease_ns > r->expires_ns)
 		lease_ns = r->expires_ns;
+	return lease_ns;
+}
+
+/*
+ * A permission with a thousand channels is refreshed by each of their
+ * ChannelBinds: small steps are left out. A lease that is over a little early
+ * costs nothing but the daemon's work.
+ */
+void chan_keep(struct turn_server *s, struct chan *c)
+{
+	uint64_t lease_ns = chan_lease(c);
+
+	if (!c->pub.expires_ns)
+		return;		/* being made: chan_refresh() is next */
+	if (lease_ns >= c->pub.lease_ns && lease_ns < c->pub.lease_ns + CHAN_LEASE_STEP_NS)
+		return;
 	c->pub.lease_ns = lease_ns;
+	s->host->channel_kept(s->ctx, &c->alloc->pub, &c->pub);
+}
+
+void chan_refresh(struct turn_server *s, struct chan *c, uint64_t expires_ns)
+{
+	c->pub.expires_ns = expires_ns;
+	timer_set(&s->timers, &c->timer, expires_ns);
+	c->pub.lease_ns = chan_lease(c);
 	s->host->channel_kept(s->ctx, &c->alloc->pub, &c->pub);
 }
 

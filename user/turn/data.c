@@ -59,6 +59,19 @@ enum tp_reason data_channel(struct turn_server *s, const struct turn_path *path,
 	return data_to_peer(s, a, &c->pub.peer, payload, 0);
 }
 
+/*
+ * RFC 8656 sections 13 and 14: between UDP legs, DONT-FRAGMENT counts from IPv4 to
+ * IPv4 and must be ignored elsewhere. Section 15: from a stream it counts.
+ */
+static unsigned int send_flags(const struct turn_path *path, const struct stun_msg *m)
+{
+	if (!(m->has & STUN_BIT(DONT_FRAGMENT)))
+		return 0;
+	if (path->transport == TURN_UDP && (path->client.family == 6 || m->peer.family == 6))
+		return 0;
+	return TURN_SEND_DF;
+}
+
 /* RFC 8656 section 11.2; never authenticated (section 5). */
 enum tp_reason data_send(struct turn_server *s, const struct turn_path *path,
 			 const struct stun_msg *m, uint64_t now_ns)
@@ -81,8 +94,7 @@ enum tp_reason data_send(struct turn_server *s, const struct turn_path *path,
 	/* Having a permission means that the address passed; on this host the port counts. */
 	if (p->own && acl_check(s->conf, &m->peer))
 		return TP_R_BAD_SEND;
-	return data_to_peer(s, a, &m->peer, m->data,
-			    m->has & STUN_BIT(DONT_FRAGMENT) ? TURN_SEND_DF : 0);
+	return data_to_peer(s, a, &m->peer, m->data, send_flags(path, m));
 }
 
 static bool data_fits(const struct turn_path *path, const struct turn_out *out)

@@ -77,7 +77,8 @@ struct turn_conf {
 	struct turn_ranges allowed, denied;
 	bool allow_loopback_peers;
 	bool multicast_peers;		/* false unless asked for */
-	struct tp_addr *own;		/* listening addresses with ports: never peers */
+	struct tp_addr *own;		/* listeners with ports, this host's addresses with port 0:
+					 * never peers, but for relayed addresses */
 	unsigned int n_own;
 };
 

@@ -1,0 +1,167 @@
+# SPDX-License-Identifier: MIT
+"""The lab of scripts/lab.sh, a daemon in it, sockets in its hosts, and TAP: for tests in Python."""
+import atexit
+import ctypes
+import json
+import os
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import tempfile
+import time
+
+ROOT = os.path.abspath(os.path.join(os.path.dirname(__file__), '..', '..'))
+LIBC = ctypes.CDLL(None, use_errno=True)
+# As in scripts/lab.sh; by family.
+CLIENT = {4: '11.0.1.2', 6: '2a00:1:1::2'}
+SERVER = {4: '11.0.1.1', 6: '2a00:1:1::1'}
+RELAY = {4: '11.0.2.1', 6: '2a00:1:2::1'}
+PEER = {4: '11.0.2.2', 6: '2a00:1:2::2'}
+AF = {4: socket.AF_INET, 6: socket.AF_INET6}
+ETH_P_ALL = 3
+SO_RCVBUFFORCE = 33
+
+
+class Tap:
+    def __init__(self):
+        self.n = 0
+        self.failed = False
+
+    def ok(self, good, name, *why):
+        self.n += 1
+        print(('ok' if good else 'not ok'), self.n, '-', name)
+        if not good:
+            self.failed = True
+            for line in why:
+                print('#', line)
+        sys.stdout.flush()
+
+    def same(self, got, want, name):
+        self.ok(got == want, name, f'got:  {got}', f'want: {want}')
+
+    def done(self):
+        print(f'1..{self.n}')
+        sys.exit(self.failed)
+
+
+class Lab:
+    """Three hosts, up until the program ends; start() puts a daemon into the relay host."""
+
+    def __init__(self):
+        if os.geteuid():
+            print('1..0 # SKIP network namespaces need root')
+            sys.exit(4)
+        os.chdir(ROOT)
+        self.name = f'tpy{os.getpid()}'
+        self.tmp = tempfile.mkdtemp()
+        self.daemon = None
+        for number in (signal.SIGTERM, signal.SIGHUP, signal.SIGINT):
+            signal.signal(number, lambda *_: sys.exit(1))
+        atexit.register(self.clean)
+        os.mkdir(f'{self.tmp}/bpf')
+        subprocess.run(['mount', '-t', 'bpf', 'bpf', f'{self.tmp}/bpf'], check=True)
+        subprocess.run(['scripts/lab.sh', 'up', '--name', self.name], check=True,
+                       stdout=subprocess.DEVNULL)
+
+    def clean(self):
+        self.stop()
+        subprocess.run(['scripts/lab.sh', 'down', '--name', self.name], check=False)
+        if os.path.ismount(f'{self.tmp}/bpf'):
+            subprocess.run(['umount', f'{self.tmp}/bpf'], check=False)
+        shutil.rmtree(self.tmp)
+
+    # ------------------------------------------------------------ the hosts
+
+    def enter(self, host):
+        return ['nsenter', f'--net=/run/netns/{self.name}-{host}', '--']
+
+    def run(self, host, command):
+        return subprocess.run(self.enter(host) + ['sh', '-c', command], check=True, text=True,
+                              stdout=subprocess.PIPE).stdout
+
+    def sysctl(self, host, **values):
+        for key, value in values.items():
+            self.run(host, f'sysctl -qw {key.replace("__", ".")}={value}')
+
+    def mac(self, host, dev):
+        return json.loads(self.run(host, f'ip -j link show {dev}'))[0]['address']
+
+    def settle_neighbours(self):
+        """Nothing is asked and nothing goes stale: every host knows the others for good."""
+        macs = {('client', 'eth0'): [('relay', 'toclient', SERVER)],
+                ('relay', 'toclient'): [('client', 'eth0', CLIENT)],
+                ('relay', 'topeer'): [('peer', 'eth0', PEER)],
+                ('peer', 'eth0'): [('relay', 'topeer', RELAY)]}
+        for (host, dev), others in macs.items():
+            for other, far, address in others:
+                for family in (4, 6):
+                    self.run(host, f'ip neigh replace {address[family]} dev {dev} nud permanent '
+                                   f'lladdr {self.mac(other, far)}')
+
+    def socket(self, host, *args):
+        """A socket made in that host; it stays there."""
+        with open('/proc/self/ns/net') as here, open(f'/run/netns/{self.name}-{host}') as there:
+            assert LIBC.setns(there.fileno(), 0) == 0
+            try:
+                return socket.socket(*args)
+            finally:
+                assert LIBC.setns(here.fileno(), 0) == 0
+
+    def udp(self, host, address, family, port=0):
+        sock = self.socket(host, AF[family], socket.SOCK_DGRAM)
+        sock.setsockopt(socket.SOL_SOCKET, SO_RCVBUFFORCE, 4 << 20)
+        sock.bind((address[family], port))
+        sock.settimeout(2)
+        return sock
+
+    def wire(self, host, dev='eth0'):
+        """Frames in and out of an interface."""
+        with open('/proc/self/ns/net') as here, open(f'/run/netns/{self.name}-{host}') as there:
+            assert LIBC.setns(there.fileno(), 0) == 0
+            try:
+                sock = socket.socket(socket.AF_PACKET, socket.SOCK_RAW, socket.htons(ETH_P_ALL))
+                sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4 << 20)
+                sock.bind((dev, ETH_P_ALL))
+                return sock
+            finally:
+                assert LIBC.setns(here.fileno(), 0) == 0
+
+    # ----------------------------------------------------------- the daemon
+
+    def start(self, *directives):
+        self.log = open(f'{self.tmp}/relay.log', 'w+')
+        self.daemon = subprocess.Popen(
+            self.enter('relay') + [
+                'build/turnpiked', '-n', '--realm=lab', '--lt-cred-mech', '--user=alice:secret',
+                f'--control-socket={self.tmp}/control.sock', f'--pin-path={self.tmp}/bpf/tp',
+                f'--listening-ip={SERVER[4]}', f'--listening-ip={SERVER[6]}',
+                f'--relay-ip={RELAY[4]}', f'--relay-ip={RELAY[6]}', '--relay-threads=2',
+                '--unauthorized-ratelimit=off', *directives],
+            stdout=self.log, stderr=subprocess.STDOUT)
+        end = time.monotonic() + 5
+        while time.monotonic() < end and self.daemon.poll() is None:
+            if 'relaying workers=' in open(self.log.name).read():
+                return
+            time.sleep(0.02)
+        raise RuntimeError('no daemon:\n' + open(self.log.name).read())
+
+    def stop(self):
+        if not self.daemon:
+            return
+        self.daemon.send_signal(signal.SIGINT)
+        self.daemon.wait()
+        self.daemon = None
+        self.log.close()
+
+    def counts(self):
+        out = subprocess.run(['build/turnpike', '--socket', f'{self.tmp}/control.sock',
+                              '--pin-path', f'{self.tmp}/bpf/tp', 'stats', '--json'],
+                             check=True, stdout=subprocess.PIPE).stdout
+        return {r['reason']: r['packets'] for r in json.loads(out)['reasons']}
+
+    def counted(self, before):
+        """What was added since, without zeros."""
+        now = self.counts()
+        return {k: now[k] - before.get(k, 0) for k in now if now[k] != before.get(k, 0)}

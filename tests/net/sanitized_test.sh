@@ -1,0 +1,16 @@
+#!/bin/bash
+# SPDX-License-Identifier: MIT
+# Tests in which speed does not matter, once more with the daemon that has
+# AddressSanitizer, UndefinedBehaviorSanitizer and LeakSanitizer in it.
+cd "$(dirname "$0")/../.." || exit 1
+export TURNPIKED=build/san/turnpiked
+if [ ! -x $TURNPIKED ]; then
+	echo "1..0 # SKIP no $TURNPIKED: make $TURNPIKED"
+	exit 4
+fi
+rc=0
+for name in daemon restart hostile; do
+	echo "# $name"
+	"tests/net/${name}_test.sh" || rc=1
+done
+exit $rc
