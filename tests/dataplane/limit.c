@@ -35,21 +35,15 @@ static const struct limited cases[] = {
 	{ "row without the flag", 10, 1, 10, true, 200, 200, 200 },
 };
 
-static unsigned int pass(struct world *world, const struct limited *l, bool to_client,
-			 uint32_t alloc)
+static unsigned int pass_flow(struct world *world, const struct dp_case *c,
+			      const struct case_flow *flow)
 {
-	struct dp_case c = { .name = l->name, .to_client = to_client, .data_len = 100,
-			     .in = to_client ? 6 : 4, .out = to_client ? 4 : 6 };
-	static struct case_flow flow;
 	static struct frame in, got;
 	unsigned int passed = 0;
 	uint32_t slot_1;
 
-	case_flow(&c, &flow);
-	flow.row.alloc = alloc;
-	flow.row.flags = l->flagless ? 0 : TP_ROW_LIMITED;
-	slot_1 = case_put(world, &c, &flow);
-	frame_build(&in, &flow.in);
+	slot_1 = case_put(world, c, flow);
+	frame_build(&in, &flow->in);
 	for (unsigned int i = 0; i < 200; i++) {
 		enum tp_reason reason = TP_R_MAX;
 		enum world_verdict verdict = world->run(world, &in, &got, &reason);
@@ -59,8 +53,21 @@ static unsigned int pass(struct world *world, const struct limited *l, bool to_c
 		else if (verdict != WORLD_DROP || reason != TP_R_LIMIT)
 			return ~0U;
 	}
-	case_clear(world, &flow, slot_1);
+	case_clear(world, flow, slot_1);
 	return passed;
+}
+
+static unsigned int pass(struct world *world, const struct limited *l, bool to_client,
+			 uint32_t alloc)
+{
+	struct dp_case c = { .name = l->name, .to_client = to_client, .data_len = 100,
+			     .in = to_client ? 6 : 4, .out = to_client ? 4 : 6 };
+	static struct case_flow flow;
+
+	case_flow(&c, &flow);
+	flow.row.alloc = alloc;
+	flow.row.flags = l->flagless ? 0 : TP_ROW_LIMITED;
+	return pass_flow(world, &c, &flow);
 }
 
 /* Buckets fill while the test runs, which takes its time on an emulated machine. */
@@ -75,6 +82,71 @@ static bool about(const struct world *world, const struct limited *l, uint64_t s
 	fprintf(stderr, "# %s: limit, %s: %u passed, wanted %u to %llu\n", world->name, l->name,
 		got, want, (unsigned long long)most);
 	return false;
+}
+
+/* Those that take more than one row: ALLOC is the sender's, ALLOC + 1 that of whoever gets
+ * it. Who pays, and that the other one does not. */
+static const struct detour {
+	struct dp_case c;
+	bool up, down;
+} detours[] = {
+	{ { .name = "Send", .send = true }, true, false },
+	{ { .name = "Send, IPv6 to 4", .send = true, .in = 6 }, true, false },
+	{ { .name = "Send, IPv4 to 6", .send = true, .out = 6 }, true, false },
+	{ { .name = "Data", .to_client = true, .indication = true }, false, true },
+	{ { .name = "Data, IPv6", .to_client = true, .indication = true, .in = 6, .out = 6 },
+	  false, true },
+	{ { .name = "hairpin, channels", .hairpin = true, .in = 6 }, true, true },
+	{ { .name = "hairpin, indications", .hairpin = true, .send = true, .indication = true,
+	    .mid = 6, .out = 6 }, true, true },
+};
+
+static bool paid(const struct tp_limit *limit, int way)
+{
+	return limit->bytes_ns[way] && !limit->bytes_ns[!way];
+}
+
+/* 100 bytes of data, whatever the headers: 50 packets and one. */
+static bool detour_run(struct world *world, const struct detour *d, bool down)
+{
+	static const struct limited l = { "detour", 5000, 0, 0, false, 51, 51, 51 };
+	static const struct limited none = { "detour of others", 0, 0, 0, false, 200, 200, 200 };
+	struct tp_limit *t = world->tables.limits;
+	const struct limited *limited = (down ? d->down : d->up) ? &l : &none;
+	static struct case_flow flow;
+	struct dp_case c = d->c;
+	uint64_t start = world_now();
+	bool ok;
+
+	c.data_len = 100;
+	case_flow(&c, &flow);
+	flow.row.alloc = d->up ? ALLOC : ALLOC + 1;
+	flow.row.flags = TP_ROW_LIMITED;
+	for (unsigned int i = 0; i < flow.n_more; i++) {
+		/* the sender's permission is not asked */
+		flow.more[i].alloc = ALLOC + 1;
+		flow.more[i].flags = TP_ROW_LIMITED;
+	}
+	memset(t, 0, TP_LIMITS(world->tables.meta->allocs) * sizeof(*t));
+	t[ALLOC + down].byte_price = price(l.bps);
+	ok = about(world, limited, start, pass_flow(world, &c, &flow), limited->up);
+	ok &= paid(&t[ALLOC + down], down) == (limited == &l);
+	if (!ok)
+		fprintf(stderr, "# %s: limit, %s, %s\n", world->name, c.name, down ? "down" : "up");
+	return ok;
+}
+
+bool limit_detours_run(struct world *world)
+{
+	bool ok = true;
+
+	for (unsigned int i = 0; i < sizeof(detours) / sizeof(detours[0]); i++) {
+		ok &= detour_run(world, &detours[i], false);
+		ok &= detour_run(world, &detours[i], true);
+	}
+	memset(world->tables.limits, 0,
+	       TP_LIMITS(world->tables.meta->allocs) * sizeof(struct tp_limit));
+	return ok;
 }
 
 bool limit_run(struct world *world)

@@ -6,5 +6,7 @@
 
 /* False, with an explanation on stderr, where it went otherwise. */
 bool limit_run(struct world *world);
+/* The same of Send and Data indications and hairpins. */
+bool limit_detours_run(struct world *world);
 
 #endif

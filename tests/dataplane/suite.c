@@ -38,6 +38,12 @@ static void limits(void **state)
 	assert_true(limit_run(under_test));
 }
 
+static void limits_of_detours(void **state)
+{
+	(void)state;
+	assert_true(limit_detours_run(under_test));
+}
+
 static void listener_integrity(void **state)
 {
 	(void)state;
@@ -397,6 +403,7 @@ int suite_run(struct world *world)
 	for (size_t i = 0; i < listener_cases_n && !world->skb; i++)
 		add(t, &n, listener_cases[i].name, one_listener_case, &listener_cases[i]);
 	add(t, &n, "S23 limits", limits, NULL);
+	add(t, &n, "S23 limits of indications and hairpins", limits_of_detours, NULL);
 	if (!world->skb) {
 		add(t, &n, "strangers are limited", listener_limits, NULL);
 		add(t, &n, "who brings integrity is not", listener_integrity, NULL);
