@@ -20,7 +20,6 @@ const volatile __u64 tp_seed[2] = { 0, 0 };
 const volatile __u32 tp_mask4 = 0;
 const volatile __u32 tp_mask6 = 0;
 const volatile __u32 tp_weak_order = 0;
-const volatile __u32 tp_crc[TP_CRC_TABLE] = { 0 };
 
 #define TP_RMB()							\
 	do {								\
@@ -55,6 +54,12 @@ static __always_inline struct tp_nexthop *tp_host_nexthop(struct tp_host *host, 
 {
 	(void)host;
 	return bpf_map_lookup_elem(&tp_nexthops, &index);
+}
+
+static __always_inline struct tp_limit *tp_host_limit(struct tp_host *host, __u32 index)
+{
+	(void)host;
+	return bpf_map_lookup_elem(&tp_limits, &index);
 }
 
 static __always_inline void tp_host_seed(struct tp_host *host, __u64 seed[2])
@@ -98,12 +103,6 @@ static __always_inline __u32 tp_host_random(struct tp_host *host)
 {
 	(void)host;
 	return bpf_get_prandom_u32();
-}
-
-static __always_inline __u32 tp_host_crc(struct tp_host *host, __u32 index)
-{
-	(void)host;
-	return tp_crc[index & (TP_CRC_TABLE - 1)];
 }
 
 static __always_inline struct tp_detour *tp_host_scratch(struct tp_host *host)

@@ -108,6 +108,14 @@ static __always_inline int tp_checksum_settle(struct __sk_buff *skb)
 	return bpf_skb_change_tail(skb, len + 1, 0) || bpf_skb_change_tail(skb, len, 0);
 }
 
+/* Answering in place, before any socket, is XDP's; here they are the daemon's. */
+static __always_inline enum tp_reason tp_host_unclaimed(struct tp_host *host, int in)
+{
+	(void)host;
+	(void)in;
+	return TP_R_NO_ROW;
+}
+
 static __always_inline int tp_host_route(struct tp_host *host, __u32 ifindex)
 {
 	struct __sk_buff *skb = host->skb;

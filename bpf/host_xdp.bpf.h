@@ -4,6 +4,7 @@
 #define TURNPIKE_HOST_XDP_BPF_H
 
 #include "host.bpf.h"
+#include <turnpike/listener.h>
 
 struct tp_host {
 	struct xdp_md *ctx;
@@ -50,6 +51,51 @@ static __always_inline int tp_host_route(struct tp_host *host, __u32 ifindex)
 	else
 		host->action = bpf_redirect_map(&tp_ports, ifindex, XDP_PASS);
 	return host->action == XDP_PASS;
+}
+
+static __always_inline struct tp_stranger *tp_host_stranger(struct tp_host *host, __u32 index)
+{
+	(void)host;
+	return bpf_map_lookup_elem(&tp_strangers, &index);
+}
+
+static __always_inline void tp_host_back(struct tp_host *host)
+{
+	host->action = XDP_TX;
+}
+
+/* each CPU's own */
+struct {
+	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
+	__uint(max_entries, 1);
+	__type(key, __u32);
+	__type(value, struct tp_listener_work);
+} tp_work SEC(".maps");
+
+/* By themselves, with a stack and registers of their own: what relayed packets take
+ * stays as it is without them. */
+static __noinline int tp_unclaimed4(struct xdp_md *ctx)
+{
+	struct tp_host host = { .ctx = ctx };
+	__u32 zero = 0;
+	struct tp_listener_work *work = bpf_map_lookup_elem(&tp_work, &zero);
+
+	return work ? tp_listener(&host, 4, work) : TP_R_NO_ROW;
+}
+
+static __noinline int tp_unclaimed6(struct xdp_md *ctx)
+{
+	struct tp_host host = { .ctx = ctx };
+	__u32 zero = 0;
+	struct tp_listener_work *work = bpf_map_lookup_elem(&tp_work, &zero);
+
+	return work ? tp_listener(&host, 6, work) : TP_R_NO_ROW;
+}
+
+static __always_inline enum tp_reason tp_host_unclaimed(struct tp_host *host, int in)
+{
+	tp_host_back(host);
+	return in == 4 ? tp_unclaimed4(host->ctx) : tp_unclaimed6(host->ctx);
 }
 
 #endif

@@ -29,6 +29,15 @@ TP_TABLE(tp_rows6, struct tp_slot6);
 TP_TABLE(tp_nexthops, struct tp_nexthop);
 TP_TABLE(tp_allocs, struct tp_alloc);
 TP_TABLE(tp_bindings, struct tp_binding);
+TP_TABLE(tp_limits, struct tp_limit);
+
+/* by hash; read and written by the data path alone */
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(max_entries, TP_STRANGER_HOSTS + TP_STRANGER_NETS);
+	__type(key, __u32);
+	__type(value, struct tp_stranger);
+} tp_strangers SEC(".maps");
 
 /* enum tp_reason -> what this CPU saw of it; written by the data path */
 struct {

@@ -202,6 +202,20 @@ static void check_lifetimes(struct conf *conf, struct conf_errors *errors)
 			    "permission-lifetime: RFC 8656 says 300 s, and clients rely on it");
 }
 
+static void check_bandwidth(const struct conf *conf, struct conf_errors *errors)
+{
+	const struct turn_conf *turn = &conf->turn;
+
+	/* coturn would say nothing and limit nothing */
+	if (turn->bps_capacity && !turn->max_bps)
+		conf_report(errors, conf_where(conf, "bps-capacity"), LEVEL_ERROR,
+			    "bps-capacity without max-bps limits nothing: it is given out in "
+			    "parts of max-bps");
+	if (turn->user_max_bps && turn->no_auth)
+		conf_report(errors, conf_where(conf, "user-max-bps"), LEVEL_WARNING,
+			    "user-max-bps with no-auth: everybody is one user");
+}
+
 static void settle_log(struct conf *conf)
 {
 	if (!conf_where(conf, "log-min-level") && conf->very_verbose)
@@ -221,6 +235,7 @@ void conf_finish(struct conf *conf, struct conf_errors *errors)
 	check_ports(conf, errors);
 	check_peers(conf, errors);
 	check_lifetimes(conf, errors);
+	check_bandwidth(conf, errors);
 	settle_log(conf);
 	if (!conf->workers)
 		conf->workers = conf->cpus;

@@ -95,6 +95,16 @@ static void print_protocol(const struct turn_conf *turn, FILE *out)
 	fprintf(out, "permission-lifetime = %u s\n", turn->permission_lifetime_s);
 }
 
+/* People write bits where bytes are meant: the line says both. */
+static void print_bandwidth(FILE *out, const char *name, uint64_t bytes)
+{
+	if (bytes)
+		fprintf(out, "%s = %llu bytes/s (%.3f Mbit/s)\n", name,
+			(unsigned long long)bytes, (double)bytes * 8 / 1000000);
+	else
+		fprintf(out, "%s = unlimited\n", name);
+}
+
 static void print_auth(const struct conf *conf, FILE *out)
 {
 	const struct turn_conf *turn = &conf->turn;
@@ -113,6 +123,10 @@ static void print_auth(const struct conf *conf, FILE *out)
 		    "answers per second and address");
 	print_limit(out, "user-quota", turn->user_quota, "allocations");
 	print_limit(out, "total-quota", turn->total_quota, "allocations");
+	print_bandwidth(out, "max-bps", turn->max_bps);
+	print_bandwidth(out, "bps-capacity", turn->bps_capacity);
+	print_bandwidth(out, "user-max-bps", turn->user_max_bps);
+	print_limit(out, "max-pps", turn->max_pps, "packets per second");
 	print_ranges(out, "allowed-peer-ip", &turn->allowed);
 	print_ranges(out, "denied-peer-ip", &turn->denied);
 	fprintf(out, "no-multicast-peers = %s\n", yes(!turn->multicast_peers));

@@ -180,9 +180,20 @@ const struct conf_directive conf_table[] = {
 	{ WORKS("permission-lifetime", "SECONDS"), .set = conf_set_number,
 	  AT(turn.permission_lifetime_s), .min = 1, .max = 86400, .initial = "300",
 	  .help = "for tests only" },
-	REFUSED("max-bps", "BYTES", "not enforced yet: the limit would be missing; 0 is accepted"),
-	REFUSED("bps-capacity", "BYTES",
-		"not enforced yet: the limit would be missing; 0 is accepted"),
+	{ WORKS("max-bps", "BYTES"), .set = conf_set_bandwidth, AT(turn.max_bps),
+	  .flags = CONF_GUARD, .initial = "0",
+	  .help = "bytes (not bits) per second of each allocation and direction; 0: no limit" },
+	{ WORKS("bps-capacity", "BYTES"), .set = conf_set_bandwidth, AT(turn.bps_capacity),
+	  .flags = CONF_GUARD, .initial = "0",
+	  .help = "bytes per second of the server, of which each allocation gets max-bps; "
+		  "0: no limit" },
+	{ WORKS("max-pps", "N"), .set = conf_set_number, AT(turn.max_pps),
+	  .max = 100000000, .flags = CONF_GUARD, .initial = "0",
+	  .help = "packets per second of each allocation and direction; 0: no limit" },
+	{ WORKS("user-max-bps", "BYTES"), .set = conf_set_bandwidth, AT(turn.user_max_bps),
+	  .flags = CONF_GUARD, .initial = "0",
+	  .help = "bytes per second of each user's allocations together, in each direction; "
+		  "0: no limit" },
 	INFO("max-allocate-timeout", "SECONDS", "no state is kept before an allocation"),
 	INFO("drain-min-allocations", "N", "draining is not supported yet"),
 

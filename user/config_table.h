@@ -89,6 +89,7 @@ void conf_derive_allocations(struct conf *conf, unsigned int n_relays);
 void conf_set_bool(const struct conf_line *line);
 void conf_set_not(const struct conf_line *line);
 void conf_set_number(const struct conf_line *line);	/* uint32_t, min to max */
+void conf_set_bandwidth(const struct conf_line *line);	/* uint64_t, bytes/s */
 void conf_set_port(const struct conf_line *line);	/* uint16_t, host order */
 void conf_set_text(const struct conf_line *line);	/* char *; empty: NULL */
 void conf_set_char(const struct conf_line *line);

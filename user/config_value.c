@@ -85,6 +85,26 @@ void conf_set_number(const struct conf_line *line)
 	number(line, field(line));
 }
 
+#define BANDWIDTH_MAX	1000000000000ULL	/* 8 Tbit/s */
+
+void conf_set_bandwidth(const struct conf_line *line)
+{
+	unsigned long long parsed;
+	char *end;
+
+	errno = 0;
+	parsed = strtoull(line->value, &end, 10);
+	if (*line->value < '0' || *line->value > '9' || *end) {
+		refuse(line, "is not a number of bytes per second");
+		return;
+	}
+	if (errno || parsed > BANDWIDTH_MAX) {
+		refuse(line, "is more than 1000000000000 bytes per second");
+		return;
+	}
+	*(uint64_t *)field(line) = parsed;
+}
+
 void conf_set_port(const struct conf_line *line)
 {
 	struct conf_directive bounds = *line->directive;

@@ -46,6 +46,8 @@ struct engine {
 	struct engine_relay *reading;	/* whose input is being handled */
 	uint8_t tos, ttl;		/* for what is relayed of that input */
 	bool ttl_over;			/* nothing of it may be relayed */
+	bool over_limit;		/* the allocation or its user has had enough */
+	uint64_t now_ns;		/* when that input came */
 	pthread_t thread;
 	bool running;
 	struct tp_count counts[TP_R_MAX];	/* written by the worker, read by any */
@@ -134,13 +136,20 @@ static void host_relay_close(void *ctx, struct turn_relay *relay)
 		free(r);
 }
 
+/* S23: what is above the limit is discarded, the rest flows. */
+static bool may_relay(struct engine *e, const struct turn_relay *relay, bool up, size_t len)
+{
+	e->over_limit = !flows_allow(e->shared->flows, relay->alloc, up, len, e->now_ns);
+	return !e->over_limit;
+}
+
 static void host_to_client(void *ctx, const struct turn_path *path, const struct turn_out *out)
 {
 	struct engine *e = ctx;
 	const struct engine_listener *l = path->socket;
 	bool relayed = out->data;
 
-	if (relayed && e->ttl_over)
+	if (relayed && (e->ttl_over || !may_relay(e, e->reading->relay, false, out->data_len)))
 		return;
 	udp_send(e->tx, &(struct udp_datagram){
 		.fd = l->fd, .to = &path->client,
@@ -156,7 +165,7 @@ static void host_to_peer(void *ctx, struct turn_relay *relay, const struct tp_ad
 	struct engine *e = ctx;
 	const struct engine_relay *r = relay->host;
 
-	if (!r || e->ttl_over)
+	if (!r || e->ttl_over || !may_relay(e, relay, true, len))
 		return;
 	udp_send(e->tx, &(struct udp_datagram){
 		.fd = r->fd, .to = peer, .data = data, .data_len = len,
@@ -257,19 +266,24 @@ static const struct turn_host engine_host = {
  * RFC 8656 sections 13 and 14: DSCP and ECN are copied. The server acts as a
  * router on the TTL, so that a loop of relays ends.
  */
-static void take_ip_fields(struct engine *e, const struct udp_received *in)
+static void take_ip_fields(struct engine *e, const struct udp_received *in, uint64_t now_ns)
 {
 	e->tos = in->tos;
 	e->ttl = in->ttl ? in->ttl - 1 : 0;
 	e->ttl_over = in->ttl == 1;
+	e->now_ns = now_ns;
 }
 
-/* What the core relayed, the TTL may have kept back. */
+/* What the core relayed, the TTL or a limit may have kept back. */
 static void count_input(struct engine *e, enum tp_reason reason, size_t bytes)
 {
 	bool relayed = reason == TP_R_USER_TO_PEER || reason == TP_R_USER_TO_CLIENT;
 
-	count(e, relayed && e->ttl_over ? TP_R_TTL : reason, bytes);
+	if (relayed && e->ttl_over)
+		reason = TP_R_TTL;
+	else if (relayed && e->over_limit)
+		reason = TP_R_LIMIT;
+	count(e, reason, bytes);
 }
 
 static void on_listener(evutil_socket_t fd, short what, void *arg)
@@ -288,7 +302,7 @@ static void on_listener(evutil_socket_t fd, short what, void *arg)
 		};
 		size_t at = 0;
 
-		take_ip_fields(e, &in[i]);
+		take_ip_fields(e, &in[i], now.mono_ns);
 		do {			/* an empty datagram is one, too */
 			size_t len = in[i].len - at;
 
@@ -307,7 +321,7 @@ static void from_peer(struct engine *e, struct engine_relay *r, const struct udp
 {
 	size_t at = 0;
 
-	take_ip_fields(e, in);
+	take_ip_fields(e, in, now.mono_ns);
 	do {
 		size_t len = in->len - at;
 		enum tp_reason reason;
@@ -318,7 +332,7 @@ static void from_peer(struct engine *e, struct engine_relay *r, const struct udp
 			len = in->segment;
 		reason = turn_from_peer(e->server, r->relay, &in->from, in->data + at, len, now);
 		count_input(e, reason, len);
-		if (reason == TP_R_USER_TO_CLIENT && r->relay && !e->ttl_over)
+		if (reason == TP_R_USER_TO_CLIENT && r->relay && !e->ttl_over && !e->over_limit)
 			flows_count(r->relay->alloc, false, len);
 		at += len;
 	} while (at < in->len);

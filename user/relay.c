@@ -7,6 +7,8 @@
 #include <time.h>
 #include "control.h"
 #include "dataplane/flows.h"
+#include "dataplane/limits.h"
+#include "dataplane/listeners.h"
 #include "engine.h"
 #include "log.h"
 #include "relay.h"
@@ -14,9 +16,10 @@
 struct relay {
 	const struct relay_setup *setup;
 	struct event_base *base;
-	struct event *sigterm, *netlink, *poke;
+	struct event *sigterm, *netlink, *renew, *poke;
 	struct rows *rows;		/* NULL with dataplane user */
 	struct nexthops *hops;		/* likewise */
+	struct limits *limits;
 	struct engine_shared shared;
 	struct engine **engines;
 	struct control *control;
@@ -57,6 +60,23 @@ static void on_moved(void *ctx, const struct tp_addr *src, const struct tp_addr 
 	flows_moved(r->shared.flows, src, dst, nexthop);
 }
 
+static uint64_t now_ns(void)
+{
+	struct timespec now;
+
+	clock_gettime(CLOCK_MONOTONIC, &now);
+	return (uint64_t)now.tv_sec * TURN_NS_PER_S + (uint64_t)now.tv_nsec;
+}
+
+static void on_renew(evutil_socket_t fd, short what, void *arg)
+{
+	struct relay *r = arg;
+
+	(void)fd;
+	(void)what;
+	listeners_put(r->rows, r->setup->conf, now_ns());
+}
+
 static bool open_tables(struct relay *r)
 {
 	struct tables *tables = &r->setup->dataplane->tables;
@@ -74,7 +94,11 @@ static bool open_tables(struct relay *r)
 	}
 	r->shared.flows = flows_new(tables, r->shared.journal, r->rows, r->hops,
 				    &r->setup->conf->turn);
-	return r->shared.turn && r->shared.journal && r->shared.flows;
+	r->limits = limits_new(tables, &r->setup->conf->turn);
+	if (!r->shared.turn || !r->shared.journal || !r->shared.flows || !r->limits)
+		return false;
+	flows_use_limits(r->shared.flows, r->limits);
+	return true;
 }
 
 /* Everybody adopts before anybody serves: what is left over then is nobody's. */
@@ -97,6 +121,7 @@ static bool make_engines(struct relay *r)
 static bool add_events(struct relay *r)
 {
 	static const struct timeval every = { .tv_sec = NEXTHOP_POKE_S };
+	static const struct timeval renewal = { .tv_sec = LISTENERS_RENEW_S };
 
 	r->sigterm = evsignal_new(r->base, SIGTERM, on_sigterm, r);
 	if (!r->sigterm || event_add(r->sigterm, NULL))
@@ -105,19 +130,19 @@ static bool add_events(struct relay *r)
 		return true;
 	r->netlink = event_new(r->base, nexthops_fd(r->hops), EV_READ | EV_PERSIST, on_netlink, r);
 	r->poke = event_new(r->base, -1, EV_PERSIST, on_poke, r);
-	return r->netlink && !event_add(r->netlink, NULL) && r->poke && !event_add(r->poke, &every);
+	r->renew = event_new(r->base, -1, EV_PERSIST, on_renew, r);
+	return r->netlink && !event_add(r->netlink, NULL) && r->poke &&
+	       !event_add(r->poke, &every) && r->renew && !event_add(r->renew, &renewal);
 }
 
 static bool add_control(struct relay *r)
 {
-	struct timespec now;
 	struct control_sources from = {
 		.shared = &r->shared, .dataplane = r->setup->dataplane,
 		.engines = r->engines, .rows = r->rows,
 	};
 
-	clock_gettime(CLOCK_MONOTONIC, &now);
-	from.started_ns = (uint64_t)now.tv_sec * TURN_NS_PER_S + (uint64_t)now.tv_nsec;
+	from.started_ns = now_ns();
 	r->control = control_new(r->base, r->setup->control_fd, &from);
 	return r->control;
 }
@@ -140,8 +165,11 @@ static void relay_free(struct relay *r)
 		engine_free(r->engines[i]);
 	free(r->engines);
 	flows_free(r->shared.flows);
+	limits_free(r->limits);
 	journal_free(r->shared.journal);
 	turn_shared_free(r->shared.turn);
+	if (r->renew)
+		event_free(r->renew);
 	if (r->poke)
 		event_free(r->poke);
 	if (r->netlink)
@@ -166,6 +194,8 @@ int relay_main(const struct relay_setup *setup)
 		log_error("relay process cannot start: out of memory or threads");
 		goto out;
 	}
+	if (r.rows && !listeners_put(r.rows, setup->conf, now_ns()))
+		log_warning("listeners: no room in the flow table: the daemon answers alone");
 	log_info("relaying workers=%u", setup->conf->workers);
 	event_base_dispatch(r.base);
 	status = EXIT_SUCCESS;

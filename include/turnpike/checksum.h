@@ -102,7 +102,7 @@ static inline __u64 tp_csum_leg_sum(const struct tp_csum_leg *leg)
  * the Length field of the ChannelData header and for padding, which differ from
  * packet to packet. Never 0, so that no sum it is part of folds to 0.
  */
-static inline __u32 tp_csum_delta(const struct tp_csum_leg *in, const struct tp_csum_leg *out)
+static inline __u16 tp_csum_delta(const struct tp_csum_leg *in, const struct tp_csum_leg *out)
 {
 	__u16 gone = tp_csum_fold(tp_csum_leg_sum(in));
 	__u16 delta = tp_csum_fold(tp_csum_leg_sum(out) + tp_csum_minus(gone));

@@ -15,6 +15,7 @@
 #include <linux/types.h>
 #include <turnpike/checksum.h>
 #include <turnpike/host.h>
+#include <turnpike/limit.h>
 #include <turnpike/packet.h>
 #include <turnpike/plan.h>
 #include <turnpike/send.h>
@@ -417,12 +418,41 @@ TP_INLINE void tp_detour_count(struct tp_host *host, int family, __u32 slot, __u
 		tp_row_counted(&slot6->row, len);
 }
 
+/* What the row of one half has to say: d->slot or the plan's, in the table of that family. */
+TP_APART enum tp_reason tp_detour_limit(struct tp_host *host, const struct tp_detour *d,
+					int family, int way)
+{
+	__u32 slot = way == TP_LIMIT_UP ? d->slot : d->plan.slot;
+	struct tp_slot4 *slot4 = family == 4 ? tp_host_slot4(host, slot) : 0;
+	struct tp_slot6 *slot6 = family == 6 ? tp_host_slot6(host, slot) : 0;
+
+	if (slot4 && (slot4->row.flags & TP_ROW_LIMITED))
+		return tp_row_limit(host, &slot4->row, way, d->plan.data_len);
+	if (slot6 && (slot6->row.flags & TP_ROW_LIMITED))
+		return tp_row_limit(host, &slot6->row, way, d->plan.data_len);
+	return TP_R_NONE;
+}
+
+/* Each half pays by the limits of its own allocation. */
+TP_INLINE enum tp_reason tp_detour_limits(struct tp_host *host, const struct tp_detour *d, int in)
+{
+	enum tp_reason reason = TP_R_NONE;
+
+	if (d->half)
+		reason = tp_detour_limit(host, d, in, TP_LIMIT_UP);
+	if (reason == TP_R_NONE && d->wrap != TP_WRAP_NOT)
+		reason = tp_detour_limit(host, d, d->mid_family, TP_LIMIT_DOWN);
+	return reason;
+}
+
 /* The plan is whole but for lengths and checksum. */
 TP_INLINE enum tp_reason tp_detour_go(struct tp_host *host, struct tp_detour *d, int in)
 {
 	__u32 extend;
 	enum tp_reason reason = tp_detour_check(host, d, &extend);
 
+	if (reason == TP_R_NONE)
+		reason = tp_detour_limits(host, d, in);
 	if (reason == TP_R_NONE)
 		reason = tp_detour_room(host, &d->plan, in, extend);
 	if (reason == TP_R_NONE)

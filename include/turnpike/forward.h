@@ -184,6 +184,9 @@ TP_INLINE enum tp_reason tp_relay_pair(struct tp_host *host, const struct tp_flo
 {
 	enum tp_reason reason = tp_check(host, flow, plan, in, out);
 
+	if (reason == TP_R_NONE && (plan->flags & TP_ROW_LIMITED))
+		reason = tp_row_limit(host, row, plan->kind == TP_ROW_TO_PEER ?
+				      TP_LIMIT_UP : TP_LIMIT_DOWN, plan->data_len);
 	if (reason != TP_R_NONE)
 		return reason;
 	reason = tp_write(host, flow, plan, in, out);
@@ -210,6 +213,9 @@ TP_INLINE enum tp_reason tp_relay_from(struct tp_host *host, const struct tp_flo
 	}
 	if (reason != TP_R_NONE)
 		return reason;
+	/* only a source of zeros finds one */
+	if (plan.kind == TP_ROW_LISTENER)
+		return TP_R_NO_ROW;
 	if (plan.family == 4)
 		reason = tp_relay_pair(host, flow, &plan, row, in, 4);
 	else
@@ -224,7 +230,7 @@ TP_INLINE enum tp_reason tp_relay_from(struct tp_host *host, const struct tp_flo
 }
 
 /* The straight way: one row says it all. TP_R_NONE: nothing was done, and why. */
-TP_APART enum tp_reason tp_relay(struct tp_host *host, int *why)
+TP_APART enum tp_reason tp_relay(struct tp_host *host, int *why, int *in)
 {
 	const __u8 *end = tp_host_end(host), *at;
 	struct tp_flow flow;
@@ -234,7 +240,8 @@ TP_APART enum tp_reason tp_relay(struct tp_host *host, int *why)
 	reason = tp_parse_eth(tp_host_data(host), end, &flow, &at, &type);
 	if (reason != TP_R_NONE)
 		return reason;
-	if (type == TP_ETH_IPV4) {
+	*in = type == TP_ETH_IPV4 ? 4 : 6;
+	if (*in == 4) {
 		reason = tp_parse_ip4(at, end, &flow);
 		return reason == TP_R_NONE ? tp_relay_from(host, &flow, 4, why) : reason;
 	}
@@ -245,10 +252,13 @@ TP_APART enum tp_reason tp_relay(struct tp_host *host, int *why)
 /* Relay one frame, by whichever way; counting it is left to the caller. */
 TP_INLINE enum tp_reason tp_relay_frame(struct tp_host *host)
 {
-	int why = 0;
-	enum tp_reason reason = tp_relay(host, &why);
+	int why = 0, in = 4;
+	enum tp_reason reason = tp_relay(host, &why, &in);
 
-	return reason == TP_R_NONE ? tp_detour(host, why) : reason;
+	if (reason != TP_R_NONE)
+		return reason;
+	reason = tp_detour(host, why);
+	return reason == TP_R_NO_ROW ? tp_host_unclaimed(host, in) : reason;
 }
 
 /* Relay one frame and count it; bytes are the frame's as it came. */

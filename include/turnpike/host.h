@@ -29,6 +29,8 @@ TP_HOST_API int tp_host_extend(struct tp_host *host, __u32 bytes);
 TP_HOST_API struct tp_slot4 *tp_host_slot4(struct tp_host *host, __u32 index);
 TP_HOST_API struct tp_slot6 *tp_host_slot6(struct tp_host *host, __u32 index);
 TP_HOST_API struct tp_nexthop *tp_host_nexthop(struct tp_host *host, __u32 index);
+/* NULL: there is no such element. */
+TP_HOST_API struct tp_limit *tp_host_limit(struct tp_host *host, __u32 index);
 TP_HOST_API void tp_host_seed(struct tp_host *host, __u64 seed[2]);
 /* CLOCK_MONOTONIC, nanoseconds, a few milliseconds coarse. */
 TP_HOST_API __u64 tp_host_now(struct tp_host *host);
@@ -38,15 +40,15 @@ TP_HOST_API int tp_host_own_mac(struct tp_host *host, __u64 mac);
 TP_HOST_API int tp_host_route(struct tp_host *host, __u32 ifindex);
 /* 32 bits that nobody outside can know beforehand. */
 TP_HOST_API __u32 tp_host_random(struct tp_host *host);
-/* tp_crc_fill()'s table; the host masks the index. */
-TP_HOST_API __u32 tp_host_crc(struct tp_host *host, __u32 index);
 /* TP_SCRATCH bytes that are this packet's alone, of any value. NULL: none. */
 struct tp_detour;
 TP_HOST_API struct tp_detour *tp_host_scratch(struct tp_host *host);
+/* A datagram of this family that no flow claims: tp_listener(), where the host wants it. */
+TP_HOST_API enum tp_reason tp_host_unclaimed(struct tp_host *host, int in);
 TP_HOST_API void tp_host_count(struct tp_host *host, enum tp_reason reason, __u32 bytes);
 
 /* What a reason means for the packet. */
-#define TP_SENT(reason)		((reason) <= TP_R_HAIRPIN)
+#define TP_SENT(reason)		((reason) <= TP_R_BINDING)
 #define TP_DROPPED(reason)	((reason) >= TP_R_BAD_FRAME && (reason) <= TP_R_REWRITE)
 
 /* Padding after the data of a ChannelData message over UDP that is dealt with

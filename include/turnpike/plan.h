@@ -5,6 +5,7 @@
 
 #include <linux/types.h>
 #include <turnpike/host.h>
+#include <turnpike/limit.h>
 #include <turnpike/packet.h>
 #include <turnpike/rows.h>
 #include <turnpike/tables.h>
@@ -23,6 +24,7 @@ struct tp_plan {
 	__u8   family;
 	__u32  ports;		/* source and destination, as in a UDP header */
 	__be16 channel;
+	__u16  flags;
 	__be16 vlan_tci;
 	union {
 		__be32 ip4[2];	/* source, destination */
@@ -52,6 +54,7 @@ TP_INLINE int tp_plan_take(struct tp_plan *plan, const struct tp_row *row, __u32
 	plan->csum_delta = row->csum_delta;
 	plan->ports = tp_load32((const __u8 *)row + __builtin_offsetof(struct tp_row, out_sport));
 	plan->channel = row->out_channel;
+	plan->flags = row->flags;
 	if (plan->family == 4)
 		__builtin_memcpy(plan->ip4, &row->out4, sizeof(plan->ip4));
 	else
@@ -206,6 +209,19 @@ TP_INLINE void tp_row_counted(struct tp_row *row, __u32 len)
 {
 	row->packets++;
 	row->bytes += len;
+}
+
+/* After everything else was checked: only what would be relayed pays. */
+TP_INLINE enum tp_reason tp_row_limit(struct tp_host *host, const struct tp_row *row, int way,
+				      __u32 len)
+{
+	struct tp_limit *limit = tp_host_limit(host, row->alloc), *user = 0;
+
+	if (!limit)
+		return TP_R_NONE;
+	if (limit->user)
+		user = tp_host_limit(host, limit->user);
+	return tp_limit_take(limit, user, way, len, tp_host_now(host)) ? TP_R_NONE : TP_R_LIMIT;
 }
 
 /* What no receiver could use; asked once it is known that the packet is ours. */

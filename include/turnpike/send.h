@@ -92,21 +92,17 @@ TP_INLINE int tp_send_attr(struct tp_host *host, __u32 message, __u32 offset,
 TP_INLINE int tp_send_true(struct tp_host *host, __u32 message, __u32 bytes)
 {
 	const __u8 *at = tp_place(host, message), *end = tp_host_end(host);
-	__u32 crc = 0xffffffff, i;
+	__u32 crc = TP_CRC_START, i;
 
 	for (i = 0; i < TP_SEND_CRC_MAX && i < bytes; i += 4) {
 		if (at + 4 > end)
 			return 0;
-		/* the first byte in the low bits */
-		crc ^= __builtin_bswap32(TP_N32(tp_load32(at)));
-		crc = tp_host_crc(host, 768 + (crc & 0xff)) ^
-		      tp_host_crc(host, 512 + ((crc >> 8) & 0xff)) ^
-		      tp_host_crc(host, 256 + ((crc >> 16) & 0xff)) ^ tp_host_crc(host, crc >> 24);
+		crc = tp_crc_word(crc, tp_load32(at));
 		at += 4;
 	}
 	if (i != bytes || at + TP_STUN_ATTR_HDR_LEN + 4 > end)
 		return 0;
-	return TP_N32(tp_load32(at + TP_STUN_ATTR_HDR_LEN)) == (~crc ^ TP_CRC_XOR);
+	return TP_N32(tp_load32(at + TP_STUN_ATTR_HDR_LEN)) == (~crc ^ TP_FINGERPRINT_XOR);
 }
 
 /* 1: of the usual form, and this is in it. */

@@ -18,7 +18,7 @@
 
 /* Raised with every change of meaning or layout; tp_meta carries it, and a
  * program refuses tables of another version. */
-#define TP_ABI_VERSION	2
+#define TP_ABI_VERSION	3
 
 /* ------------------------------------------------------------- addresses */
 
@@ -75,7 +75,22 @@ enum tp_row_kind {
 				 * nexthop_up is the way to the peer */
 	TP_ROW_RELAYED,		/* a relayed address: without a permission nothing gets in */
 	TP_ROW_ALIAS,		/* out_s* is the address that is bound */
+	TP_ROW_LISTENER,	/* one of the server's addresses: key without source or channel */
 	TP_ROW_KINDS
+};
+
+/* tp_row.flags */
+#define TP_ROW_BINDING		1	/* LISTENER: answer Binding requests */
+#define TP_ROW_FINGERPRINT	2	/* LISTENER: always with FINGERPRINT */
+#define TP_ROW_LIMITED		4	/* relaying: tp_limits has something to say of it */
+
+/* What a TP_ROW_LISTENER says instead of outgoing addresses. */
+#define TP_LISTENER_PORTS	6
+
+struct tp_row_listener {
+	__u32  request_ns;	/* between a stranger's requests; 0: no limit */
+	__be16 port[TP_LISTENER_PORTS];	/* all that the server listens on; 0: none */
+	__u8   zero[16];
 };
 
 /* Next hop: the peer is a relayed address of this host. The packet that would leave is
@@ -97,13 +112,15 @@ struct tp_row {
 	__u8   out_family;	/* 4 or 6 */
 	__u16  nexthop;		/* index into tp_nexthops; 0 is never valid */
 	__u64  expires_ns;	/* the lease */
-	__u32  csum_delta;	/* checksum.h: what the rewrite adds to the UDP checksum */
+	__u16  csum_delta;	/* checksum.h: what the rewrite adds to the UDP checksum */
+	__u16  flags;		/* TP_ROW_* bits */
 	__u32  alloc;		/* index into tp_allocs */
 	__be16 out_sport;
 	__be16 out_dport;
 	__be16 out_channel;	/* TO_CLIENT: the number to write; else 0 */
 	__u16  nexthop_up;	/* PERMISSION: index into tp_nexthops, or TP_HOP_HERE */
 	union {
+		struct tp_row_listener listener;	/* out_family is 6 then, whatever its own */
 		struct {
 			__u8 saddr[4];
 			__u8 daddr[4];
@@ -164,6 +181,44 @@ struct tp_mac {
 	__u8  mac[8];		/* 6 bytes and two zeros */
 } __attribute__((aligned(8)));
 
+/* -------------------------------------------------------------- strangers */
+
+/*
+ * tp_strangers: how much was lately asked by clients that have not proved who they
+ * are, by a secret hash of address and network. A fixed array: nothing is kept for a
+ * stranger, and two that meet in one element share what it allows.
+ */
+#define TP_STRANGER_HOSTS	65536	/* elements for IPv4 addresses and IPv6 /64s */
+#define TP_STRANGER_NETS	16384	/* behind them, for IPv4 /24s and IPv6 /48s */
+
+struct tp_stranger {
+	/* data; buckets as in limit.h */
+	__u64  requests_ns;
+	__u64  bindings_ns;	/* Binding requests have one of their own */
+};
+
+/* ---------------------------------------------------------------- limits */
+
+/*
+ * How much an allocation, or all of a user's, may relay; each direction by itself.
+ * tp_limits has those of allocations at their indexes, behind them as many for users,
+ * and one more that allocations without an index share.
+ */
+#define TP_LIMIT_SHIFT	16
+#define TP_LIMITS(allocs)	(2 * (allocs) + 1)
+
+struct tp_limit {
+	/* control; prices are ns << TP_LIMIT_SHIFT, 0: no limit */
+	__u64  byte_price;	/* of a byte of application data */
+	__u64  packet_price;
+	__u32  user;		/* index of the user's limit; 0: none */
+	__u32  zero;
+	__u64  spare;
+	/* data, and the daemon where it relays; buckets as in limit.h, client to peer first */
+	__u64  bytes_ns[2];
+	__u64  packets_ns[2];
+} __attribute__((aligned(8)));
+
 /* --------------------------------------------------------------- journal */
 
 /* An allocation, as the daemon keeps it for its successor and as `turnpike
@@ -201,11 +256,12 @@ struct tp_alloc {
 	struct tp_count slow_down;	/* peer to client, relayed by the daemon */
 	struct tp_count fast_up;	/* of rows that are gone; live rows add theirs */
 	struct tp_count fast_down;
+	__u64  max_bps;		/* its part of bps-capacity, bytes/s; 0: no limit */
 	__u32  row_send[2];	/* slot + 1 in the table of the client's family, 0 none; by the
 				 * family of the relayed address, as the next one */
 	__u32  row_relayed[2];	/* slot + 1 in the table of that family */
 	__u8   open[2];		/* TP_RELAYED_OPEN for good */
-	__u8   pad[30];
+	__u8   pad[22];
 } __attribute__((aligned(8)));
 
 /* A permission, and the channel bound to one of its peers if there is one. */
@@ -244,6 +300,7 @@ struct tp_meta {
 	X(TO_PEER,	"to_peer",	"relayed to the peer") \
 	X(TO_CLIENT,	"to_client",	"relayed to the client") \
 	X(HAIRPIN,	"hairpin",	"relayed from a client to a client of this host") \
+	X(BINDING,	"binding",	"Binding request answered in place") \
 	X(OTHER_MAC,	"other_mac",	"passed up: not to this interface's own MAC address") \
 	X(NOT_UDP,	"not_udp",	"passed up: not UDP over IPv4 or IPv6") \
 	X(FRAGMENT,	"fragment",	"passed up: IP fragment") \
@@ -260,6 +317,9 @@ struct tp_meta {
 	X(SEND_FORM,	"send_form",	"passed up: Send indication with unusual attributes") \
 	X(BAD_FRAME,	"bad_frame",	"dropped: malformed Ethernet, IP or UDP header") \
 	X(BAD_CHANNEL,	"bad_channel",	"dropped: ChannelData longer than its datagram") \
+	X(STRANGER,	"stranger",	"dropped: too many requests without credentials") \
+	X(UNASKED,	"unasked",	"dropped: STUN answer, to a server that asked nothing") \
+	X(LIMIT,	"limit",	"dropped: above the limit of the allocation or its user") \
 	X(TTL,		"ttl",		"dropped: TTL used up") \
 	X(REFUSED,	"refused",	"dropped: peer without permission") \
 	X(REWRITE,	"rewrite",	"dropped: rewrite failed half way") \
@@ -291,9 +351,6 @@ enum tp_reason {
 /* Bytes of memory that a data path has for one packet (tp_scratch). */
 #define TP_SCRATCH	448
 
-/* Entries of the tables that a data path has for CRC-32, see crc.h. */
-#define TP_CRC_TABLE	1024
-
 /* tp_stats: a per-CPU array, reason -> this. Bytes are of the whole frame. */
 
 /* ---------------------------------------------------------------- layout */
@@ -306,6 +363,8 @@ _Static_assert(sizeof(struct tp_slot4) == 128, "tp_slot4");
 _Static_assert(sizeof(struct tp_slot6) == 128, "tp_slot6");
 _Static_assert(sizeof(struct tp_nexthop) == 32, "tp_nexthop");
 _Static_assert(sizeof(struct tp_mac) == 16, "tp_mac");
+_Static_assert(sizeof(struct tp_limit) == 64, "tp_limit");
+_Static_assert(sizeof(struct tp_stranger) == 16, "tp_stranger");
 _Static_assert(sizeof(struct tp_binding) == 64, "tp_binding");
 _Static_assert(sizeof(struct tp_alloc) == 336, "tp_alloc");
 

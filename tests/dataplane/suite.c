@@ -9,12 +9,46 @@
 #include <string.h>
 #include <cmocka.h>
 #include "cases.h"
+#include "limit.h"
+#include "listener.h"
 
 static struct world *under_test;
 
 static void one_case(void **state)
 {
 	assert_true(case_run(under_test, *state));
+}
+
+static void one_listener_case(void **state)
+{
+	assert_true(listener_case_run(under_test, *state, 4));
+	assert_true(listener_case_run(under_test, *state, 6));
+}
+
+static void listener_limits(void **state)
+{
+	(void)state;
+	assert_true(listener_limits_run(under_test, 4));
+	assert_true(listener_limits_run(under_test, 6));
+}
+
+static void limits(void **state)
+{
+	(void)state;
+	assert_true(limit_run(under_test));
+}
+
+static void limits_of_detours(void **state)
+{
+	(void)state;
+	assert_true(limit_detours_run(under_test));
+}
+
+static void listener_integrity(void **state)
+{
+	(void)state;
+	assert_true(listener_integrity_run(under_test, 4));
+	assert_true(listener_integrity_run(under_test, 6));
 }
 
 /* ------------------------------------------------------------- directions */
@@ -267,7 +301,8 @@ static void poked(void **state)
 		assert_true(frame_equal(&in, &got));
 		assert_int_equal(hop->poke, 0);
 		for (int i = 0; i < 5; i++)
-			assert_int_equal(under_test->run(under_test, &in, &got, &reason), under_test->skb ? WORLD_REDIRECT : WORLD_TX);
+			assert_int_equal(under_test->run(under_test, &in, &got, &reason),
+					 under_test->skb ? WORLD_REDIRECT : WORLD_TX);
 	}
 	case_clear(under_test, &flow, slot_1);
 }
@@ -352,7 +387,7 @@ int suite_run(struct world *world)
 		"cut: to peer, 6 to 6", "cut: to client, 4 to 4", "cut: to client, 4 to 6",
 		"cut: to client, 6 to 4", "cut: to client, 6 to 6",
 	};
-	struct CMUnitTest *t = calloc(dp_cases_n + 32, sizeof(*t));
+	struct CMUnitTest *t = calloc(dp_cases_n + listener_cases_n + 32, sizeof(*t));
 	size_t n = 0;
 	int failed;
 
@@ -363,6 +398,15 @@ int suite_run(struct world *world)
 		if ((dp_cases[i].headroom || dp_cases[i].tailroom) && !world->headroom)
 			continue;	/* the kernel's rooms cannot be chosen */
 		add(t, &n, dp_cases[i].name, one_case, &dp_cases[i]);
+	}
+	/* the tc program leaves listeners to the daemon */
+	for (size_t i = 0; i < listener_cases_n && !world->skb; i++)
+		add(t, &n, listener_cases[i].name, one_listener_case, &listener_cases[i]);
+	add(t, &n, "S23 limits", limits, NULL);
+	add(t, &n, "S23 limits of indications and hairpins", limits_of_detours, NULL);
+	if (!world->skb) {
+		add(t, &n, "strangers are limited", listener_limits, NULL);
+		add(t, &n, "who brings integrity is not", listener_integrity, NULL);
 	}
 	for (size_t i = 0; i < 8; i++)
 		add(t, &n, names[i], direction, &directions[i]);

@@ -37,6 +37,7 @@ struct world {
 	enum world_verdict (*run)(struct world *world, const struct frame *in,
 				  struct frame *out, enum tp_reason *reason);
 	void (*set_own_mac)(struct world *world, const uint8_t mac[6]);
+	struct tp_stranger *strangers;	/* user host only */
 	void *priv;
 };
 

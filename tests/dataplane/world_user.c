@@ -7,6 +7,7 @@
 
 #define TP_HOST_API	static inline
 #include <turnpike/forward.h>
+#include <turnpike/listener.h>
 
 /* The frame ends with its allocation, so that the sanitizer sees a read past it. */
 struct tp_host {
@@ -81,6 +82,13 @@ static inline struct tp_nexthop *tp_host_nexthop(struct tp_host *host, __u32 ind
 	return index < t->meta->nexthops ? &t->nexthops[index] : NULL;
 }
 
+static inline struct tp_limit *tp_host_limit(struct tp_host *host, __u32 index)
+{
+	const struct tables *t = &host->world->tables;
+
+	return index < TP_LIMITS(t->meta->allocs) ? &t->limits[index] : NULL;
+}
+
 static inline void tp_host_seed(struct tp_host *host, __u64 seed[2])
 {
 	memcpy(seed, host->world->tables.meta->hash_seed, 2 * sizeof(seed[0]));
@@ -111,18 +119,27 @@ static inline __u32 tp_host_random(struct tp_host *host)
 	return (__u32)rand();
 }
 
-static __u32 crc_table[TP_CRC_TABLE];
-
-static inline __u32 tp_host_crc(struct tp_host *host, __u32 index)
-{
-	(void)host;
-	return crc_table[index % TP_CRC_TABLE];
-}
-
 static inline struct tp_detour *tp_host_scratch(struct tp_host *host)
 {
 	memset(host->scratch, 0x5a, sizeof(host->scratch));
 	return (struct tp_detour *)host->scratch;
+}
+
+static inline struct tp_stranger *tp_host_stranger(struct tp_host *host, __u32 index)
+{
+	return &host->world->strangers[index];
+}
+
+static inline void tp_host_back(struct tp_host *host)
+{
+	host->verdict = WORLD_TX;
+}
+
+static inline enum tp_reason tp_host_unclaimed(struct tp_host *host, int in)
+{
+	struct tp_listener_work work;
+
+	return tp_listener(host, in, &work);
 }
 
 static inline void tp_host_count(struct tp_host *host, enum tp_reason reason, __u32 bytes)
@@ -182,7 +199,6 @@ int world_user(struct world *world)
 	int err;
 
 	memset(world, 0, sizeof(*world));
-	tp_crc_fill(crc_table);
 	world->name = "user";
 	world->headroom = 256;
 	world->tailroom = 64;
@@ -191,7 +207,8 @@ int world_user(struct world *world)
 	world->run = run;
 	world->set_own_mac = set_own_mac;
 	world->priv = calloc(1, 8);
-	if (!world->priv)
+	world->strangers = calloc(TP_STRANGER_HOSTS + TP_STRANGER_NETS, sizeof(struct tp_stranger));
+	if (!world->priv || !world->strangers)
 		return -ENOMEM;
 	err = tables_create(&world->tables, &sizes);
 	if (err)
@@ -205,5 +222,7 @@ void world_close(struct world *world)
 	rows_free(world->rows);
 	tables_close(&world->tables);
 	free(world->priv);
+	free(world->strangers);
 	world->priv = NULL;
+	world->strangers = NULL;
 }

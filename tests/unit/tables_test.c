@@ -245,6 +245,7 @@ static void make_pins(const struct tp_meta *m)
 	PIN("tp_nexthops", struct tp_nexthop, m->nexthops);
 	PIN("tp_allocs", struct tp_alloc, m->allocs);
 	PIN("tp_bindings", struct tp_binding, m->bindings);
+	PIN("tp_limits", struct tp_limit, TP_LIMITS(m->allocs));
 #undef PIN
 }
 

@@ -283,6 +283,37 @@ static void L22_E4_quota(void **state)
 	assert_int_equal(turn_shared_allocations(w->shared), 0);
 }
 
+/* coturn's bps-capacity: max-bps for each, what is left for the last. */
+static void bandwidth_is_given_out(void **state)
+{
+	struct world *w = *state;
+
+	w->conf.max_bps = 1000;
+	w->conf.bps_capacity = 2500;
+	assert_int_equal(allocate(w), 0);
+	assert_int_equal(w->relay[0]->alloc->max_bps, 1000);
+	client(w, "198.51.100.7:5001");
+	assert_int_equal(allocate(w), 0);
+	client(w, "198.51.100.7:5002");
+	assert_int_equal(allocate(w), 0);
+	assert_int_equal(w->relay[0]->alloc->max_bps, 500);
+	client(w, "198.51.100.7:5003");
+	assert_int_equal(allocate(w), 486);
+	client(w, "198.51.100.7:5001");
+	challenge(w);
+	assert_int_equal(refresh(w, 0), 0);
+	client(w, "198.51.100.7:5003");
+	assert_int_equal(allocate(w), 0);
+	assert_int_equal(w->relay[0]->alloc->max_bps, 1000);
+	pass(w, 601 * S);
+	/* all of it came back */
+	client(w, "198.51.100.7:5004");
+	assert_int_equal(allocate(w), 0);
+	client(w, "198.51.100.7:5005");
+	assert_int_equal(allocate(w), 0);
+	assert_int_equal(w->relay[0]->alloc->max_bps, 1000);
+}
+
 static void L23_E6_pool_empty(void **state)
 {
 	struct world *w = *state;
@@ -393,7 +424,7 @@ int main(void)
 		T(L0_success), T(L0_external_address), T(L0_relay_of_the_listener),
 		T(L1_L2_retransmission), T(L4_to_L6_transport), T(L8_dont_fragment),
 		T(L9_L13_L17_combinations), T(L14_family), T(L14_default_family), T(L16_dual),
-		T(L16_dual_unsupported), T(L21_lifetimes), T(L22_E4_quota), T(L23_E6_pool_empty),
+		T(L16_dual_unsupported), T(L21_lifetimes), T(L22_E4_quota), T(bandwidth_is_given_out), T(L23_E6_pool_empty),
 		T(L23_sockets_fail), T(L24_tunnels), T(L26_mobility_ticket),
 		T(L27_L28_impossible_sources), T(L30_ports_are_uniform),
 	};

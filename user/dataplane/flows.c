@@ -5,12 +5,14 @@
 #include <string.h>
 #include "address.h"
 #include "dataplane/flows.h"
+#include "dataplane/limits.h"
 
 struct flows {
 	struct tables *tables;
 	struct journal *journal;
 	struct rows *rows;		/* NULL: no kernel data path */
 	struct nexthops *hops;
+	struct limits *limits;		/* NULL: none */
 	/* A binding and its rows change together: flows_moved() comes from another thread. */
 	pthread_mutex_t lock;
 	uint64_t journal_full, rows_full;
@@ -80,6 +82,11 @@ void flows_free(struct flows *flows)
 	free(flows);
 }
 
+void flows_use_limits(struct flows *flows, struct limits *limits)
+{
+	flows->limits = limits;
+}
+
 void flows_full(const struct flows *flows, uint64_t *journal, uint64_t *rows)
 {
 	*journal = __atomic_load_n(&flows->journal_full, __ATOMIC_RELAXED);
@@ -110,6 +117,12 @@ static void drop_row(struct flows *flows, uint8_t family, uint32_t *slot_1, stru
 
 /* ------------------------------------------------------------- allocations */
 
+/* Of every row that relays. */
+static uint16_t flags_of(const struct flows *flows)
+{
+	return flows->limits && limits_any(flows->limits) ? TP_ROW_LIMITED : 0;
+}
+
 static bool has_rows(const struct flows *flows, const struct turn_alloc *alloc)
 {
 	return flows->rows && alloc->host && alloc->path.transport == IPPROTO_UDP;
@@ -137,7 +150,8 @@ static void put_send(struct flows *flows, const struct turn_alloc *alloc, unsign
 	const struct turn_relay *relay = &alloc->relay[i];
 	struct tp_alloc *saved = alloc->host;
 	struct row_spec spec = {
-		.kind = TP_ROW_SEND, .channel = i ? TP_KEY_SEND6 : TP_KEY_SEND4,
+		.kind = TP_ROW_SEND, .flags = flags_of(flows),
+		.channel = i ? TP_KEY_SEND6 : TP_KEY_SEND4,
 		.src = alloc->path.client, .dst = alloc->path.server,
 		.out_src = relay->local, .out_dst = relay->external,
 		.alloc = journal_index(flows->journal, saved), .expires_ns = relay->expires_ns,
@@ -190,6 +204,12 @@ void flows_keep_alloc(struct flows *flows, struct turn_alloc *alloc, unsigned in
 		}
 		alloc->host = saved;
 	}
+	if (flows->limits && !alloc->limited) {
+		limits_set(flows->limits, journal_index(flows->journal, saved), alloc->user_id,
+			   alloc->max_bps);
+		alloc->limited = true;
+	}
+	saved->max_bps = alloc->max_bps;
 	saved->created_ns = alloc->created_ns;
 	saved->client = alloc->path.client;
 	saved->server = alloc->path.server;
@@ -211,13 +231,29 @@ void flows_keep_alloc(struct flows *flows, struct turn_alloc *alloc, unsigned in
 
 void flows_drop_alloc(struct flows *flows, struct turn_alloc *alloc)
 {
+	if (!alloc->host)
+		return;
 	if (has_rows(flows, alloc)) {
 		drop_own_rows(flows, alloc, 0);
 		drop_own_rows(flows, alloc, 1);
 	}
-	if (alloc->host)
-		journal_free_alloc(flows->journal, alloc->host);
+	if (flows->limits && alloc->limited)
+		limits_drop(flows->limits, journal_index(flows->journal, alloc->host));
+	alloc->limited = false;
+	journal_free_alloc(flows->journal, alloc->host);
 	alloc->host = NULL;
+}
+
+bool flows_allow(struct flows *flows, const struct turn_alloc *alloc, bool up, size_t bytes,
+		 uint64_t now_ns)
+{
+	uint32_t index = LIMITS_NO_INDEX;
+
+	if (!flows->limits)
+		return true;
+	if (alloc->host)
+		index = journal_index(flows->journal, alloc->host);
+	return limits_take(flows->limits, index, up, bytes, now_ns);
 }
 
 void flows_count(struct turn_alloc *alloc, bool up, size_t bytes)
@@ -259,14 +295,15 @@ static void put_rows(struct flows *flows, const struct turn_alloc *alloc,
 		     const struct turn_channel *channel, struct tp_binding *saved)
 {
 	const struct turn_relay *relay = relay_of(alloc, &channel->peer);
+	uint16_t flags = flags_of(flows);
 	struct row_spec up = {
-		.kind = TP_ROW_TO_PEER,
+		.kind = TP_ROW_TO_PEER, .flags = flags,
 		.src = alloc->path.client, .dst = alloc->path.server, .channel = channel->number,
 		.out_src = relay->local, .out_dst = channel->peer,
 		.alloc = saved->alloc, .expires_ns = channel->lease_ns,
 	};
 	struct row_spec down = {
-		.kind = TP_ROW_TO_CLIENT,
+		.kind = TP_ROW_TO_CLIENT, .flags = flags,
 		.src = channel->peer, .dst = relay->local,
 		.out_src = alloc->path.server, .out_dst = alloc->path.client,
 		.out_channel = channel->number,
@@ -350,7 +387,7 @@ static void put_permission(struct flows *flows, const struct turn_alloc *alloc,
 	const struct turn_path *path = &alloc->path;
 	bool here = relay_here(flows, &permission->peer), again = saved->row_down;
 	struct row_spec spec = {
-		.kind = TP_ROW_PERMISSION, .channel = TP_KEY_PERMISSION,
+		.kind = TP_ROW_PERMISSION, .flags = flags_of(flows), .channel = TP_KEY_PERMISSION,
 		.src = permission->peer, .dst = relay->local,
 		.out_src = path->server, .out_dst = path->client,
 		.nexthop = nexthop_find(flows->hops, &path->server, &path->client),

@@ -13,11 +13,14 @@
 #include "turn/turn.h"
 
 struct flows;
+struct limits;
 /* rows and hops are NULL without a kernel data path; conf tells this host's relay addresses.
  * Nothing is taken over but borrowed. */
 struct flows *flows_new(struct tables *tables, struct journal *journal, struct rows *rows,
 			struct nexthops *hops, const struct turn_conf *conf);
 void flows_free(struct flows *flows);
+/* Before anything is kept: what to write allocations' limits with (borrowed). */
+void flows_use_limits(struct flows *flows, struct limits *limits);
 
 void flows_keep_alloc(struct flows *flows, struct turn_alloc *alloc, unsigned int worker);
 void flows_keep_channel(struct flows *flows, struct turn_alloc *alloc,
@@ -30,6 +33,9 @@ void flows_drop_permission(struct flows *flows, struct turn_alloc *alloc,
 			   struct turn_permission *permission);
 void flows_drop_alloc(struct flows *flows, struct turn_alloc *alloc);
 
+/* May the daemon itself relay a datagram of this allocation? One that may is paid for. */
+bool flows_allow(struct flows *flows, const struct turn_alloc *alloc, bool up, size_t bytes,
+		 uint64_t now_ns);
 /* Counts one datagram that the daemon itself relayed. */
 void flows_count(struct turn_alloc *alloc, bool up, size_t bytes);
 

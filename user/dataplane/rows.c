@@ -50,7 +50,7 @@ static struct tp_row *row_at(const struct table *t, uint32_t i)
 
 static bool alive(const struct tp_row *row)
 {
-	return row->kind >= TP_ROW_TO_PEER && row->kind < TP_ROW_KINDS;
+	return row->kind > TP_ROW_DEAD && row->kind < TP_ROW_KINDS;
 }
 
 static void set_kind(struct tp_row *row, enum tp_row_kind kind)
@@ -141,7 +141,7 @@ static uint32_t make_key(const struct rows *rows, const struct row_spec *spec, u
 	return (uint32_t)tp_hash6(&key->v6, rows->seed);
 }
 
-static uint32_t checksum_delta(const struct row_spec *spec)
+static uint16_t checksum_delta(const struct row_spec *spec)
 {
 	struct tp_csum_leg in = {
 		.saddr = spec->src.ip,
@@ -175,9 +175,15 @@ static void make_row(const struct row_spec *spec, struct tp_row *row)
 {
 	memset(row, 0, sizeof(*row));
 	row->kind = (uint8_t)spec->kind;
+	row->flags = spec->flags;
+	row->expires_ns = spec->expires_ns;
+	if (spec->kind == TP_ROW_LISTENER) {
+		row->out_family = 6;
+		row->listener = spec->listener;
+		return;
+	}
 	row->out_family = spec->out_dst.family;
 	row->nexthop = spec->nexthop;
-	row->expires_ns = spec->expires_ns;
 	row->csum_delta = checksum_delta(spec);
 	row->alloc = spec->alloc;
 	row->out_sport = spec->out_src.port;
@@ -251,6 +257,8 @@ static bool spec_ok(const struct row_spec *spec)
 {
 	uint8_t out = spec->out_src.family;
 
+	if (spec->kind == TP_ROW_LISTENER)
+		return spec->dst.family == spec->src.family;
 	return spec->dst.family == spec->src.family && (out == 4 || out == 6) &&
 	       spec->out_dst.family == out &&
 	       spec->kind >= TP_ROW_TO_PEER && spec->kind < TP_ROW_KINDS;

@@ -18,6 +18,8 @@ struct row_spec {
 	uint16_t nexthop_up;		/* of a permission: towards the peer */
 	uint32_t alloc;			/* index into the journal */
 	uint64_t expires_ns;
+	uint16_t flags;			/* TP_ROW_* bits */
+	struct tp_row_listener listener;	/* TP_ROW_LISTENER, for which nothing leaves */
 };
 
 struct rows;

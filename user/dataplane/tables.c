@@ -53,6 +53,8 @@ static uint32_t entries(const struct tp_meta *meta, enum table_id id)
 		return meta->allocs;
 	case TABLE_bindings:
 		return meta->bindings;
+	case TABLE_limits:
+		return TP_LIMITS(meta->allocs);
 	case TABLE_MAX:
 		break;
 	}

@@ -19,7 +19,8 @@
 	X(rows6,	struct tp_slot6) \
 	X(nexthops,	struct tp_nexthop) \
 	X(allocs,	struct tp_alloc) \
-	X(bindings,	struct tp_binding)
+	X(bindings,	struct tp_binding) \
+	X(limits,	struct tp_limit)
 
 enum table_id {
 #define TABLE_ENUM(name, type) TABLE_##name,

@@ -9,7 +9,6 @@
 #include <string.h>
 #include <sys/utsname.h>
 #include <unistd.h>
-#include <turnpike/crc.h>
 #include "dataplane/device.h"
 #include "dataplane/pins.h"
 #include "dataplane/ports.h"
@@ -157,10 +156,11 @@ static int prepare_maps(struct xdp *xdp, const struct tp_meta *meta)
 	err = err ? err : bpf_map__set_max_entries(bpf->maps.tp_nexthops, meta->nexthops);
 	err = err ? err : bpf_map__set_max_entries(bpf->maps.tp_allocs, meta->allocs);
 	err = err ? err : bpf_map__set_max_entries(bpf->maps.tp_bindings, meta->bindings);
+	err = err ? err : bpf_map__set_max_entries(bpf->maps.tp_limits, TP_LIMITS(meta->allocs));
 	bpf_object__for_each_map(map, bpf->obj) {
 		if (err)
 			return err;
-		if (bpf_map__is_internal(map))
+		if (bpf_map__is_internal(map) || map == bpf->maps.tp_work)
 			continue;
 		err = pins_path(path, xdp->pin_path, "", bpf_map__name(map));
 		if (!err && map == bpf->maps.tp_ports)
@@ -175,7 +175,6 @@ static void prepare_constants(struct turnpike_bpf *bpf, const struct tp_meta *me
 {
 	struct utsname host;
 
-	tp_crc_fill(bpf->rodata->tp_crc);
 	bpf->rodata->tp_seed[0] = meta->hash_seed[0];
 	bpf->rodata->tp_seed[1] = meta->hash_seed[1];
 	bpf->rodata->tp_mask4 = meta->rows4 - 1;

@@ -182,6 +182,7 @@ void alloc_free(struct turn_server *s, struct alloc *a, uint64_t now_ns)
 	alloc_close(s, a, 1, now_ns);
 	if (a->quota)
 		quota_release(s->shared, a->quota);
+	quota_bandwidth_release(s->shared, a->pub.max_bps);
 	alloc_release(a);
 }
 

@@ -217,6 +217,8 @@ int allocate_request(struct request *rq)
 	a->pub.created_ns = rq->now.mono_ns;
 	code = quota_charge(s->shared, rq->auth.user_id, false, &a->quota);	/* 10 */
 	if (!code)
+		code = quota_bandwidth(s->shared, NULL, &a->pub.max_bps);
+	if (!code)
 		code = allocate_relays(rq, a, &wish, expires_ns);
 	if (!code && !alloc_add(s, a))
 		code = 508;

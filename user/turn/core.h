@@ -125,6 +125,7 @@ struct turn_shared {
 	pthread_mutex_t lock;		/* of what follows */
 	struct table quotas;
 	unsigned int allocations;
+	uint64_t bps;			/* given out of conf->bps_capacity */
 	struct reservation reservations[RESERVE_SLOTS];
 
 	/* token buckets for strangers, atomic words; see ratelimit.c */
@@ -139,6 +140,10 @@ bool user_index(struct turn_shared *shared);
 /* 0, 486 or 508; *quota is to be released exactly once. Without limits if forced. */
 int quota_charge(struct turn_shared *shared, const uint8_t user_id[32], bool forced,
 		 struct quota **quota);
+/* An allocation's part of bps-capacity: 0, or 486 where nothing is left. *bps is 0 without
+ * limit. One that is carried on brings along what it had, and keeps it. */
+int quota_bandwidth(struct turn_shared *shared, const struct tp_alloc *saved, uint64_t *bps);
+void quota_bandwidth_release(struct turn_shared *shared, uint64_t bps);
 void quota_release(struct turn_shared *shared, struct quota *quota);
 
 bool ratelimit_allows(struct turn_shared *shared, const struct tp_addr *client, uint64_t now_ns);

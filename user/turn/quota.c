@@ -72,6 +72,40 @@ void quota_release(struct turn_shared *shared, struct quota *quota)
 	pthread_mutex_unlock(&shared->lock);
 }
 
+/* As coturn does it: each gets max-bps, and the last one what is left. */
+int quota_bandwidth(struct turn_shared *shared, const struct tp_alloc *saved, uint64_t *bps)
+{
+	const struct turn_conf *conf = shared->conf;
+	uint64_t wish = conf->max_bps;
+	int code = 0;
+
+	*bps = wish;
+	if (!wish || !conf->bps_capacity)
+		return 0;
+	if (saved && saved->max_bps && saved->max_bps < wish)
+		wish = saved->max_bps;
+	pthread_mutex_lock(&shared->lock);
+	if (!saved && shared->bps >= conf->bps_capacity)
+		code = 486;
+	else if (!saved && wish > conf->bps_capacity - shared->bps)
+		wish = conf->bps_capacity - shared->bps;
+	if (code)
+		wish = 0;
+	shared->bps += wish;
+	pthread_mutex_unlock(&shared->lock);
+	*bps = wish;
+	return code;
+}
+
+void quota_bandwidth_release(struct turn_shared *shared, uint64_t bps)
+{
+	if (!bps || !shared->conf->bps_capacity)
+		return;
+	pthread_mutex_lock(&shared->lock);
+	shared->bps -= bps;
+	pthread_mutex_unlock(&shared->lock);
+}
+
 unsigned int turn_shared_allocations(const struct turn_shared *shared)
 {
 	return __atomic_load_n(&shared->allocations, __ATOMIC_RELAXED);

@@ -63,6 +63,10 @@ struct turn_conf {
 	uint32_t channel_lifetime_s;	/* 600 */
 	uint32_t permission_lifetime_s;	/* 300 */
 	uint32_t user_quota, total_quota;	/* allocations, 0: no limit */
+	uint64_t max_bps;		/* bytes/s of an allocation and direction, 0: no limit */
+	uint64_t bps_capacity;		/* of which all allocations get max_bps, 0: no limit */
+	uint64_t user_max_bps;		/* bytes/s of a user and direction, 0: no limit */
+	uint32_t max_pps;		/* packets/s of an allocation and direction */
 	uint32_t unauthorized_rps;	/* answers to strangers per address, 0: no limit */
 
 	struct turn_relay_ip *relays;
@@ -132,6 +136,8 @@ struct turn_alloc {
 					 * since renewed credentials are the same user */
 	char user[TP_USER_SHOWN];
 	uint64_t created_ns;
+	uint64_t max_bps;		/* bytes/s in each direction; 0: no limit */
+	bool limited;			/* the host's: it knows of that */
 	void *host;			/* the host's: journal entry; NULL at first */
 };
 
