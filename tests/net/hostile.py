@@ -161,8 +161,9 @@ class Client:
         self.realm = self.nonce = self.key = None
 
     def exchange(self, datagrams):
-        """Every answer to them: a Binding request goes last and is answered last."""
-        fence = message(BINDING)
+        """Every answer to them: a Binding request goes last and is answered last. XDP leaves
+        one with a USERNAME to the daemon, who has the others."""
+        fence = message(BINDING, [(A_USERNAME, b"last")])
         for datagram in datagrams:
             self.sock.send(datagram)
         self.sock.send(fence)

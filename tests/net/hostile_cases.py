@@ -56,7 +56,8 @@ def refused(name, client, datagrams, code):
 
 
 def accepted(name, client, datagrams):
-    expect(name, client, datagrams, ["ok"] * len(datagrams), ["stun_success"])
+    expect(name, client, datagrams, ["ok"] * len(datagrams),
+           ["stun_success", "binding"])
 
 
 def new(user="alice", password="secret"):
@@ -78,7 +79,7 @@ def headers():
     silent("H4 ChannelData of a stranger", c, [bytes([b]) + good[1:] for b in range(0x40, 0x50)],
            "no_allocation", "bad_channel")
     silent("H5 H6 first byte of something else", c,
-           [bytes([b]) + good[1:] for b in [*range(4, 64), *range(128, 256)]], "not_turn")
+           [bytes([b]) + good[1:] for b in [*range(4, 64), *range(128, 256)]], "not_turn", "unasked")
     silent("H7 each bit of the cookie", c,
            [header(BINDING, REQUEST, 0, bytes(12), COOKIE ^ 1 << b) for b in range(32)],
            "bad_stun")
@@ -93,12 +94,12 @@ def headers():
            [header(BINDING, REQUEST, n, bytes(12)) for n in (0xFFFC, 0xFFF0, 0xFFFF)], "bad_stun")
     silent("H13 unknown methods", c, [message(m) for m in (0, 2, 5, 0xD, 0x7F, 0xFFF)],
            "stun_ignored", "not_turn")
-    silent("H14 responses", c, not_for_servers, "stun_ignored")
-    silent("H15 its own 401 back", c, [challenge, challenge], "stun_ignored")
+    silent("H14 responses", c, not_for_servers, "stun_ignored", "unasked")
+    silent("H15 its own 401 back", c, [challenge, challenge], "stun_ignored", "unasked")
     silent("H16 H17 H18 wrong classes", c,
            [message(m) for m in (SEND, DATA)] +
            [message(m, klass=INDICATION) for m in (BINDING, ALLOCATE, REFRESH, DATA, PERMIT, BIND)],
-           "stun_ignored")
+           "stun_ignored", "unasked")
     accepted("H19 odd transaction ids", c,
              [message(BINDING, txid=t) for t in (bytes(12), b"\xff" * 12, b"\x21\x12\xa4\x42" * 3)])
     silent("H24 RFC 3489 with RESPONSE-ADDRESS", c,
