@@ -170,7 +170,9 @@ build/bench/timing.bpf.o: tests/bench/timing.bpf.c tests/bench/timing.h bpf/turn
 build/obj/tests/bench/cases.o: build/bench/timing.skel.h
 build/bench/cases: $(addprefix build/obj/tests/dataplane/,world_xdp.o world_user.o case_run.o frame.o)
 
-BENCH_PROGS := $(addprefix build/bench/,bench load cases)
+build/bench/load build/bench/latency: build/obj/tests/bench/client.o
+
+BENCH_PROGS := $(addprefix build/bench/,bench load cases latency)
 $(BENCH_PROGS): build/bench/%: build/obj/tests/bench/%.o build/libturnpike.a
 	$(call msg,LD,$@)
 	$(Q)$(CC) $(LDFLAGS) $(filter %.o,$^) $(filter %.a,$^) $(PKG_LIBS) -o $@
@@ -248,7 +250,7 @@ run: deps all ## start a server on this host with a ready-made configuration
 lab: ## client, relay and peer in network namespaces, until Ctrl-C
 	$(Q)scripts/lab.sh
 
-bench: deps all $(BENCH_PROGS) ## packets/s and processor time, beside coturn and a bare forwarder
+bench: deps all $(BENCH_PROGS) ## packets/s, latency, memory, beside coturn and a bare forwarder (BENCH=PART,...)
 	$(Q)tests/bench/bench.sh
 
 setup: all ## prepare this host and start the service (scripts/setup.sh --undo takes it back)
