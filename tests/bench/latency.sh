@@ -22,12 +22,12 @@ direct_down()
 	lab_ip client link del direct
 }
 
-# direct|turn: P50 P99 P99.9 MAX COUNT LOST. On the relay's cores, off the generator's.
+# direct|turn port: P50 P99 P99.9 MAX COUNT LOST. On the relay's cores, off the generator's.
 ping_relay()
 {
 	local last=$((cores - 1)) to=("$LAB_PEER4:$ECHO_PORT" "$LAB_RELAY4:3478" bench bench)
-	local from=$LAB_CLIENT4:19000
-	[ "$1" = turn ] || { to=("$DIRECT_PEER:$ECHO_PORT"); from=$DIRECT_CLIENT:19000; }
+	local from=$LAB_CLIENT4:$2
+	[ "$1" = turn ] || { to=("$DIRECT_PEER:$ECHO_PORT"); from=$DIRECT_CLIENT:$2; }
 	lab_exec client taskset -c "$last" build/bench/latency ping $LATENCY_SECONDS "$1" \
 		"$from" "${to[@]}"
 }
@@ -37,7 +37,7 @@ latency_of()
 {
 	local label=$1 way=$2 most rate line load_pid
 	shift 2
-	line=$(ping_relay "$way") || return
+	line=$(ping_relay "$way" 19000) || return
 	echo "$label idle 0 $line" >>"$dir/latency"
 	read -r _ most _ <<<"$(SECONDS_EACH=$SECONDS_STEP best 1 160 "$@")"
 	rate=$((most / 2))
@@ -48,8 +48,9 @@ latency_of()
 	SECONDS_EACH=$((LATENCY_SECONDS + 2)) once 1 160 --rate $rate "$@" >"$dir/beside" &
 	load_pid=$!
 	sleep 1
-	line=$(ping_relay "$way")
+	line=$(ping_relay "$way" 19001)		# the other port's allocation is there still
 	wait "$load_pid"
+	[ -n "$line" ] || return
 	read -r _ rate _ <"$dir/beside"		# what did arrive
 	echo "$label loaded $rate $line" >>"$dir/latency"
 }
@@ -98,7 +99,8 @@ part_latency()
 	kill "$echo4" "$echo_direct"
 	wait "$echo4" "$echo_direct" 2>/dev/null
 	direct_down
-	echo 'Round trips of 160 bytes by ChannelData there and back; direct: by a wire of its own,'
-	echo 'beside as many packets as the minimal forwarder can take by half.'
+	echo 'Round trips of 160 bytes, one at a time: by ChannelData through the relay, or direct, by'
+	echo 'a wire from the client to the peer. Loaded: beside half of what that relay takes (direct:'
+	echo 'the minimal forwarder), as packets/s that arrived. Added: compared with direct.'
 	latency_table
 }
