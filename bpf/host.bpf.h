@@ -20,6 +20,7 @@ const volatile __u64 tp_seed[2] = { 0, 0 };
 const volatile __u32 tp_mask4 = 0;
 const volatile __u32 tp_mask6 = 0;
 const volatile __u32 tp_weak_order = 0;
+const volatile __u32 tp_crc[TP_CRC_TABLE] = { 0 };
 
 #define TP_RMB()							\
 	do {								\
@@ -91,6 +92,26 @@ static __always_inline int tp_host_own_mac(struct tp_host *host, __u64 mac)
 	if (!own || own->ifindex != ifindex)
 		return 1;
 	return *(__u64 *)own->mac == mac;
+}
+
+static __always_inline __u32 tp_host_random(struct tp_host *host)
+{
+	(void)host;
+	return bpf_get_prandom_u32();
+}
+
+static __always_inline __u32 tp_host_crc(struct tp_host *host, __u32 index)
+{
+	(void)host;
+	return tp_crc[index & (TP_CRC_TABLE - 1)];
+}
+
+static __always_inline struct tp_detour *tp_host_scratch(struct tp_host *host)
+{
+	__u32 index = 0;
+
+	(void)host;
+	return bpf_map_lookup_elem(&tp_scratch, &index);
 }
 
 static __always_inline void tp_host_count(struct tp_host *host, enum tp_reason reason, __u32 bytes)

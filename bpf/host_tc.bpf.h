@@ -66,6 +66,11 @@ static __always_inline int tp_host_trim(struct tp_host *host, __u32 bytes)
 	return bpf_skb_change_tail(host->skb, host->skb->len - bytes, 0) != 0;
 }
 
+static __always_inline int tp_host_extend(struct tp_host *host, __u32 bytes)
+{
+	return bpf_skb_change_tail(host->skb, host->skb->len + bytes, 0) != 0;
+}
+
 /*
  * Nothing tells CHECKSUM_PARTIAL from CHECKSUM_NONE but this: bpf_l4_csum_replace()
  * without BPF_F_PSEUDO_HDR changes a checksum, unless the device is yet to compute it.

@@ -36,6 +36,11 @@ static __always_inline int tp_host_trim(struct tp_host *host, __u32 bytes)
 	return bpf_xdp_adjust_tail(host->ctx, -(int)bytes) != 0;
 }
 
+static __always_inline int tp_host_extend(struct tp_host *host, __u32 bytes)
+{
+	return bpf_xdp_adjust_tail(host->ctx, (int)bytes) != 0;
+}
+
 /* bpf_redirect_map() only notes where to; it takes effect with the action. So it
  * can say, before anything is written, that the interface is not ours. */
 static __always_inline int tp_host_route(struct tp_host *host, __u32 ifindex)

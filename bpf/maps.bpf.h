@@ -61,4 +61,16 @@ struct {
 	__type(value, struct tp_mac);
 } tp_macs SEC(".maps");
 
+/* what is worked out about a packet on a detour: more than a program's stack holds */
+struct tp_scratch {
+	__u64 words[TP_SCRATCH / 8];
+};
+
+struct {
+	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
+	__uint(max_entries, 1);
+	__type(key, __u32);
+	__type(value, struct tp_scratch);
+} tp_scratch SEC(".maps");
+
 #endif

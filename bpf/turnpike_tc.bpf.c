@@ -52,7 +52,7 @@ int turnpike_tc(struct __sk_buff *skb)
 	__u32 len = skb->len;
 
 	if (reason == TP_R_NONE)
-		reason = tp_relay(&host);
+		reason = tp_relay_frame(&host);
 	if (reason == TP_R_NO_NEXTHOP)
 		reason = host.why;
 	if (TP_SENT(reason) && tp_host_tag(skb))

@@ -135,7 +135,7 @@ check_interface()
 	if is_native "${driver:-none}"; then
 		ok "$name: driver $driver has native XDP"
 	else
-		warn "$name: driver ${driver:-unknown} is not known to have native XDP: the daemon relays there"
+		warn "$name: driver ${driver:-unknown} is not known to have native XDP: tc relays there, if the kernel has it"
 	fi
 	mtu=$(ip -o link show "$name" | sed -n 's/.* mtu \([0-9]*\).*/\1/p')
 	[ "${mtu:-0}" -le $MTU_SAFE ] ||

@@ -65,7 +65,8 @@ static json_t *dataplane_status(const struct dataplane *dp, const struct conf *c
 			"xdp", dataplane_mode_word(dp->interfaces[i].mode),
 			"why", dp->interfaces[i].why));
 	return json_pack("{s:s,s:s,s:s,s:o}", "mode", dataplane_word(dp->mode),
-			 "wanted", dataplane_word(conf->dataplane), "why", dp->why, "interfaces", interfaces);
+			 "wanted", dataplane_word(conf->dataplane), "why", dp->why,
+			 "interfaces", interfaces);
 }
 
 static json_t *answer_status(const struct control_sources *from)

@@ -200,8 +200,7 @@ static void host_permission_gone(void *ctx, struct turn_alloc *alloc,
 {
 	struct engine *e = ctx;
 
-	(void)alloc;
-	flows_drop_permission(e->shared->flows, permission);
+	flows_drop_permission(e->shared->flows, alloc, permission);
 }
 
 static void host_alloc_gone(void *ctx, struct turn_alloc *alloc)
@@ -535,6 +534,9 @@ int engine_adopt(struct engine *e)
 
 		if (!is_mine(e, saved))
 			continue;
+		/* the rows are found again by their keys */
+		memset(saved->row_send, 0, sizeof(saved->row_send));
+		memset(saved->row_relayed, 0, sizeof(saved->row_relayed));
 		alloc = l ? turn_adopt(e->server, saved, l, now) : NULL;
 		if (alloc) {
 			flows_keep_alloc(e->shared->flows, alloc, e->worker);

@@ -72,7 +72,8 @@ static bool open_tables(struct relay *r)
 		if (!r->rows || !r->hops)
 			return false;
 	}
-	r->shared.flows = flows_new(tables, r->shared.journal, r->rows, r->hops);
+	r->shared.flows = flows_new(tables, r->shared.journal, r->rows, r->hops,
+				    &r->setup->conf->turn);
 	return r->shared.turn && r->shared.journal && r->shared.flows;
 }
 

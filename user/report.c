@@ -184,8 +184,12 @@ static void add_channel(const struct tables *t, struct entry *e, const struct tp
 		"fast", b->row_up && b->row_down, "up", count(&up), "down", count(&down)));
 }
 
-static void add_permission(struct entry *e, const struct tp_binding *b, uint64_t now_ns)
+static void add_permission(const struct tables *t, struct entry *e, const struct tp_binding *b,
+			   uint64_t now_ns)
 {
+	struct tp_count down = row_count(t, b->peer.family, b->row_down, b->alloc);
+
+	add(&e->rows.down, &down);
 	json_array_append_new(e->permissions, json_pack("{s:o,s:I}", "peer", address(&b->peer),
 		"expires_s", seconds_left(b->expires_ns, now_ns)));
 }
@@ -206,7 +210,7 @@ static void add_bindings(const struct tables *t, struct entry *entries, uint64_t
 		if (b.channel)
 			add_channel(t, e, &b, now_ns);
 		else
-			add_permission(e, &b, now_ns);
+			add_permission(t, e, &b, now_ns);
 	}
 }
 
@@ -257,6 +261,12 @@ json_t *report_allocations(const struct tables *tables, uint64_t now_ns)
 		e->live = true;
 		e->channels = json_array();
 		e->permissions = json_array();
+		for (unsigned int f = 0; f < 2; f++) {
+			struct tp_count up = row_count(tables, e->alloc.client.family,
+						       e->alloc.row_send[f], i);
+
+			add(&e->rows.up, &up);
+		}
 	}
 	add_bindings(tables, entries, now_ns);
 	list = json_array();

@@ -116,6 +116,7 @@ struct tp_flow {
 	__u16  udp_len;		/* the UDP datagram, with its header */
 	__u16  udp_check;	/* as it came */
 	__be16 channel;		/* of a ChannelData header, or 0 */
+	__u8   send;		/* begins like a Send indication */
 	__u16  channel_len;	/* its Length field */
 	__be16 sport, dport;
 	__u64  dmac;		/* see tp_mac_at() */
@@ -155,6 +156,14 @@ TP_INLINE int tp_parse_mac(const struct tp_eth_hdr *eth, struct tp_flow *flow)
 	return eth->dmac[0] & 1;
 }
 
+/* Does this begin like a Send indication (RFC 8489 section 5)? */
+TP_INLINE __u8 tp_is_send(const __u8 *at, const __u8 *end)
+{
+	if (at + TP_STUN_HDR_LEN > end)
+		return 0;
+	return !at[0] && at[1] == TP_STUN_SEND && tp_load32(at + 4) == TP_N32(TP_STUN_COOKIE);
+}
+
 /* at is the UDP header, room the bytes of the IP payload. */
 TP_INLINE enum tp_reason tp_parse_udp(const __u8 *at, const __u8 *end, __u32 room,
 				      struct tp_flow *flow)
@@ -175,11 +184,15 @@ TP_INLINE enum tp_reason tp_parse_udp(const __u8 *at, const __u8 *end, __u32 roo
 	flow->udp_check = udp->check;
 	flow->channel = 0;
 	flow->channel_len = 0;
+	flow->send = 0;
 	at += sizeof(*udp);
 	/* RFC 8656 section 12: the first two bits tell ChannelData from STUN */
-	if (len < sizeof(*udp) + sizeof(*channel) || at + sizeof(*channel) > end ||
-	    (at[0] & 0xc0) != 0x40)
+	if (len < sizeof(*udp) + sizeof(*channel) || at + sizeof(*channel) > end)
 		return TP_R_NONE;
+	if ((at[0] & 0xc0) != 0x40) {
+		flow->send = tp_is_send(at, end);
+		return TP_R_NONE;
+	}
 	channel = (const void *)at;
 	__builtin_memcpy(&flow->channel, &channel->number, sizeof(flow->channel));
 	flow->channel_len = TP_N16(channel->length);
@@ -296,6 +309,23 @@ TP_INLINE enum tp_reason tp_parse_eth(const __u8 *data, const __u8 *end, struct 
 		return TP_R_NOT_UDP;
 	flow->headers = (__u16)tp_distance(data, *at);
 	return tp_parse_mac(eth, flow) ? TP_R_OTHER_MAC : TP_R_NONE;
+}
+
+/* From a frame to a flow, and which family. */
+TP_INLINE enum tp_reason tp_parse(const __u8 *data, const __u8 *end, struct tp_flow *flow,
+				  int *family)
+{
+	enum tp_reason reason;
+	const __u8 *at;
+	__u16 type;
+
+	reason = tp_parse_eth(data, end, flow, &at, &type);
+	if (reason != TP_R_NONE)
+		return reason;
+	*family = type == TP_ETH_IPV4 ? 4 : 6;
+	if (type == TP_ETH_IPV4)
+		return tp_parse_ip4(at, end, flow);
+	return tp_parse_ip6(at, end, flow);
 }
 
 /*

@@ -34,8 +34,8 @@ struct tp_addr {
 
 /*
  * What arrived: the datagram's own addresses and ports, and the channel number
- * where it carries one (0 where not). Unused bytes are zero: the whole key is
- * hashed and compared.
+ * where it carries one (0 where not), or one of enum tp_key_kind. Unused bytes are
+ * zero: the whole key is hashed and compared.
  */
 struct tp_key4 {
 	__u8   saddr[4];
@@ -55,12 +55,36 @@ struct tp_key6 {
 	__u16  zero;
 } __attribute__((aligned(8)));
 
+/* In the place of a channel number, which is 0x4000 at least. */
+enum tp_key_kind {
+	TP_KEY_PERMISSION = 1,	/* source: the peer's IP, port 0; destination: relayed address */
+	TP_KEY_RELAYED,		/* source: zeros; destination: relayed address */
+	TP_KEY_ALIAS,		/* source: an external IP of this host; all else zeros */
+	TP_KEY_SEND4,		/* client to server, Send indication to an IPv4 peer */
+	TP_KEY_SEND6 = 6,
+};
+
 enum tp_row_kind {
 	TP_ROW_FREE = 0,	/* never used since the last sweep: a search ends here */
 	TP_ROW_DEAD,		/* deleted: a search goes on, an insert may take it */
 	TP_ROW_TO_PEER,		/* ChannelData from the client: strip, send to the peer */
 	TP_ROW_TO_CLIENT,	/* datagram from the peer: add the header, send to the client */
+	TP_ROW_SEND,		/* Send indication; out_s* is the relayed address, out_d* the same
+				 * as other clients of this host know it (external-ip) */
+	TP_ROW_PERMISSION,	/* datagram from this peer's IP: Data indication to the client;
+				 * nexthop_up is the way to the peer */
+	TP_ROW_RELAYED,		/* a relayed address: without a permission nothing gets in */
+	TP_ROW_ALIAS,		/* out_s* is the address that is bound */
+	TP_ROW_KINDS
 };
+
+/* Next hop: the peer is a relayed address of this host. The packet that would leave is
+ * looked up as one that arrives, and never seen by anybody. */
+#define TP_HOP_HERE		0xffff
+
+/* Next hop of a TP_ROW_RELAYED: some permission found no room in the table, so that not
+ * finding one means nothing. */
+#define TP_RELAYED_OPEN		1
 
 /*
  * What to do with it. A row is valid while its seq is even and has not changed
@@ -78,7 +102,7 @@ struct tp_row {
 	__be16 out_sport;
 	__be16 out_dport;
 	__be16 out_channel;	/* TO_CLIENT: the number to write; else 0 */
-	__u16  zero;
+	__u16  nexthop_up;	/* PERMISSION: index into tp_nexthops, or TP_HOP_HERE */
 	union {
 		struct {
 			__u8 saddr[4];
@@ -177,7 +201,11 @@ struct tp_alloc {
 	struct tp_count slow_down;	/* peer to client, relayed by the daemon */
 	struct tp_count fast_up;	/* of rows that are gone; live rows add theirs */
 	struct tp_count fast_down;
-	__u8   pad[48];
+	__u32  row_send[2];	/* slot + 1 in the table of the client's family, 0 none; by the
+				 * family of the relayed address, as the next one */
+	__u32  row_relayed[2];	/* slot + 1 in the table of that family */
+	__u8   open[2];		/* TP_RELAYED_OPEN for good */
+	__u8   pad[30];
 } __attribute__((aligned(8)));
 
 /* A permission, and the channel bound to one of its peers if there is one. */
@@ -191,7 +219,8 @@ struct tp_binding {
 	__u64  expires_ns;	/* of the channel, or of the permission */
 	struct tp_addr peer;
 	__u32  row_up;		/* slot + 1 in the table of the client's family, 0 none */
-	__u32  row_down;	/* slot + 1 in the table of the peer's family, 0 none */
+	__u32  row_down;	/* slot + 1 in the table of the peer's family, 0 none; of a
+				 * permission both directions' */
 	__u32  zero2[3];
 };
 
@@ -212,8 +241,9 @@ struct tp_meta {
  * the tests' expectations: X(identifier, word, what it means).
  */
 #define TP_REASONS(X) \
-	X(TO_PEER,	"to_peer",	"ChannelData relayed to the peer") \
-	X(TO_CLIENT,	"to_client",	"peer's datagram relayed as ChannelData") \
+	X(TO_PEER,	"to_peer",	"relayed to the peer") \
+	X(TO_CLIENT,	"to_client",	"relayed to the client") \
+	X(HAIRPIN,	"hairpin",	"relayed from a client to a client of this host") \
 	X(OTHER_MAC,	"other_mac",	"passed up: not to this interface's own MAC address") \
 	X(NOT_UDP,	"not_udp",	"passed up: not UDP over IPv4 or IPv6") \
 	X(FRAGMENT,	"fragment",	"passed up: IP fragment") \
@@ -225,11 +255,13 @@ struct tp_meta {
 	X(POKE,		"poke",		"passed up: the kernel is to ask for the neighbour") \
 	X(MTU,		"mtu",		"passed up: larger than the way out takes") \
 	X(TRAILING,	"trailing",	"passed up: more than 3 bytes after the ChannelData") \
-	X(NO_CHECKSUM,	"no_checksum",	"passed up: no UDP checksum (IPv4 to IPv6), or not computed yet") \
-	X(HEADROOM,	"headroom",	"passed up: no room to grow the head") \
+	X(NO_CHECKSUM,	"no_checksum",	"passed up: no UDP checksum, or none yet") \
+	X(HEADROOM,	"headroom",	"passed up: no room to grow head or tail") \
+	X(SEND_FORM,	"send_form",	"passed up: Send indication with unusual attributes") \
 	X(BAD_FRAME,	"bad_frame",	"dropped: malformed Ethernet, IP or UDP header") \
 	X(BAD_CHANNEL,	"bad_channel",	"dropped: ChannelData longer than its datagram") \
 	X(TTL,		"ttl",		"dropped: TTL used up") \
+	X(REFUSED,	"refused",	"dropped: peer without permission") \
 	X(REWRITE,	"rewrite",	"dropped: rewrite failed half way") \
 	/* the daemon */ \
 	X(USER_TO_PEER,	"user_to_peer",	"relayed to the peer by the daemon") \
@@ -256,6 +288,12 @@ enum tp_reason {
 	TP_R_MAX
 };
 
+/* Bytes of memory that a data path has for one packet (tp_scratch). */
+#define TP_SCRATCH	448
+
+/* Entries of the tables that a data path has for CRC-32, see crc.h. */
+#define TP_CRC_TABLE	1024
+
 /* tp_stats: a per-CPU array, reason -> this. Bytes are of the whole frame. */
 
 /* ---------------------------------------------------------------- layout */
@@ -269,5 +307,6 @@ _Static_assert(sizeof(struct tp_slot6) == 128, "tp_slot6");
 _Static_assert(sizeof(struct tp_nexthop) == 32, "tp_nexthop");
 _Static_assert(sizeof(struct tp_mac) == 16, "tp_mac");
 _Static_assert(sizeof(struct tp_binding) == 64, "tp_binding");
+_Static_assert(sizeof(struct tp_alloc) == 336, "tp_alloc");
 
 #endif

@@ -39,6 +39,16 @@ struct tp_stun_attr {
 	__be16 length;		/* of the value, without padding to 4 */
 };
 
+/* First two bytes of Send and Data indications (RFC 8656 section 17), and what is in them
+ * (section 18, RFC 8489 section 18.3). */
+#define TP_STUN_SEND		0x0016
+#define TP_STUN_DATA		0x0017
+#define TP_ATTR_PEER		0x0012	/* XOR-PEER-ADDRESS */
+#define TP_ATTR_DATA		0x0013
+#define TP_ATTR_DF		0x001A	/* DONT-FRAGMENT */
+#define TP_ATTR_SOFTWARE	0x8022
+#define TP_ATTR_FINGERPRINT	0x8028
+
 /*
  * RFC 8656 section 12.4, the ChannelData message:
  *

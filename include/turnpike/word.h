@@ -27,6 +27,11 @@
 	} while (0)
 #endif
 
+TP_INLINE __u16 tp_load16(const void *at)
+{
+	return TP_LOAD(__u16, at);
+}
+
 TP_INLINE __u32 tp_load32(const void *at)
 {
 	return TP_LOAD(__u32, at);

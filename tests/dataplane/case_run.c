@@ -7,17 +7,20 @@
 #include "cases.h"
 
 #define BOUND		0x4001
+#define BOUND2		0x4002
 #define HOP_INDEX	3
 
 static const uint8_t mac_own[6] = { 2, 0, 0, 0, 0, 1 }, mac_gateway[6] = { 2, 0, 0, 0, 0, 0x99 };
 static const uint8_t mac_out[6] = { 2, 0, 0, 0, 0, 2 }, mac_next[6] = { 2, 0, 0, 0, 0, 0x77 };
 
-/* client, server, relayed, peer */
-enum { CLIENT, SERVER, RELAYED, PEER };
-static const char *const address4[] = { "192.0.2.10", "192.0.2.1", "192.0.2.2", "198.51.100.7" };
+/* client, server, relayed, peer; of another client; relayed ones from outside */
+enum { CLIENT, SERVER, RELAYED, PEER, CLIENT2, RELAYED2, EXTERNAL, EXTERNAL2 };
+static const char *const address4[] = { "192.0.2.10", "192.0.2.1", "192.0.2.2", "198.51.100.7",
+					"192.0.2.99", "192.0.2.3", "203.0.113.2", "203.0.113.3" };
 static const char *const address6[] = { "2001:db8:1::10", "2001:db8:2::1", "2001:db8:2::2",
-					"2001:db8:ffff:1234:5678:9abc:def0:7" };
-static const uint16_t ports[] = { 50000, 3478, 49152, 40000 };
+					"2001:db8:ffff:1234:5678:9abc:def0:7", "2001:db8:1::99",
+					"2001:db8:2::3", "2001:db8:e::2", "2001:db8:e::3" };
+static const uint16_t ports[] = { 50000, 3478, 49152, 40000, 50001, 49153, 49152, 49153 };
 
 static struct tp_addr transport(uint8_t family, int who)
 {
@@ -47,6 +50,44 @@ static void make_data(struct frame_spec *f, const struct dp_case *c)
 		memcpy(f->data, c->data, c->data_len < 4 ? c->data_len : 4);
 }
 
+static void set_peer(struct frame_spec *f, const struct tp_addr *peer)
+{
+	f->peer_family = peer->family;
+	memcpy(f->peer, peer->ip, 16);
+	f->peer_port = ntohs(peer->port);
+}
+
+static uint8_t mid_family(const struct dp_case *c)
+{
+	if (c->hairpin)
+		return c->mid == 6 ? 6 : 4;
+	return (c->to_client ? c->in : c->out) == 6 ? 6 : 4;
+}
+
+static void make_send(struct frame_spec *f, const struct dp_case *c)
+{
+	struct tp_addr peer = transport(mid_family(c), !c->hairpin ? PEER :
+					c->alias ? EXTERNAL2 : RELAYED2);
+
+	f->stun = 0x0016;
+	memcpy(f->txid, "\x7a\x01\xffTransacti", 12);
+	set_peer(f, &peer);
+	f->data_first = c->data_first;
+	f->dont_fragment = c->dont_fragment;
+	f->software = c->software;
+	f->extra = c->extra;
+	f->fingerprint = c->fingerprint;
+	f->padding = 0xd1;
+}
+
+/* Bytes between the UDP header and the data, and behind them. */
+static size_t around(const struct dp_case *c)
+{
+	if (c->indication)
+		return (mid_family(c) == 4 ? 36U : 48U) + (-(size_t)c->data_len & 3);
+	return c->to_client || c->hairpin ? 4 : 0;
+}
+
 static void make_in(struct frame_spec *f, const struct dp_case *c, const struct row_spec *row)
 {
 	memset(f, 0, sizeof(*f));
@@ -63,8 +104,10 @@ static void make_in(struct frame_spec *f, const struct dp_case *c, const struct 
 	f->flow_label = 0x12345;
 	f->no_check = c->no_check && f->family == 4;
 	f->check_error = c->check_error;
-	if (!c->to_client)
+	if (!c->to_client && !c->send)
 		f->channel = c->channel ? c->channel : BOUND;
+	if (c->send)
+		make_send(f, c);
 	f->pad = c->pad;
 	f->surplus = c->surplus;
 	f->trailer = c->trailer;
@@ -85,11 +128,24 @@ static void make_out(struct frame_spec *f, const struct dp_case *c, const struct
 	f->tci[0] = 0x0123;
 	f->ttl = (uint8_t)(in->ttl - 1);
 	f->tos = in->tos;
-	ip_len = (f->family == 4 ? 28U : 48U) + (c->to_client ? 4U : 0U) + c->data_len;
+	ip_len = (f->family == 4 ? 28U : 48U) + around(c) + c->data_len;
 	f->df = in->family == 4 ? in->df : ip_len > 1260;
+	if (c->hairpin && in->family == 6)
+		f->df = 28U + c->data_len > 1260;
+	f->df |= c->dont_fragment;
+	if (c->hairpin && mid_family(c) == 6)
+		f->df = ip_len > 1260;
 	f->no_check = in->no_check;
 	f->check_error = in->check_error;
-	f->channel = c->to_client ? BOUND : 0;
+	f->channel = c->to_client ? BOUND : c->hairpin ? BOUND2 : 0;
+	if (c->indication) {
+		struct tp_addr peer = transport(mid_family(c), !c->hairpin ? PEER :
+						c->alias ? EXTERNAL : RELAYED);
+
+		f->channel = 0;
+		f->stun = 0x0017;
+		set_peer(f, &peer);
+	}
 }
 
 static uint32_t hop_ifindex(const struct world *world, enum case_hop hop)
@@ -106,11 +162,150 @@ static uint32_t hop_ifindex(const struct world *world, enum case_hop hop)
 	}
 }
 
+static uint16_t hop_index(const struct dp_case *c)
+{
+	return c->hop == HOP_NONE ? 0 : c->hop == HOP_BEYOND ? 0xfffe : HOP_INDEX;
+}
+
+static struct row_spec *add_row(struct case_flow *flow, enum tp_row_kind kind)
+{
+	struct row_spec *row = &flow->more[flow->n_more++];
+
+	row->kind = kind;
+	row->expires_ns = world_now() + 1000000000000;
+	return row;
+}
+
+static void add_permission(const struct dp_case *c, struct case_flow *flow, struct tp_addr peer,
+			   int relayed, int client)
+{
+	struct row_spec *row;
+
+	if (c->no_permission)
+		return;
+	row = add_row(flow, TP_ROW_PERMISSION);
+	peer.port = 0;
+	row->channel = TP_KEY_PERMISSION;
+	row->src = peer;
+	row->dst = transport(peer.family, relayed);
+	row->out_src = transport((client == CLIENT && !c->to_client ? c->in : c->out) == 6 ? 6 : 4,
+				 SERVER);
+	row->out_dst = transport(row->out_src.family, client);
+	row->nexthop = client == CLIENT && !c->to_client ? 0 : hop_index(c);
+	row->nexthop_up = c->hairpin ? TP_HOP_HERE : hop_index(c);
+}
+
+static void add_relayed(const struct dp_case *c, struct case_flow *flow, int who)
+{
+	struct row_spec *row;
+
+	if (!c->relayed)
+		return;
+	row = add_row(flow, TP_ROW_RELAYED);
+	row->channel = TP_KEY_RELAYED;
+	row->src.family = mid_family(c);
+	row->dst = row->out_src = row->out_dst = transport(row->src.family, who);
+	row->nexthop = c->relayed == 2 ? TP_RELAYED_OPEN : 0;
+}
+
+static void add_alias(struct case_flow *flow, uint8_t family)
+{
+	struct row_spec *row = add_row(flow, TP_ROW_ALIAS);
+
+	row->channel = TP_KEY_ALIAS;
+	row->src = transport(family, EXTERNAL2);
+	row->src.port = 0;
+	row->dst.family = family;
+	row->out_src = row->out_dst = transport(family, RELAYED2);
+}
+
+/* The rows of a Send indication from the client. */
+static void detour_send(const struct dp_case *c, struct case_flow *flow)
+{
+	uint8_t mid = mid_family(c);
+	struct tp_addr peer = transport(mid, !c->hairpin ? PEER : c->alias ? EXTERNAL2 : RELAYED2);
+
+	flow->row.kind = TP_ROW_SEND;
+	flow->row.channel = mid == 4 ? TP_KEY_SEND4 : TP_KEY_SEND6;
+	flow->row.out_src = transport(mid, RELAYED);
+	flow->row.out_dst = transport(mid, c->alias ? EXTERNAL : RELAYED);
+	flow->row.nexthop = 0;
+	add_permission(c, flow, peer, RELAYED, CLIENT);
+	if (c->hairpin && c->alias)
+		add_alias(flow, mid);
+}
+
+/* The rows that bring it to the other client. */
+static const struct row_spec *detour_here(const struct dp_case *c, struct case_flow *flow)
+{
+	uint8_t mid = mid_family(c), out = c->out == 6 ? 6 : 4;
+	struct tp_addr from = transport(mid, c->alias ? EXTERNAL : RELAYED);
+	struct row_spec *row;
+
+	if (!c->send) {
+		flow->row.out_src = from;
+		flow->row.out_dst = transport(mid, RELAYED2);
+		flow->row.nexthop = TP_HOP_HERE;
+	}
+	add_relayed(c, flow, RELAYED2);
+	if (c->indication) {
+		add_permission(c, flow, from, RELAYED2, CLIENT2);
+		flow->counted = !c->no_permission;
+		return flow->counted ? &flow->more[flow->n_more - 1] : &flow->row;
+	}
+	row = add_row(flow, TP_ROW_TO_CLIENT);
+	row->src = from;
+	row->dst = transport(mid, RELAYED2);
+	row->out_src = transport(out, SERVER);
+	row->out_dst = transport(out, CLIENT2);
+	row->out_channel = BOUND2;
+	row->nexthop = hop_index(c);
+	flow->counted = true;
+	return row;
+}
+
+/* All rows of a case that one row does not say; the one whose addresses it leaves with. */
+static const struct row_spec *detour(const struct dp_case *c, struct case_flow *flow)
+{
+	struct row_spec permission;
+
+	if (c->send) {
+		detour_send(c, flow);
+		/* as the frame has to look that leaves for the peer */
+		flow->leaves = flow->row;
+		flow->leaves.out_dst = transport(mid_family(c), PEER);
+	}
+	if (c->hairpin)
+		return detour_here(c, flow);
+	if (c->send)
+		return &flow->leaves;
+	add_relayed(c, flow, RELAYED);
+	if (!c->indication)
+		return &flow->row;
+	add_permission(c, flow, flow->row.src, RELAYED, CLIENT);
+	flow->leaves = flow->row;
+	if (c->channel_over)
+		flow->row.expires_ns = world_now() - 1000000000;
+	else if (c->no_permission)
+		flow->row.src.port ^= 1;	/* another peer's channel */
+	if (c->no_permission || c->channel_over) {
+		flow->counted = !c->no_permission;
+		return &flow->leaves;
+	}
+	/* there is no channel: the permission is the flow's row */
+	permission = flow->more[--flow->n_more];
+	permission.nexthop = flow->row.nexthop;
+	permission.expires_ns = flow->row.expires_ns;
+	flow->row = permission;
+	return &flow->leaves;
+}
+
 void case_flow(const struct dp_case *c, struct case_flow *flow)
 {
 	uint8_t in = c->in == 6 ? 6 : 4, out = c->out == 6 ? 6 : 4;
 	int64_t lease = c->lease_s ? c->lease_s : 1000;
 	struct row_spec *row = &flow->row;
+	const struct row_spec *leaves;
 	size_t ip_len;
 
 	memset(flow, 0, sizeof(*flow));
@@ -121,11 +316,14 @@ void case_flow(const struct dp_case *c, struct case_flow *flow)
 	row->out_dst = transport(out, c->to_client ? CLIENT : PEER);
 	row->channel = c->to_client ? 0 : BOUND;
 	row->out_channel = c->to_client ? BOUND : 0;
-	row->nexthop = c->hop == HOP_NONE ? 0 : c->hop == HOP_BEYOND ? 0xfffe : HOP_INDEX;
+	row->nexthop = hop_index(c);
 	row->expires_ns = world_now() + (uint64_t)(lease * 1000000000);
-	make_in(&flow->in, c, row);
-	make_out(&flow->out, c, row, &flow->in);
-	ip_len = (out == 4 ? 28U : 48U) + (c->to_client ? 4U : 0U) + c->data_len;
+	leaves = row;
+	if (c->send || c->indication || c->hairpin || c->relayed || c->channel_over)
+		leaves = detour(c, flow);
+	make_in(&flow->in, c, c->hairpin ? row : leaves);
+	make_out(&flow->out, c, leaves, &flow->in);
+	ip_len = (out == 4 ? 28U : 48U) + around(c) + c->data_len;
 	flow->hop.mtu = c->mtu_less ? (uint16_t)(ip_len - (size_t)c->mtu_less) : 1500;
 	flow->hop.poke = c->poke;
 	flow->hop.vlan_tci = c->vlan_out ? htons(0x0123) : 0;
@@ -149,9 +347,14 @@ uint32_t case_put(struct world *world, const struct dp_case *c, const struct cas
 	hop->seq = c->hop_odd;
 	if (world->headroom)
 		world->headroom = c->headroom ? c->headroom : 256;
+	if (world->headroom)
+		world->tailroom = c->tailroom ? c->tailroom - 1 : 64;
 	world->set_own_mac(world, mac_own);
 	if (c->no_row)
 		return 0;
+	for (unsigned int i = 0; i < flow->n_more; i++)
+		if (!rows_put(world->rows, &flow->more[i]))
+			return 0;
 	slot_1 = rows_put(world->rows, &flow->row);
 	if (slot_1 && c->row_odd)
 		row_of(world, flow->row.src.family, slot_1)->seq |= 1;
@@ -162,8 +365,12 @@ void case_clear(struct world *world, const struct case_flow *flow, uint32_t slot
 {
 	struct tp_count count = { 0 };
 
-	if (slot_1)
-		rows_del(world->rows, flow->row.src.family, slot_1, &count);
+	if (!slot_1)
+		return;
+	rows_del(world->rows, flow->row.src.family, slot_1, &count);
+	for (unsigned int i = 0; i < flow->n_more; i++)
+		rows_del(world->rows, flow->more[i].src.family,
+			 rows_put(world->rows, &flow->more[i]), &count);
 }
 
 static bool fail(const struct world *world, const char *name, const char *what)
@@ -177,9 +384,15 @@ static bool fail(const struct world *world, const char *name, const char *what)
 static const char *take_choices(const struct frame *got, struct case_flow *flow)
 {
 	const uint8_t *ip = got->b + 14 + 4 * flow->out.vlans;
+	const uint8_t *stun = ip + (flow->out.family == 4 ? 28 : 48);
 
 	if (got->len < 14 + 4 * flow->out.vlans + 20U)
 		return "no IP packet came out";
+	if (flow->out.stun) {
+		memcpy(flow->out.txid, stun + 8, 12);
+		if (!memcmp(flow->out.txid, flow->in.txid, 12))
+			return "transaction id is not random";
+	}
 	if (flow->out.family == 4) {
 		flow->out.id = (uint16_t)(ip[4] << 8 | ip[5]);
 		return flow->out.id == flow->in.id ? "identification was copied" : NULL;
@@ -212,13 +425,23 @@ static bool check_sent(const struct world *world, const struct dp_case *c, struc
 static bool check_counters(struct world *world, const struct dp_case *c,
 			   const struct case_flow *flow, uint32_t slot_1, bool sent)
 {
+	const struct row_spec *row;
 	struct tp_count count = { 0 };
 
 	if (!slot_1)
 		return true;
 	rows_count(world->rows, flow->row.src.family, slot_1, &count);
+	if (flow->row.kind == TP_ROW_TO_CLIENT && c->channel_over)
+		count.packets += sent, count.bytes += sent ? c->data_len : 0U;
 	if (count.packets != sent || count.bytes != (sent ? c->data_len : 0U))
 		return fail(world, c->name, "the row's counters are wrong");
+	if (!flow->counted)
+		return true;
+	row = &flow->more[flow->n_more - 1];
+	memset(&count, 0, sizeof(count));
+	rows_count(world->rows, row->src.family, rows_put(world->rows, row), &count);
+	if (count.packets != sent || count.bytes != (sent ? c->data_len : 0U))
+		return fail(world, c->name, "the other row's counters are wrong");
 	return true;
 }
 
@@ -229,14 +452,14 @@ static struct dp_case suited(const struct world *world, const struct dp_case *c)
 
 	if (!world->skb)
 		return s;
-	if (c->vlans && (c->reason == TP_R_TO_PEER || c->reason == TP_R_TO_CLIENT))
+	if (c->vlans && c->reason <= TP_R_HAIRPIN)
 		s.reason = TP_R_HEADROOM;
 	return s;
 }
 
 static enum world_verdict verdict_wanted(const struct world *world, const struct dp_case *c)
 {
-	if (c->reason == TP_R_TO_PEER || c->reason == TP_R_TO_CLIENT)
+	if (c->reason <= TP_R_HAIRPIN)
 		return c->hop == HOP_THERE || world->skb ? WORLD_REDIRECT : WORLD_TX;
 	return c->reason >= TP_R_BAD_FRAME && c->reason <= TP_R_REWRITE ? WORLD_DROP : WORLD_PASS;
 }

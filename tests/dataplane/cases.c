@@ -170,8 +170,44 @@ static void length_short(struct frame *f)
 	frame_put16(f, f->l4 + 10, (uint16_t)(f->len - f->l4 - 12 - 4));
 }
 
+/* A Send indication to an IPv4 peer of 42 bytes, whose peer is at 20 and whose DATA at 32. */
+static uint8_t *send_at(struct frame *f, size_t at) { return f->b + f->l4 + 8 + at; }
+static void no_peer(struct frame *f) { memcpy(send_at(f, 20), "\x80\x22", 2); }
+static void no_data(struct frame *f) { memcpy(send_at(f, 32), "\x80\x22", 2); }
+static void two_peers(struct frame *f) { memcpy(send_at(f, 32), "\0\x12", 2); }
+static void two_data(struct frame *f) { memcpy(send_at(f, 20), "\0\x13", 2); }
+static void peer_family3(struct frame *f) { *send_at(f, 25) = 3; }
+static void peer_long(struct frame *f) { *send_at(f, 23) = 20; }
+static void peer_port0(struct frame *f) { memcpy(send_at(f, 26), "\x21\x12", 2); }
+static void stun_short(struct frame *f) { *send_at(f, 3) -= 4; }
+static void stun_long(struct frame *f) { *send_at(f, 3) += 4; }
+static void stun_odd(struct frame *f) { *send_at(f, 3) += 1; }
+static void data_long(struct frame *f) { *send_at(f, 35) += 4; }
+static void data_max(struct frame *f) { memcpy(send_at(f, 34), "\xff\xff", 2); }
+static void data_swallows(struct frame *f) { *send_at(f, 23) += 14; }
+static void fingerprint_off(struct frame *f) { f->b[f->len - 2] ^= 0x20; }
+static void data_damaged(struct frame *f) { *send_at(f, 40) ^= 1; }
+static void bad_cookie(struct frame *f) { *send_at(f, 7) ^= 1; }
+static void send_request(struct frame *f) { *send_at(f, 1) = 6; }
+
+/* IPv6, of whatever address: the client has no relayed address of that family. */
+static void peer_family(struct frame *f)
+{
+	uint8_t *peer = send_at(f, 20);
+
+	memmove(peer + 24, peer + 12, 4);
+	peer[3] = 20;
+	peer[5] = 2;
+	peer[27] -= 12;		/* DATA is 12 bytes later, its value 12 shorter */
+}
+
 #define TO_CLIENT	.to_client = true, .reason = TP_R_TO_CLIENT
 #define FAULT(r)	.data_len = 40, .reason = TP_R_##r
+
+#define SEND(r)		.send = true, .data_len = 42, .reason = TP_R_##r
+#define DATA_LEN(r, n)	.to_client = true, .indication = true, .data_len = n, .reason = TP_R_##r
+#define DATA(r)		.to_client = true, .indication = true, .data_len = 40, .reason = TP_R_##r
+#define HAIRPIN		.hairpin = true, .reason = TP_R_HAIRPIN
 
 const struct dp_case dp_cases[] = {
 	/* plain, and what the next hop and the lease decide */
@@ -337,6 +373,98 @@ const struct dp_case dp_cases[] = {
 	{ "D7 3 bytes, first 0x40", .no_row = true, .to_client = true, .reason = TP_R_NO_ROW,
 	  .data_len = 3, .data = "\x40\1\2" },
 	{ "D7 peer's 3 bytes, first 0x40", TO_CLIENT, .data_len = 3, .data = "\x40\1\2" },
+
+	/* S: Send indications; the plain ones are in the suite, in every combination */
+	{ "S2 no peer", SEND(SEND_FORM), .twist = no_peer },
+	{ "S3 no DATA", SEND(SEND_FORM), .twist = no_data },
+	{ "S5 no permission", SEND(NO_ROW), .no_permission = true },
+	{ "S1 no allocation", SEND(NO_ROW), .no_row = true },
+	{ "S9 DONT-FRAGMENT", SEND(TO_PEER), .dont_fragment = true },
+	{ "S9 DONT-FRAGMENT, 6 to 4", SEND(TO_PEER), .dont_fragment = true, .in = 6 },
+	{ "S9 DONT-FRAGMENT, through IPv6", SEND(HAIRPIN), .hairpin = true, .mid = 6,
+	  .dont_fragment = true },
+	{ "S9 DONT-FRAGMENT, hairpin", SEND(HAIRPIN), .hairpin = true, .dont_fragment = true },
+	{ "S11 two peers", SEND(SEND_FORM), .twist = two_peers },
+	{ "two DATA", SEND(SEND_FORM), .twist = two_data },
+	{ "S12 family of the other relayed address", SEND(NO_ROW), .twist = peer_family },
+	{ "peer of family 3", SEND(SEND_FORM), .twist = peer_family3 },
+	{ "peer of 20 bytes, IPv4", SEND(SEND_FORM), .twist = peer_long },
+	{ "S16 peer port 0", SEND(SEND_FORM), .twist = peer_port0 },
+	{ "S15 MESSAGE-INTEGRITY", SEND(SEND_FORM), .extra = 0x0008 },
+	{ "FINGERPRINT", SEND(TO_PEER), .fingerprint = true },
+	{ "FINGERPRINT, everything else", SEND(TO_PEER), .fingerprint = true, .software = 9,
+	  .dont_fragment = true },
+	{ "FINGERPRINT is wrong", SEND(SEND_FORM), .fingerprint = true, .twist = fingerprint_off },
+	{ "FINGERPRINT, data are damaged", SEND(SEND_FORM), .fingerprint = true,
+	  .twist = data_damaged },
+	{ "FINGERPRINT not at the end", SEND(SEND_FORM), .extra = 0x8028 },
+	{ "unknown attribute, required", SEND(SEND_FORM), .extra = 0x7777 },
+	{ "unknown attribute, optional", SEND(SEND_FORM), .extra = 0x8777 },
+	{ "DONT-FRAGMENT with a value", SEND(SEND_FORM), .extra = 0x001a },
+	{ "SOFTWARE between", SEND(TO_PEER), .extra = 0x8022 },
+	{ "SOFTWARE between, DATA first", SEND(TO_PEER), .extra = 0x8022, .data_first = true,
+	  .software = 5 },
+	{ "SOFTWARE of 100 bytes", SEND(TO_PEER), .software = 100 },
+	{ "SOFTWARE too long for here", SEND(SEND_FORM), .software = 133 },
+	{ "SOFTWARE too long for here, IPv6", SEND(SEND_FORM), .in = 6, .software = 133 },
+	{ "STUN length too small", SEND(SEND_FORM), .twist = stun_short },
+	{ "STUN length too large", SEND(SEND_FORM), .twist = stun_long },
+	{ "STUN length no multiple of 4", SEND(SEND_FORM), .twist = stun_odd },
+	{ "DATA length past the end", SEND(SEND_FORM), .twist = data_long },
+	{ "DATA length 65535", SEND(SEND_FORM), .twist = data_max },
+	{ "DATA length up to the end", SEND(SEND_FORM), .data_first = true, .twist = data_swallows },
+	{ "wrong cookie", SEND(NO_ROW), .twist = bad_cookie },
+	{ "5 bytes behind the message", SEND(SEND_FORM), .pad = 5 },
+	{ "Send request", SEND(NO_ROW), .twist = send_request },
+	{ "surplus area behind a Send", SEND(TO_PEER), .surplus = 6 },
+	{ "Send, TTL 1", SEND(TTL), .ttl = 1 },
+	{ "Send, checksum wrong", SEND(TO_PEER), .check_error = 0x1234 },
+	{ "Send, checksum 0, 4 to 6", SEND(NO_CHECKSUM), .out = 6, .no_check = true },
+	{ "Send to another station", SEND(OTHER_MAC), .twist = other_dmac },
+	{ "Send, bad IPv4 checksum", SEND(BAD_FRAME), .twist = bad_ip_check },
+	{ "Send, no next hop", SEND(NO_NEXTHOP), .hop = HOP_NONE },
+	{ "Send, too large", SEND(MTU), .mtu_less = 1 },
+	{ "Send by another interface", SEND(TO_PEER), .hop = HOP_THERE },
+	{ "Send, lease over", SEND(EXPIRED), .lease_s = -1 },
+	{ "Send, row being written", SEND(BUSY), .row_odd = true },
+	{ "S20 Data of 0 bytes", DATA_LEN(TO_CLIENT, 0) },
+	{ "S17 no permission", DATA(REFUSED), .no_permission = true, .relayed = 1 },
+	{ "S17 no permission, IPv6", DATA(REFUSED), .no_permission = true, .relayed = 1, .in = 6 },
+	{ "S17 the table was full", DATA(NO_ROW), .no_permission = true, .relayed = 2 },
+	{ "S17 to another station", DATA(OTHER_MAC), .no_permission = true, .relayed = 1,
+	  .twist = other_dmac },
+	{ "S22 other port", DATA(TO_CLIENT), .relayed = 1 },
+	{ "permission over", DATA(EXPIRED), .lease_s = -1 },
+	{ "permission over, address known", DATA(REFUSED), .lease_s = -1, .relayed = 1 },
+	{ "channel over, permission lives", DATA(TO_CLIENT), .channel_over = true },
+	{ "channel over, permission lives, 6 to 4", DATA(TO_CLIENT), .channel_over = true, .in = 6 },
+	{ "channel and permission over", DATA(EXPIRED), .channel_over = true, .no_permission = true },
+	{ "S21 looks like a Send", DATA(TO_CLIENT), .data = "\0\x16\0\0" },
+	{ "S21 looks like ChannelData", DATA(TO_CLIENT), .data = "\x40\1\0\4" },
+	{ "Data, TTL 1", DATA(TTL), .ttl = 1 },
+	{ "Data, too large", DATA(MTU), .mtu_less = 1 },
+	{ "Data, checksum 0, 4 to 6", DATA(NO_CHECKSUM), .out = 6, .no_check = true },
+	{ "Data, no room before", DATA(HEADROOM), .headroom = 35 },
+	{ "Data, no room behind", DATA_LEN(HEADROOM, 5), .tailroom = 3 },
+	{ "Data, just room behind", DATA_LEN(TO_CLIENT, 5), .tailroom = 4 },
+	{ "Data, trailer is room", DATA_LEN(TO_CLIENT, 5), .tailroom = 1, .trailer = 3 },
+	{ "Data, trailer is half of it", DATA_LEN(HEADROOM, 5), .tailroom = 2, .trailer = 1 },
+
+	/* client to client */
+	{ "hairpin, no permission", .hairpin = true, .indication = true, .no_permission = true,
+	  .relayed = 1, FAULT(REFUSED) },
+	{ "hairpin, no allocation", .hairpin = true, .indication = true, .no_permission = true,
+	  FAULT(NO_ROW) },
+	{ "hairpin, 3 bytes of padding", HAIRPIN, .data_len = 5, .pad = 3 },
+	{ "hairpin, 4 trailing bytes", .hairpin = true, .pad = 4, FAULT(TRAILING) },
+	{ "hairpin, length by 1 too large", .hairpin = true, .twist = length_by_1,
+	  FAULT(BAD_CHANNEL) },
+	{ "hairpin, TTL 1", .hairpin = true, .ttl = 1, FAULT(TTL) },
+	{ "hairpin, TTL 2", HAIRPIN, .ttl = 2, .data_len = 6 },
+	{ "hairpin, checksum 0 through IPv6", .hairpin = true, .mid = 6, .no_check = true,
+	  FAULT(NO_CHECKSUM) },
+	{ "hairpin, lease over", .hairpin = true, .lease_s = -1, FAULT(EXPIRED) },
+	{ "hairpin, too large", .hairpin = true, .mtu_less = 1, FAULT(MTU) },
 };
 
 const size_t dp_cases_n = sizeof(dp_cases) / sizeof(dp_cases[0]);

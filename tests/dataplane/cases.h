@@ -27,6 +27,18 @@ struct dp_case {
 	bool vlan_out;
 	bool poke;			/* the daemon asks for a packet */
 
+	/* what is not ChannelData to or from a peer elsewhere */
+	bool send;			/* comes as a Send indication, to_client not set */
+	bool indication;		/* leaves as a Data indication */
+	bool hairpin;			/* to a relayed address of this host */
+	bool alias;			/* by external addresses */
+	uint8_t mid;			/* family between the relayed addresses, 0: 4 */
+	bool no_permission, channel_over;
+	uint16_t relayed;		/* 1: its row is there, 2: and open */
+	bool data_first, dont_fragment, fingerprint;
+	uint16_t software, extra;
+	size_t tailroom;		/* user host only, one more than there is; 0: 64 */
+
 	/* the frame */
 	unsigned int vlans;
 	uint16_t tci;			/* 0: 0x0064 */
@@ -47,7 +59,10 @@ extern const size_t dp_cases_n;
 /* Where the two sides of the flow are, and everything that a case says of it. */
 struct case_flow {
 	struct frame_spec in, out;
-	struct row_spec row;
+	struct row_spec row, leaves;
+	struct row_spec more[5];	/* the last one is counted, too, where counted says so */
+	unsigned int n_more;
+	bool counted;
 	struct tp_nexthop hop;
 };
 

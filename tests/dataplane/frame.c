@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 #include <stdio.h>
 #include <string.h>
+#include <zlib.h>
 #include "frame.h"
 
 void frame_put16(struct frame *f, size_t at, uint16_t value)
@@ -104,25 +105,120 @@ static uint16_t wrong_by(uint32_t check, uint16_t error)
 	return check ? (uint16_t)check : 0xffff;
 }
 
-void frame_build(struct frame *f, const struct frame_spec *s)
+static void put16(struct frame *f, uint16_t value)
 {
-	size_t udp = 8U + (s->channel ? 4U : 0U) + s->data_len + s->pad;
+	frame_put16(f, f->len, value);
+	f->len += 2;
+}
 
-	memset(f, 0, sizeof(*f));
+static void put_attr(struct frame *f, uint16_t type, const uint8_t *value, uint16_t len,
+		     uint8_t padding)
+{
+	put16(f, type);
+	put16(f, len);
+	memcpy(f->b + f->len, value, len);
+	f->len += len;
+	for (; len % 4; len++)
+		f->b[f->len++] = padding;
+}
+
+/* RFC 8489 section 14.2 */
+static void put_peer(struct frame *f, const struct frame_spec *s)
+{
+	uint8_t mask[16] = { 0x21, 0x12, 0xa4, 0x42 }, value[20] = { 0 };
+	uint16_t n = s->peer_family == 4 ? 4 : 16;
+
+	memcpy(mask + 4, s->txid, 12);
+	value[1] = s->peer_family == 4 ? 1 : 2;
+	value[2] = (uint8_t)(s->peer_port >> 8) ^ mask[0];
+	value[3] = (uint8_t)s->peer_port ^ mask[1];
+	for (uint16_t i = 0; i < n; i++)
+		value[4 + i] = s->peer[i] ^ mask[i];
+	put_attr(f, 0x0012, value, (uint16_t)(4 + n), 0);
+}
+
+static void put_stun(struct frame *f, const struct frame_spec *s)
+{
+	size_t at = f->len;
+
+	put16(f, s->stun);
+	f->len += 2;
+	memcpy(f->b + f->len, "\x21\x12\xa4\x42", 4);
+	memcpy(f->b + f->len + 4, s->txid, 12);
+	f->len += 16;
+	if (!s->data_first)
+		put_peer(f, s);
+	if (s->extra)
+		put_attr(f, s->extra, s->txid, 4, 0);
+	if (s->dont_fragment)
+		put_attr(f, 0x001a, s->txid, 0, 0);
+	put_attr(f, 0x0013, s->data, s->data_len, s->padding);
+	if (s->data_first)
+		put_peer(f, s);
+	if (s->software)
+		put_attr(f, 0x8022, s->data, s->software, s->padding);
+	frame_put16(f, at + 2, (uint16_t)(f->len - at - 20 + (s->fingerprint ? 8 : 0)));
+	if (s->fingerprint) {
+		uint32_t crc = (uint32_t)crc32(0, f->b + at, (uInt)(f->len - at)) ^ 0x5354554e;
+		uint8_t value[4] = { (uint8_t)(crc >> 24), (uint8_t)(crc >> 16),
+				     (uint8_t)(crc >> 8), (uint8_t)crc };
+
+		put_attr(f, 0x8028, value, 4, 0);
+	}
+}
+
+bool frame_is_data(const struct frame *f)
+{
+	return f->len >= f->l4 + 8 + 36 && frame_get16(f, f->l4 + 8) == 0x0017 &&
+	       !memcmp(f->b + f->l4 + 12, "\x21\x12\xa4\x42", 4);
+}
+
+void frame_set_txid(struct frame *f, const uint8_t txid[12])
+{
+	uint8_t *old = f->b + f->l4 + 16, *ip = f->b + f->l4 + 8 + 32;
+	uint32_t before = udp_sum(f), after;
+
+	for (int i = 0; i < 12; i++) {
+		if (f->b[f->l4 + 8 + 25] == 2)
+			ip[i] ^= old[i] ^ txid[i];
+		old[i] = txid[i];
+	}
+	if (!frame_get16(f, f->l4 + 6))
+		return;
+	/* wrong by as much as before */
+	frame_put16(f, f->l4 + 6, 0);
+	after = udp_sum(f);
+	frame_put16(f, f->l4 + 6, wrong_by((uint16_t)~after, (uint16_t)(before % 0xffff)));
+}
+
+static void build_headers(struct frame *f, const struct frame_spec *s)
+{
+	size_t udp, at;
+
 	build_eth(f, s);
+	f->len = at = f->l4 = f->l3 + (s->family == 4 ? 28U : 48U);
+	if (s->channel) {
+		put16(f, s->channel);
+		put16(f, s->data_len);
+	}
+	if (s->stun) {
+		put_stun(f, s);
+	} else {
+		memcpy(f->b + f->len, s->data, s->data_len);
+		f->len += s->data_len;
+	}
+	fill(f, 0xa1, s->pad);
+	udp = 8 + f->len - at;
 	build_ip(f, s, udp + s->surplus);
 	frame_put16(f, f->l4, s->sport);
 	frame_put16(f, f->l4 + 2, s->dport);
 	frame_put16(f, f->l4 + 4, (uint16_t)udp);
-	f->len = f->l4 + 8;
-	if (s->channel) {
-		frame_put16(f, f->len, s->channel);
-		frame_put16(f, f->len + 2, s->data_len);
-		f->len += 4;
-	}
-	memcpy(f->b + f->len, s->data, s->data_len);
-	f->len += s->data_len;
-	fill(f, 0xa1, s->pad);
+}
+
+void frame_build(struct frame *f, const struct frame_spec *s)
+{
+	memset(f, 0, sizeof(*f));
+	build_headers(f, s);
 	if (!s->no_check)
 		frame_put16(f, f->l4 + 6, wrong_by((uint16_t)~udp_sum(f), s->check_error));
 	fill(f, 0xb1, s->surplus);

@@ -33,6 +33,16 @@ struct frame_spec {
 	bool no_check;			/* UDP checksum 0 */
 	uint16_t check_error;		/* by how much the UDP checksum is wrong */
 	uint16_t channel;		/* 0: no ChannelData header */
+	uint16_t stun;			/* type of the STUN message around the data; 0: none */
+	uint8_t txid[12];
+	uint8_t peer_family, peer[16];	/* XOR-PEER-ADDRESS */
+	uint16_t peer_port;
+	bool data_first;		/* DATA before XOR-PEER-ADDRESS */
+	bool dont_fragment;
+	uint16_t software;		/* bytes of SOFTWARE at the end */
+	uint16_t extra;			/* type of an attribute of 4 bytes between the two */
+	bool fingerprint;		/* at the very end */
+	uint8_t padding;		/* what attributes are padded with */
 	uint8_t data[FRAME_MAX];
 	uint16_t data_len;
 	uint16_t pad;			/* bytes 0xa1.. behind the data, in the datagram */
@@ -49,6 +59,9 @@ void frame_fix_ip(struct frame *f);
  * wrong. error is by how much the UDP checksum has to be wrong. */
 const char *frame_fault(const struct frame *f, uint16_t error);
 bool frame_equal(const struct frame *a, const struct frame *b);
+/* Give a Data indication this transaction id, everything else staying true. */
+void frame_set_txid(struct frame *f, const uint8_t txid[12]);
+bool frame_is_data(const struct frame *f);
 /* Hex on stderr, for a failed test. */
 void frame_print(const char *what, const struct frame *f);
 

@@ -202,6 +202,116 @@ static void merged(void **state)
 	one(&c, vnet);
 }
 
+/* ------------------------------------------------------- a sum of the whole */
+
+/*
+ * A tunnel whose datagrams have a checksum gives what was in it CHECKSUM_COMPLETE. Frames
+ * come by the tunnel "tpvx" and leave by the TAP device.
+ */
+static const char *make_tunnel(void)
+{
+	LIBBPF_OPTS(bpf_tc_hook, hook, .attach_point = BPF_TC_INGRESS);
+	LIBBPF_OPTS(bpf_tc_opts, opts, .prog_fd = world.prog, .handle = 1, .priority = 2);
+
+	if (system("ip address add 192.0.2.200/24 dev " TAP " && "
+		   "ip link add tpvx type vxlan id 7 dstport 4789 local 192.0.2.200 udpcsum "
+		   "2>/dev/null && ip link set tpvx address 02:00:00:00:00:01 mtu 9000 up"))
+		return "no vxlan";
+	hook.ifindex = (int)if_nametoindex("tpvx");
+	return bpf_tc_hook_create(&hook) || bpf_tc_attach(&hook, &opts) ? "cannot attach" : NULL;
+}
+
+static void wrap_frame(struct frame *f, const struct frame *inner)
+{
+	static const uint8_t vxlan[8] = { 8, 0, 0, 0, 0, 0, 7, 0 };
+	static struct frame_spec s;
+
+	s = (struct frame_spec){
+		.dmac = { 2, 0, 0, 0, 0, 1 }, .smac = { 2, 0, 0, 0, 0, 0x55 }, .family = 4,
+		.src = { 192, 0, 2, 99 }, .dst = { 192, 0, 2, 200 }, .sport = 5555,
+		.dport = 4789, .ttl = 64, .data_len = (uint16_t)(sizeof(vxlan) + inner->len),
+	};
+	memcpy(s.data, vxlan, sizeof(vxlan));
+	memcpy(s.data + sizeof(vxlan), inner->b, inner->len);
+	frame_build(f, &s);
+}
+
+/* A filter that drops what is CHECKSUM_COMPLETE, the only case where this helper works. */
+static int load_dropper(void)
+{
+	const struct bpf_insn insns[] = {
+		{ .code = BPF_ALU64 | BPF_MOV | BPF_K, .dst_reg = 2, .imm = 0 },
+		{ .code = BPF_JMP | BPF_CALL, .imm = BPF_FUNC_csum_update },
+		{ .code = BPF_JMP | BPF_JSGE | BPF_K, .dst_reg = 0, .off = 2, .imm = 0 },
+		{ .code = BPF_ALU64 | BPF_MOV | BPF_K, .dst_reg = 0, .imm = -1 },
+		{ .code = BPF_JMP | BPF_EXIT },
+		{ .code = BPF_ALU64 | BPF_MOV | BPF_K, .dst_reg = 0, .imm = 2 },
+		{ .code = BPF_JMP | BPF_EXIT },
+	};
+
+	return bpf_prog_load(BPF_PROG_TYPE_SCHED_CLS, "drop_complete", "GPL", insns,
+			     sizeof(insns) / sizeof(*insns), NULL);
+}
+
+static void set_dropper(int prog, const char *name, enum bpf_tc_attach_point where, bool on)
+{
+	LIBBPF_OPTS(bpf_tc_hook, hook, .attach_point = where,
+		    .ifindex = (int)if_nametoindex(name));
+	LIBBPF_OPTS(bpf_tc_opts, opts, .handle = 1, .priority = 1);
+
+	if (on)
+		opts.prog_fd = prog;
+	assert_int_equal(on ? bpf_tc_attach(&hook, &opts) : bpf_tc_detach(&hook, &opts), 0);
+}
+
+static void sum_of_the_whole(void **state)
+{
+	/* nothing is trimmed, which would be the end of the sum by itself */
+	struct dp_case c = { .hop = HOP_THERE, .data_len = 300 };
+	static struct frame inner, outer, got;
+	static struct case_flow flow;
+	struct virtio_net_hdr vnet = { 0 };
+	const char *why = make_tunnel();
+	int dropper = load_dropper();
+	uint32_t slot_1;
+
+	(void)state;
+	if (why && !strcmp(why, "no vxlan"))
+		skip();
+	assert_null(why);
+	assert_true(dropper >= 0);
+	case_flow(&c, &flow);
+	slot_1 = case_put(&world, &c, &flow);
+	frame_build(&inner, &flow.in);
+	wrap_frame(&outer, &inner);
+	assert_true(put(&vnet, &outer));
+	assert_true(get(&got, &vnet, 1000));
+	/* it has such a sum when it comes */
+	vnet = (struct virtio_net_hdr){ 0 };
+	set_dropper(dropper, "tpvx", BPF_TC_INGRESS, true);
+	assert_true(put(&vnet, &outer));
+	assert_false(get(&got, &vnet, 50));
+	set_dropper(dropper, "tpvx", BPF_TC_INGRESS, false);
+	/* and none when it goes */
+	set_dropper(dropper, TAP, BPF_TC_EGRESS, true);
+	for (unsigned int i = 0; i < 8; i++) {
+		vnet = (struct virtio_net_hdr){ 0 };
+		case_clear(&world, &flow, slot_1);
+		c.to_client = i & 1;
+		c.in = i & 2 ? 6 : 4;
+		c.out = i & 4 ? 6 : 4;
+		case_flow(&c, &flow);
+		slot_1 = case_put(&world, &c, &flow);
+		frame_build(&inner, &flow.in);
+		wrap_frame(&outer, &inner);
+		assert_true(put(&vnet, &outer));
+		assert_true(get(&got, &vnet, 1000));
+		assert_true(is_right(&flow, &got));
+	}
+	set_dropper(dropper, TAP, BPF_TC_EGRESS, false);
+	case_clear(&world, &flow, slot_1);
+}
+
 static const char *make_tap(void)
 {
 	struct ifreq ifr = { .ifr_flags = IFF_TAP | IFF_NO_PI | IFF_VNET_HDR, .ifr_name = TAP };
@@ -228,7 +338,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(plain), cmocka_unit_test(tags), cmocka_unit_test(not_linear),
 		cmocka_unit_test(checksum_verified), cmocka_unit_test(checksum_due),
-		cmocka_unit_test(merged),
+		cmocka_unit_test(merged), cmocka_unit_test(sum_of_the_whole),
 	};
 	const char *why = "";
 	int err = world_tc(&world, &why), failed;

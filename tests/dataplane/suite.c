@@ -58,6 +58,68 @@ static void direction(void **state)
 	assert_int_equal(bad, 0);
 }
 
+/* Everything that is no channel to a peer elsewhere: its two ends, in a number. */
+struct way {
+	const char *name;
+	bool send, to_client, indication, hairpin;
+};
+
+static const struct way ways[] = {
+	{ "Send to peer", .send = true },
+	{ "peer by Data", .to_client = true, .indication = true },
+	{ "channel to channel", .hairpin = true },
+	{ "channel to Data", .hairpin = true, .indication = true },
+	{ "Send to channel", .hairpin = true, .send = true },
+	{ "Send to Data", .hairpin = true, .send = true, .indication = true },
+};
+
+static enum tp_reason way_reason(const struct dp_case *c)
+{
+	uint8_t mid = c->hairpin ? c->mid : 4;
+
+	if (c->no_check && c->in == 4 && (c->out == 6 || mid == 6))
+		return TP_R_NO_CHECKSUM;
+	return c->hairpin ? TP_R_HAIRPIN : c->to_client ? TP_R_TO_CLIENT : TP_R_TO_PEER;
+}
+
+/* Every family at each end and in the middle, checksums, padding, tags, sizes. */
+static void way(void **state)
+{
+	static const uint16_t sizes[] = { 0, 1, 2, 3, 4, 161, 1187, 1233 };
+	const struct way *w = *state;
+	unsigned int bad = 0;
+
+	for (unsigned int n = 0; n < 8 * 2 * 8 * 2 * 2 * 2; n++) {
+		unsigned int k = n;
+		struct dp_case c = { .name = w->name, .send = w->send, .to_client = w->to_client,
+				     .indication = w->indication, .hairpin = w->hairpin };
+
+		c.in = k % 2 ? 6 : 4; k /= 2;
+		c.out = k % 2 ? 6 : 4; k /= 2;
+		c.mid = k % 2 ? 6 : 4; k /= 2;
+		c.data_len = sizes[k % 8]; k /= 8;
+		c.no_check = k % 2; k /= 2;
+		c.alias = k % 2; k /= 2;
+		c.data_first = k % 2; k /= 2;
+		c.check_error = k % 2 && !c.no_check ? 0x2468 : 0;
+		c.pad = c.send || c.to_client ? 0 : (uint16_t)(n % 4);
+		c.vlans = n % 3;
+		c.vlan_out = n % 7 == 0;
+		c.trailer = n % 5;
+		c.df = n % 11 == 0;
+		c.dont_fragment = c.send && n % 13 == 0;
+		c.fingerprint = c.send && n % 3 == 1;
+		c.software = c.send ? (uint16_t)(n % 23) : 0;
+		c.hop = n % 3 ? HOP_HERE : HOP_THERE;
+		c.relayed = n % 2;
+		c.reason = way_reason(&c);
+		bad += !case_run(under_test, &c);
+		if (bad > 3)
+			break;
+	}
+	assert_int_equal(bad, 0);
+}
+
 /* N26: every DSCP and ECN, in every direction. */
 static void every_tos(void **state)
 {
@@ -205,7 +267,7 @@ static void poked(void **state)
 		assert_true(frame_equal(&in, &got));
 		assert_int_equal(hop->poke, 0);
 		for (int i = 0; i < 5; i++)
-			assert_int_equal(under_test->run(under_test, &in, &got, &reason), WORLD_TX);
+			assert_int_equal(under_test->run(under_test, &in, &got, &reason), under_test->skb ? WORLD_REDIRECT : WORLD_TX);
 	}
 	case_clear(under_test, &flow, slot_1);
 }
@@ -298,14 +360,16 @@ int suite_run(struct world *world)
 		return 1;
 	under_test = world;
 	for (size_t i = 0; i < dp_cases_n; i++) {
-		if (dp_cases[i].headroom && !world->headroom)
-			continue;	/* the kernel's headroom cannot be chosen */
+		if ((dp_cases[i].headroom || dp_cases[i].tailroom) && !world->headroom)
+			continue;	/* the kernel's rooms cannot be chosen */
 		add(t, &n, dp_cases[i].name, one_case, &dp_cases[i]);
 	}
 	for (size_t i = 0; i < 8; i++)
 		add(t, &n, names[i], direction, &directions[i]);
 	for (size_t i = 0; i < 8; i++)
 		add(t, &n, cut[i], cut_everywhere, &directions[i]);
+	for (size_t i = 0; i < sizeof(ways) / sizeof(ways[0]); i++)
+		add(t, &n, ways[i].name, way, &ways[i]);
 	add(t, &n, "N26 every DSCP and ECN", every_tos, NULL);
 	add(t, &n, "N17 checksum that computes to 0", checksum_zero, NULL);
 	add(t, &n, "N25 identification", identification, NULL);

@@ -24,6 +24,7 @@ struct world {
 	struct rows *rows;
 	unsigned int there, elsewhere;
 	size_t headroom;		/* 0: cannot be chosen; the kernel's is 256 */
+	size_t tailroom;		/* the same */
 	/*
 	 * An sk_buff, where tags are not in the data. A test run does not do what the kernel
 	 * does on receipt, take the first tag out of them: frames with tags are like those

@@ -15,6 +15,7 @@ struct tp_host {
 	__u8 *mac;
 	int verdict;
 	struct tp_count count[TP_R_MAX];
+	__u64 scratch[TP_SCRATCH / 8];
 };
 
 static inline __u8 *tp_host_data(struct tp_host *host)
@@ -41,6 +42,21 @@ static inline int tp_host_trim(struct tp_host *host, __u32 bytes)
 	if (bytes > tp_distance(host->data, host->end))
 		return -1;
 	host->end -= bytes;
+	return 0;
+}
+
+static inline int tp_host_extend(struct tp_host *host, __u32 bytes)
+{
+	size_t head = (size_t)(host->data - host->buffer), len = tp_distance(host->data, host->end);
+
+	if (bytes > host->world->tailroom)
+		return -1;
+	host->buffer = realloc(host->buffer, head + len + bytes);
+	if (!host->buffer)
+		abort();
+	host->data = host->buffer + head;
+	host->end = host->data + len + bytes;
+	memset(host->end - bytes, 0xee, bytes);
 	return 0;
 }
 
@@ -89,6 +105,26 @@ static inline int tp_host_route(struct tp_host *host, __u32 ifindex)
 	return ifindex != WORLD_HERE && ifindex != host->world->there;
 }
 
+static inline __u32 tp_host_random(struct tp_host *host)
+{
+	(void)host;
+	return (__u32)rand();
+}
+
+static __u32 crc_table[TP_CRC_TABLE];
+
+static inline __u32 tp_host_crc(struct tp_host *host, __u32 index)
+{
+	(void)host;
+	return crc_table[index % TP_CRC_TABLE];
+}
+
+static inline struct tp_detour *tp_host_scratch(struct tp_host *host)
+{
+	memset(host->scratch, 0x5a, sizeof(host->scratch));
+	return (struct tp_detour *)host->scratch;
+}
+
 static inline void tp_host_count(struct tp_host *host, enum tp_reason reason, __u32 bytes)
 {
 	host->count[reason].packets++;
@@ -98,8 +134,9 @@ static inline void tp_host_count(struct tp_host *host, enum tp_reason reason, __
 static enum world_verdict run(struct world *world, const struct frame *in, struct frame *out,
 			      enum tp_reason *reason)
 {
-	struct tp_host host = { .world = world, .buffer = malloc(world->headroom + in->len) };
+	struct tp_host host = { .world = world };
 
+	host.buffer = malloc(world->headroom + in->len);
 	if (!host.buffer)
 		abort();
 	host.data = host.buffer + world->headroom;
@@ -145,8 +182,10 @@ int world_user(struct world *world)
 	int err;
 
 	memset(world, 0, sizeof(*world));
+	tp_crc_fill(crc_table);
 	world->name = "user";
 	world->headroom = 256;
+	world->tailroom = 64;
 	world->there = 2;
 	world->elsewhere = 99;
 	world->run = run;

@@ -2,9 +2,10 @@
 # SPDX-License-Identifier: MIT
 """
 RFC 8656 sections 13 and 14 on the wire: every field of the IP header of what is
-relayed, both ways, in all four pairs of families, by the daemon and by XDP.
+relayed, both ways, in all four pairs of families, by the daemon and in the kernel (XDP
+and tc).
 
-XDP has the preferred behaviour. The daemon has it too, but where a socket does
+The kernel has the preferred behaviour. The daemon has it too, but where a socket does
 not tell: DF of what came in counts as 0 (the alternate behaviour), and a packet
 that is damaged does not get that far.
 """
@@ -32,7 +33,8 @@ class Direction:
         if not up:
             way = tuple(pair[::-1] for pair in reversed(way))
         (self.src, self.dst), (self.out_src, self.out_dst) = way
-        self.in_family, self.out_family = (6 if ':' in a[0] else 4 for a in (self.src, self.out_src))
+        self.in_family, self.out_family = (6 if ':' in a[0] else 4
+                                           for a in (self.src, self.out_src))
 
     def send(self, size=20, error=0, no_checksum=False, **fields):
         """The packet that came out for one that went in, or None."""
@@ -53,7 +55,7 @@ class Direction:
         return [self.send(**fields) for fields in over]
 
 
-def check_common(tap, d, name, xdp):
+def check_common(tap, d, name, fast):
     """What holds for every packet: DSCP, ECN, TTL, checksums."""
     out = d.send_all({'tos': tos} for tos in TOS)
     tap.same([p and p.tos for p in out], TOS, f'{name}: DSCP and ECN are copied')
@@ -65,7 +67,7 @@ def check_common(tap, d, name, xdp):
     out = d.send_all({'size': size} for size in (4, 5, 6, 7, 160, 1201))
     tap.same([p and (p.error, p.check != 0, p.good_header) for p in out], [(0, True, True)] * 6,
              f'{name}: checksums are right')
-    if xdp:
+    if fast:
         out = d.send_all({'error': e} for e in (1, 0x100, 0x1357))
         tap.same([p and p.error for p in out], [1, 0x100, 0x1357],
                  f'{name}: what is damaged stays damaged, and just so')
@@ -73,24 +75,24 @@ def check_common(tap, d, name, xdp):
         tap.same(d.send(error=1), None, f'{name}: what is damaged is dropped by the kernel')
 
 
-def check_from4(tap, d, name, xdp):
+def check_from4(tap, d, name, fast):
     before = d.lab.counts()
     p = d.send(options=b'\x01\x01\x01\x00')
     tap.same(p and p.header, 20 if d.out_family == 4 else 40, f'{name}: options do not come out')
-    if xdp:
+    if fast:
         counted = d.lab.counted(before)
         tap.same((counted.get('options'), counted.get('to_peer'), counted.get('to_client')),
                  (1, None, None), f'{name}: options are for the daemon')
     p = d.send(no_checksum=True)
     if d.out_family == 6:
         tap.same(p and (p.check != 0, p.error), (True, 0), f'{name}: no checksum becomes one')
-    elif xdp:
+    elif fast:
         tap.same(p and p.check, 0, f'{name}: no checksum stays none')
     else:
         tap.same(p and p.error, 0, f'{name}: no checksum, or a right one')
 
 
-def check_to4(tap, d, name, xdp):
+def check_to4(tap, d, name, fast):
     """DF: IPv4 to IPv4 as it came; from IPv6 by size, RFC 7915 section 5.1."""
     grown = 28 if d.up else 32
     if d.in_family == 4:
@@ -100,8 +102,8 @@ def check_to4(tap, d, name, xdp):
         out = d.send_all({'size': 1260 - grown + more} for more in (0, 1))
         want = [0, 1]
     how = 'is copied' if d.in_family == 4 else 'is set above 1260 bytes'
-    tap.same([p and p.df for p in out], want if xdp else [0, 0],
-             f'{name}: DF {how if xdp else "is never set"}')
+    tap.same([p and p.df for p in out], want if fast else [0, 0],
+             f'{name}: DF {how if fast else "is never set"}')
     out = d.send_all({'ident': 0x1234} for _ in range(8))
     idents = {p and p.ident for p in out}
     tap.ok(len(idents) == 8 and None not in idents and 0x1234 not in idents,
@@ -117,22 +119,23 @@ def check_to6(tap, d, name):
            f'{name}: one flow label, not what came in', labels)
 
 
-def check(tap, d, name, xdp):
+def check(tap, d, name, fast):
     before = d.lab.counts()
-    check_common(tap, d, name, xdp)
+    check_common(tap, d, name, fast)
     counted = d.lab.counted(before)
-    relayed = len(TOS) + 4 + 6 + (3 if xdp else 0)
-    reason = ('' if xdp else 'user_') + ('to_peer' if d.up else 'to_client')
-    tap.same(counted.get(reason), relayed, f'{name}: all of it by {"XDP" if xdp else "the daemon"}')
+    relayed = len(TOS) + 4 + 6 + (3 if fast else 0)
+    reason = ('' if fast else 'user_') + ('to_peer' if d.up else 'to_client')
+    tap.same(counted.get(reason), relayed,
+             f'{name}: all of it by {"the kernel" if fast else "the daemon"}')
     if d.in_family == 4:
-        check_from4(tap, d, name, xdp)
+        check_from4(tap, d, name, fast)
     if d.out_family == 4:
-        check_to4(tap, d, name, xdp)
+        check_to4(tap, d, name, fast)
     else:
         check_to6(tap, d, name)
 
 
-def run_pair(tap, lab, wires, macs, xdp, c, p):
+def run_pair(tap, lab, wires, macs, dataplane, c, p):
     sock, far = lab.udp('client', CLIENT, c), lab.udp('peer', PEER, p)
     client = Client(sock, SERVER[c])
     relayed = client.allocate(p)
@@ -140,9 +143,9 @@ def run_pair(tap, lab, wires, macs, xdp, c, p):
     client.bind(CHANNEL, peer)
     ends = ((CLIENT[c], sock.getsockname()[1]), (SERVER[c], 3478), relayed, peer, wires, macs)
     for up in (True, False):
-        name = f'{"xdp" if xdp else "user"}, {"client" if up else "peer"} ' \
+        name = f'{dataplane}, {"client" if up else "peer"} ' \
                f'IPv{c if up else p} to IPv{p if up else c}'
-        check(tap, Direction(lab, up, ends), name, xdp)
+        check(tap, Direction(lab, up, ends), name, dataplane != 'user')
     client.close()
     far.close()
 
@@ -153,10 +156,10 @@ def main():
     wires = lab.wire('client'), lab.wire('peer')
     macs = ((lab.mac('relay', 'toclient'), lab.mac('client', 'eth0')),
             (lab.mac('relay', 'topeer'), lab.mac('peer', 'eth0')))
-    for dataplane in ('user', 'xdp'):
+    for dataplane in ('user', 'xdp', 'tc'):
         lab.start(f'--dataplane={dataplane}')
         for c, p in itertools.product((4, 6), (4, 6)):
-            run_pair(tap, lab, wires, macs, dataplane == 'xdp', c, p)
+            run_pair(tap, lab, wires, macs, dataplane, c, p)
         lab.stop()
     tap.done()
 

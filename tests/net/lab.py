@@ -21,6 +21,7 @@ RELAY = {4: '11.0.2.1', 6: '2a00:1:2::1'}
 PEER = {4: '11.0.2.2', 6: '2a00:1:2::2'}
 AF = {4: socket.AF_INET, 6: socket.AF_INET6}
 ETH_P_ALL = 3
+SO_RCVBUFFORCE = 33
 
 
 class Tap:
@@ -110,6 +111,7 @@ class Lab:
 
     def udp(self, host, address, family, port=0):
         sock = self.socket(host, AF[family], socket.SOCK_DGRAM)
+        sock.setsockopt(socket.SOL_SOCKET, SO_RCVBUFFORCE, 4 << 20)
         sock.bind((address[family], port))
         sock.settimeout(2)
         return sock

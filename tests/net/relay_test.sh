@@ -34,7 +34,7 @@ uclients()
 expect_path()
 {
 	local up down all=$((4 * 2 * N))
-	if [ "$1" != user ] && [ "$2" = channel ]; then
+	if [ "$1" != user ]; then
 		# the first packets find the neighbour for the rest
 		up=$(relay_count to_peer) down=$(relay_count to_client)
 		tap_at_least "$up" $((all * 9 / 10)) "$3: the kernel relayed to the peer"

@@ -72,6 +72,27 @@ for kernel in xdp tc; do
 	expect_carried_on "$kernel, relay process killed"
 	client_stop
 
+	# Send and Data indications: rows of the allocation and of the permission
+	client_start "$LAB_RELAY4:3478"
+	tap_is "$(client_say allocate | cut -d' ' -f1)" ok "$kernel, no channel: allocate"
+	tap_is "$(client_say permit $LAB_PEER4)" ok "$kernel, no channel: permit"
+	tap_is "$(client_say send $LAB_PEER4:3480 20 100 1000)" "sent 20 received 20 damaged 0" \
+		"$kernel, no channel: relays"
+	echo "send $LAB_PEER4:3480 3000 200 1000" >&"$CLIENT_IN"
+	sleep 1
+	kill_child
+	read -r -t 60 answer <&"$CLIENT_OUT"
+	tap_is "$answer" "sent 3000 received 3000 damaged 0" "$kernel, no channel: no packet is lost"
+	tap_is "$(relay_count user_to_peer) $(relay_count user_to_client)" "0 0" \
+		"$kernel, no channel: the successor kept the rows"
+	tap_is "$(client_say refresh 600)" ok "$kernel, no channel: refresh succeeds"
+	tap_is "$(client_say send $LAB_PEER4:3480 20 100 1000)" "sent 20 received 20 damaged 0" \
+		"$kernel, no channel: relays after it"
+	tap_is "$(relay_count user_to_peer) $(relay_count user_to_client)" "0 0" \
+		"$kernel, no channel: and refresh renewed them"
+	tap_is "$(client_say refresh 0)" ok "$kernel, no channel: refresh to 0"
+	client_stop
+
 	allocate_and_bind "$kernel, daemon restarted"
 	traffic_while restart_daemon
 	tap_is "$answer" "sent 3000 received 3000 damaged 0" "$kernel, daemon restarted: no packet is lost"

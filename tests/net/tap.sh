@@ -101,7 +101,8 @@ relay_start()
 {
 	: >"$TAP_TMP/relay.log"
 	# a function in the background would be a shell between the daemon and its signals
-	nsenter --net="/run/netns/$LAB_NAME-relay" -- \
+	# as in the unit: not everything that root may
+	nsenter --net="/run/netns/$LAB_NAME-relay" -- setpriv --bounding-set=-sys_admin \
 		"$TURNPIKED" -n --realm=lab --lt-cred-mech --user=alice:secret \
 		--control-socket="$RELAY_SOCKET" --pin-path="$TAP_TMP/bpf/turnpike" \
 		--listening-ip=$LAB_RELAY4 --listening-ip=$LAB_RELAY6 \

@@ -223,6 +223,25 @@ static void numbers_and_ports(void **state)
 	}
 }
 
+static void dataplanes(void **state)
+{
+	static const enum conf_dataplane wanted[] = {
+		DATAPLANE_AUTO, DATAPLANE_XDP, DATAPLANE_TC, DATAPLANE_USER,
+	};
+	static const char *const lines[] = {
+		"dataplane=auto\n", "dataplane=xdp\n", "dataplane=tc\n", "dataplane=user\n",
+	};
+	struct given g;
+
+	(void)state;
+	for (int i = 0; i < 4; i++) {
+		given_finish(&g, lines[i]);
+		assert_int_equal(g.errors.errors, 0);
+		assert_int_equal(g.conf.dataplane, wanted[i]);
+		given_free(&g);
+	}
+}
+
 static void values(void **state)
 {
 	struct given g;
@@ -527,6 +546,7 @@ int main(void)
 		cmocka_unit_test(last_one_wins),
 		cmocka_unit_test(numbers_and_ports),
 		cmocka_unit_test(values),
+		cmocka_unit_test(dataplanes),
 		cmocka_unit_test(rate_limit_in_any_order),
 		cmocka_unit_test(logs),
 		cmocka_unit_test(external_addresses),

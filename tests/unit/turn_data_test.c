@@ -180,6 +180,23 @@ static void S19_after_the_end(void **state)
 	assert_int_equal(from_peer(w, "9.9.9.9:9", "x"), TP_R_NO_ALLOCATION);
 }
 
+/* K9: another client's relayed address is named, and seen, by its external address. */
+static void K9_external_address(void **state)
+{
+	struct world *w = *state;
+
+	w->relays[0].external = addr("5.5.5.5");
+	world_start(w);
+	assert_int_equal(allocate(w), 0);
+	assert_int_equal(permit(w, "5.5.5.5"), 0);
+	assert_int_equal(send_data(w, "5.5.5.5:50000", "there"), TP_R_USER_TO_PEER);
+	assert_peer_got(w, "192.0.2.1:50000", "there");
+	assert_int_equal(from_peer(w, "192.0.2.1:50000", "back"), TP_R_USER_TO_CLIENT);
+	assert_data_indication(w, "5.5.5.5:50000", "back", 4);
+	/* another socket of this host is not a relayed address */
+	assert_int_equal(from_peer(w, "192.0.2.1:53", "x"), TP_R_NO_PERMISSION);
+}
+
 static void S20_sizes(void **state)
 {
 	/* 20 header, 12 peer, 4 head of DATA, data padded to 4: 65507 at most */
@@ -443,7 +460,7 @@ int main(void)
 		T(S9_dont_fragment), T(S9_dont_fragment_from_4_to_6), T(S11_two_peers),
 		T(S13_too_long),
 		T(S15_indications_are_plain), T(S17_S18_S22_from_peers), T(S19_after_the_end),
-		T(S20_sizes), T(S21_opaque), T(D1_D2_D13_unbound), T(D3_to_D7_length),
+		T(K9_external_address), T(S20_sizes), T(S21_opaque), T(D1_D2_D13_unbound), T(D3_to_D7_length),
 		T(D9_other_paths), T(D10_D11_permission_over), T(D14_data_keeps_nothing_alive),
 		T(D17_bound_peer), T(D17_padded_over_tcp), T(D_ipv6), T(I1_I2_I4_types),
 		T(I1_I6_I8_indication), T(I7_rate),

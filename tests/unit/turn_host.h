@@ -39,6 +39,7 @@ struct world {
 
 	/* the host's books */
 	unsigned int allocs, chans, perms, sockets;
+	uint64_t perm_lease_ns;		/* of the permission last kept */
 	unsigned int allocs_kept, chans_kept, perms_kept, closes;
 	uint64_t lease_ns;			/* of the channel kept last */
 	uint64_t port_until[2][PORTS_TRACKED];	/* by family; UINT64_MAX: a socket is open */
@@ -195,8 +196,10 @@ static inline void host_permission_kept(void *ctx, struct turn_alloc *a,
 {
 	struct world *w = ctx;
 
-	(void)a;
 	assert_int_equal(p->peer.port, 0);
+	assert_true(p->lease_ns <= p->expires_ns);
+	assert_true(p->lease_ns <= a->relay[p->peer.family == 6].expires_ns);
+	w->perm_lease_ns = p->lease_ns;
 	host_kept(w, &p->host, &w->perms, &w->perms_kept);
 }
 

@@ -291,11 +291,27 @@ static void E20_many_at_once(void **state)
 	assert_int_equal(w->allocs, 0);
 }
 
+/* A permission's lease ends with its allocation, until that is refreshed. */
+static void lease_of_a_permission(void **state)
+{
+	struct world *w = *state;
+
+	assert_int_equal(allocate(w), 0);
+	assert_int_equal(permit(w, "9.9.9.9"), 0);
+	assert_int_equal(w->perm_lease_ns, w->now.mono_ns + 300 * S);
+	w->now.mono_ns += 400 * S;
+	assert_int_equal(permit(w, "9.9.9.9"), 0);
+	assert_int_equal(w->perm_lease_ns, w->relay[0]->expires_ns);
+	assert_int_equal(w->perm_lease_ns, w->now.mono_ns + 200 * S);
+	assert_int_equal(refresh(w, 600), 0);
+	assert_int_equal(w->perm_lease_ns, w->now.mono_ns + 300 * S);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		T(R1_R3_R11_none), T(R2_everything_goes), T(R5_R6_family), T(R7_unauthenticated),
-		T(R8_G2_expiry), T(R9_extends_nothing_else), T(R10_no_growth), T(G1_batch),
+		T(lease_of_a_permission), T(R8_G2_expiry), T(R9_extends_nothing_else), T(R10_no_growth), T(G1_batch),
 		T(G8_address_of_another_user), T(G7_late_permission),
 		T(G18_drain), T(kicked), T(G9_two_ports_of_one_client), T(G13_clocks),
 		T(G17_halves_are_independent), T(G17_without_a_tick),

@@ -1,11 +1,12 @@
 // SPDX-License-Identifier: MIT
-/* In netlink of its own: libbpf logs an error for a qdisc that is there already, and cannot list. */
+/* Netlink of its own: libbpf logs an error for a qdisc that is there, and cannot list. */
 #include <arpa/inet.h>
 #include <errno.h>
 #include <libmnl/libmnl.h>
 #include <linux/pkt_cls.h>
 #include <linux/rtnetlink.h>
 #include <stdbool.h>
+#include <stdio.h>
 #include <string.h>
 #include <sys/socket.h>
 #include "dataplane/filters.h"
@@ -19,8 +20,9 @@ static int option(const struct nlattr *attr, void *ctx)
 {
 	struct filter *filter = ctx;
 
-	if (mnl_attr_get_type(attr) == TCA_BPF_ID && !mnl_attr_validate(attr, MNL_TYPE_U32))
-		filter->prog_id = mnl_attr_get_u32(attr);
+	if (mnl_attr_get_type(attr) == TCA_BPF_NAME &&
+	    !mnl_attr_validate(attr, MNL_TYPE_NUL_STRING))
+		snprintf(filter->name, sizeof(filter->name), "%s", mnl_attr_get_str(attr));
 	return MNL_CB_OK;
 }
 

@@ -8,7 +8,7 @@
 struct filter {
 	uint32_t handle;
 	uint16_t priority;
-	uint32_t prog_id;		/* 0: not a BPF filter */
+	char name[64];			/* of a BPF filter; libbpf's are "program:[id]" */
 };
 
 enum filters_hook { FILTERS_INGRESS, FILTERS_EGRESS };

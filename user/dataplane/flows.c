@@ -14,10 +14,42 @@ struct flows {
 	/* A binding and its rows change together: flows_moved() comes from another thread. */
 	pthread_mutex_t lock;
 	uint64_t journal_full, rows_full;
+	const struct turn_conf *conf;
+	uint32_t *aliases;		/* slot + 1 for each of conf's relay addresses, or 0 */
 };
 
+/* The relay address that an IP is, by its own or its external name; NULL: somebody else's. */
+static const struct turn_relay_ip *relay_here(const struct flows *flows, const struct tp_addr *ip)
+{
+	for (unsigned int i = 0; i < flows->conf->n_relays; i++) {
+		const struct turn_relay_ip *r = &flows->conf->relays[i];
+
+		if (address_same_ip(&r->local, ip) || address_same_ip(&r->external, ip))
+			return r;
+	}
+	return NULL;
+}
+
+/* External addresses of this host, which clients of it name as peers. They have no lease's
+ * end: who may use one is said by allocations and permissions. */
+static void put_aliases(struct flows *flows)
+{
+	for (unsigned int i = 0; i < flows->conf->n_relays; i++) {
+		const struct turn_relay_ip *r = &flows->conf->relays[i];
+		struct row_spec spec = {
+			.kind = TP_ROW_ALIAS, .channel = TP_KEY_ALIAS,
+			.src = r->external, .dst.family = r->external.family,
+			.out_src = r->local, .out_dst = r->local,
+			.expires_ns = UINT64_MAX,
+		};
+
+		if (!address_same_ip(&r->external, &r->local))
+			flows->aliases[i] = rows_put(flows->rows, &spec);
+	}
+}
+
 struct flows *flows_new(struct tables *tables, struct journal *journal, struct rows *rows,
-			struct nexthops *hops)
+			struct nexthops *hops, const struct turn_conf *conf)
 {
 	struct flows *flows = calloc(1, sizeof(*flows));
 
@@ -27,6 +59,14 @@ struct flows *flows_new(struct tables *tables, struct journal *journal, struct r
 	flows->journal = journal;
 	flows->rows = rows;
 	flows->hops = hops;
+	flows->conf = conf;
+	flows->aliases = calloc(conf->n_relays + 1, sizeof(*flows->aliases));
+	if (!flows->aliases) {
+		free(flows);
+		return NULL;
+	}
+	if (rows)
+		put_aliases(flows);
 	pthread_mutex_init(&flows->lock, NULL);
 	return flows;
 }
@@ -36,6 +76,7 @@ void flows_free(struct flows *flows)
 	if (!flows)
 		return;
 	pthread_mutex_destroy(&flows->lock);
+	free(flows->aliases);
 	free(flows);
 }
 
@@ -50,7 +91,92 @@ static void count_full(uint64_t *counter)
 	__atomic_add_fetch(counter, 1, __ATOMIC_RELAXED);
 }
 
+static void add_counts(struct tp_count *sum, const struct tp_count *more)
+{
+	sum->packets += more->packets;
+	sum->bytes += more->bytes;
+}
+
+static void drop_row(struct flows *flows, uint8_t family, uint32_t *slot_1, struct tp_count *sum)
+{
+	struct tp_count count = { 0 };
+
+	if (!*slot_1)
+		return;
+	rows_del(flows->rows, family, *slot_1, &count);
+	add_counts(sum, &count);
+	*slot_1 = 0;
+}
+
 /* ------------------------------------------------------------- allocations */
+
+static bool has_rows(const struct flows *flows, const struct turn_alloc *alloc)
+{
+	return flows->rows && alloc->host && alloc->path.transport == IPPROTO_UDP;
+}
+
+static void put_relayed(struct flows *flows, const struct turn_alloc *alloc, unsigned int i)
+{
+	const struct turn_relay *relay = &alloc->relay[i];
+	struct tp_alloc *saved = alloc->host;
+	struct row_spec spec = {
+		.kind = TP_ROW_RELAYED, .channel = TP_KEY_RELAYED,
+		.src.family = relay->local.family, .dst = relay->local,
+		.out_src = relay->local, .out_dst = relay->local,
+		.nexthop = saved->open[i] ? TP_RELAYED_OPEN : 0,
+		.alloc = journal_index(flows->journal, saved), .expires_ns = relay->expires_ns,
+	};
+
+	saved->row_relayed[i] = rows_put(flows->rows, &spec);
+	if (!saved->row_relayed[i])
+		count_full(&flows->rows_full);
+}
+
+static void put_send(struct flows *flows, const struct turn_alloc *alloc, unsigned int i)
+{
+	const struct turn_relay *relay = &alloc->relay[i];
+	struct tp_alloc *saved = alloc->host;
+	struct row_spec spec = {
+		.kind = TP_ROW_SEND, .channel = i ? TP_KEY_SEND6 : TP_KEY_SEND4,
+		.src = alloc->path.client, .dst = alloc->path.server,
+		.out_src = relay->local, .out_dst = relay->external,
+		.alloc = journal_index(flows->journal, saved), .expires_ns = relay->expires_ns,
+	};
+
+	saved->row_send[i] = rows_put(flows->rows, &spec);
+	if (!saved->row_send[i])
+		count_full(&flows->rows_full);
+}
+
+static void drop_own_rows(struct flows *flows, const struct turn_alloc *alloc, unsigned int i)
+{
+	struct tp_alloc *saved = alloc->host;
+	struct tp_count none = { 0 };
+
+	drop_row(flows, i ? 6 : 4, &saved->row_relayed[i], &none);
+	drop_row(flows, alloc->path.client.family, &saved->row_send[i], &saved->fast_up);
+}
+
+static void keep_own_rows(struct flows *flows, const struct turn_alloc *alloc)
+{
+	for (unsigned int i = 0; i < 2; i++) {
+		if (!alloc->relay[i].local.family) {
+			drop_own_rows(flows, alloc, i);
+			continue;
+		}
+		put_relayed(flows, alloc, i);
+		put_send(flows, alloc, i);
+	}
+}
+
+/* A permission is not in the table, so that what is not there may be permitted yet. */
+static void open_relayed(struct flows *flows, const struct turn_alloc *alloc, unsigned int i)
+{
+	struct tp_alloc *saved = alloc->host;
+
+	saved->open[i] = 1;
+	put_relayed(flows, alloc, i);
+}
 
 void flows_keep_alloc(struct flows *flows, struct turn_alloc *alloc, unsigned int worker)
 {
@@ -78,11 +204,17 @@ void flows_keep_alloc(struct flows *flows, struct turn_alloc *alloc, unsigned in
 	memcpy(saved->txid, alloc->txid, sizeof(saved->txid));
 	memcpy(saved->user_id, alloc->user_id, sizeof(saved->user_id));
 	memcpy(saved->user, alloc->user, sizeof(saved->user));
+	if (has_rows(flows, alloc))
+		keep_own_rows(flows, alloc);
 	journal_publish(&saved->state);
 }
 
 void flows_drop_alloc(struct flows *flows, struct turn_alloc *alloc)
 {
+	if (has_rows(flows, alloc)) {
+		drop_own_rows(flows, alloc, 0);
+		drop_own_rows(flows, alloc, 1);
+	}
 	if (alloc->host)
 		journal_free_alloc(flows->journal, alloc->host);
 	alloc->host = NULL;
@@ -110,11 +242,13 @@ static const struct turn_relay *relay_of(const struct turn_alloc *alloc, const s
 /* Each row holds one reference to the next hop of the addresses that it sends with. */
 static uint32_t put_row(struct flows *flows, struct row_spec *spec, uint32_t slot_1)
 {
+	bool here = spec->nexthop == TP_HOP_HERE;
 	uint32_t slot;
 
-	spec->nexthop = nexthop_find(flows->hops, &spec->out_src, &spec->out_dst);
+	if (!here)
+		spec->nexthop = nexthop_find(flows->hops, &spec->out_src, &spec->out_dst);
 	slot = rows_put(flows->rows, spec);
-	if (slot_1 || !slot)
+	if (!here && (slot_1 || !slot))
 		nexthop_put(flows->hops, &spec->out_src, &spec->out_dst);
 	if (!slot)
 		count_full(&flows->rows_full);
@@ -138,24 +272,16 @@ static void put_rows(struct flows *flows, const struct turn_alloc *alloc,
 		.out_channel = channel->number,
 		.alloc = saved->alloc, .expires_ns = channel->lease_ns,
 	};
+	const struct turn_relay_ip *here = relay_here(flows, &channel->peer);
 
+	if (here) {
+		/* as it would look if it came to the other relayed address from outside */
+		up.nexthop = TP_HOP_HERE;
+		up.out_src = relay->external;
+		memcpy(up.out_dst.ip, here->local.ip, sizeof(up.out_dst.ip));
+	}
 	saved->row_up = put_row(flows, &up, saved->row_up);
 	saved->row_down = put_row(flows, &down, saved->row_down);
-}
-
-static void add_counts(struct tp_count *sum, const struct tp_count *more)
-{
-	sum->packets += more->packets;
-	sum->bytes += more->bytes;
-}
-
-static void drop_row(struct flows *flows, uint8_t family, uint32_t *slot_1, struct tp_count *sum)
-{
-	struct tp_count count = { 0 };
-
-	rows_del(flows->rows, family, *slot_1, &count);
-	add_counts(sum, &count);
-	*slot_1 = 0;
 }
 
 static void drop_rows(struct flows *flows, const struct turn_alloc *alloc,
@@ -165,7 +291,8 @@ static void drop_rows(struct flows *flows, const struct turn_alloc *alloc,
 
 	if (saved->row_up) {
 		drop_row(flows, alloc->path.client.family, &saved->row_up, &owner->fast_up);
-		nexthop_put(flows->hops, &relay_of(alloc, peer)->local, peer);
+		if (!relay_here(flows, peer))
+			nexthop_put(flows->hops, &relay_of(alloc, peer)->local, peer);
 	}
 	if (saved->row_down) {
 		drop_row(flows, peer->family, &saved->row_down, &owner->fast_down);
@@ -215,9 +342,51 @@ void flows_drop_channel(struct flows *flows, struct turn_alloc *alloc,
 
 /* ------------------------------------------------------------- permissions */
 
+/* The row holds references to both ways' next hops. */
+static void put_permission(struct flows *flows, const struct turn_alloc *alloc,
+			   const struct turn_permission *permission, struct tp_binding *saved)
+{
+	const struct turn_relay *relay = relay_of(alloc, &permission->peer);
+	const struct turn_path *path = &alloc->path;
+	bool here = relay_here(flows, &permission->peer), again = saved->row_down;
+	struct row_spec spec = {
+		.kind = TP_ROW_PERMISSION, .channel = TP_KEY_PERMISSION,
+		.src = permission->peer, .dst = relay->local,
+		.out_src = path->server, .out_dst = path->client,
+		.nexthop = nexthop_find(flows->hops, &path->server, &path->client),
+		.nexthop_up = TP_HOP_HERE,
+		.alloc = saved->alloc, .expires_ns = permission->lease_ns,
+	};
+
+	if (!here)
+		spec.nexthop_up = nexthop_find(flows->hops, &relay->local, &permission->peer);
+	saved->row_down = rows_put(flows->rows, &spec);
+	if (again || !saved->row_down) {
+		nexthop_put(flows->hops, &path->server, &path->client);
+		if (!here)
+			nexthop_put(flows->hops, &relay->local, &permission->peer);
+	}
+	if (!saved->row_down)
+		count_full(&flows->rows_full);
+}
+
+static void drop_permission(struct flows *flows, const struct turn_alloc *alloc,
+			    const struct tp_addr *peer, struct tp_binding *saved)
+{
+	struct tp_alloc *owner = alloc->host;
+
+	if (!saved->row_down)
+		return;
+	drop_row(flows, peer->family, &saved->row_down, &owner->fast_down);
+	nexthop_put(flows->hops, &alloc->path.server, &alloc->path.client);
+	if (!relay_here(flows, peer))
+		nexthop_put(flows->hops, &relay_of(alloc, peer)->local, peer);
+}
+
 void flows_keep_permission(struct flows *flows, struct turn_alloc *alloc,
 			   struct turn_permission *permission)
 {
+	unsigned int i = permission->peer.family == 6;
 	struct tp_binding *saved = permission->host;
 
 	if (!alloc->host)
@@ -226,19 +395,36 @@ void flows_keep_permission(struct flows *flows, struct turn_alloc *alloc,
 		saved = journal_claim_binding(flows->journal, alloc->host);
 		if (!saved) {
 			count_full(&flows->journal_full);
+			if (has_rows(flows, alloc))
+				open_relayed(flows, alloc, i);
 			return;
 		}
 		permission->host = saved;
 	}
+	pthread_mutex_lock(&flows->lock);
 	saved->peer = permission->peer;
 	saved->expires_ns = permission->expires_ns;
+	if (has_rows(flows, alloc)) {
+		put_permission(flows, alloc, permission, saved);
+		if (!saved->row_down)
+			open_relayed(flows, alloc, i);
+	}
 	journal_publish(&saved->state);
+	pthread_mutex_unlock(&flows->lock);
 }
 
-void flows_drop_permission(struct flows *flows, struct turn_permission *permission)
+void flows_drop_permission(struct flows *flows, struct turn_alloc *alloc,
+			   struct turn_permission *permission)
 {
-	if (permission->host)
-		journal_free_binding(flows->journal, permission->host);
+	struct tp_binding *saved = permission->host;
+
+	if (!saved)
+		return;
+	pthread_mutex_lock(&flows->lock);
+	if (has_rows(flows, alloc))
+		drop_permission(flows, alloc, &permission->peer, saved);
+	journal_free_binding(flows->journal, saved);
+	pthread_mutex_unlock(&flows->lock);
 	permission->host = NULL;
 }
 
@@ -261,8 +447,11 @@ void flows_moved(struct flows *flows, const struct tp_addr *src, const struct tp
 	while ((b = journal_next_binding(flows->journal, &at))) {
 		const struct tp_alloc *owner = &t->allocs[b->alloc];
 		const struct tp_addr *relayed = &owner->relayed[b->peer.family == 6];
+		bool up = goes(src, dst, relayed, &b->peer) && !relay_here(flows, &b->peer);
 
-		if (b->row_up && goes(src, dst, relayed, &b->peer))
+		if (up && !b->channel && b->row_down)
+			rows_set_nexthop_up(flows->rows, b->peer.family, b->row_down, nexthop);
+		if (up && b->row_up)
 			rows_set_nexthop(flows->rows, owner->client.family, b->row_up, nexthop);
 		if (b->row_down && goes(src, dst, &owner->server, &owner->client))
 			rows_set_nexthop(flows->rows, b->peer.family, b->row_down, nexthop);
@@ -293,6 +482,7 @@ void flows_sweep(struct flows *flows)
 	const struct tables *t = flows->tables;
 	struct wanted w = { 0 };
 	struct tp_binding *b;
+	struct tp_alloc *a;
 	uint32_t at = 0;
 
 	journal_sweep(flows->journal);
@@ -306,6 +496,15 @@ void flows_sweep(struct flows *flows)
 			want(&w, t->allocs[b->alloc].client.family, b->row_up);
 			want(&w, b->peer.family, b->row_down);
 		}
+		at = 0;
+		while ((a = journal_next_alloc(flows->journal, &at))) {
+			for (unsigned int i = 0; i < 2; i++) {
+				want(&w, a->client.family, a->row_send[i]);
+				want(&w, i ? 6 : 4, a->row_relayed[i]);
+			}
+		}
+		for (unsigned int i = 0; i < flows->conf->n_relays; i++)
+			want(&w, flows->conf->relays[i].external.family, flows->aliases[i]);
 		rows_sweep(flows->rows, is_wanted, &w);
 		pthread_mutex_unlock(&flows->lock);
 	}

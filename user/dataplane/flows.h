@@ -13,9 +13,10 @@
 #include "turn/turn.h"
 
 struct flows;
-/* rows and hops are NULL without a kernel data path. Nothing is taken over but borrowed. */
+/* rows and hops are NULL without a kernel data path; conf tells this host's relay addresses.
+ * Nothing is taken over but borrowed. */
 struct flows *flows_new(struct tables *tables, struct journal *journal, struct rows *rows,
-			struct nexthops *hops);
+			struct nexthops *hops, const struct turn_conf *conf);
 void flows_free(struct flows *flows);
 
 void flows_keep_alloc(struct flows *flows, struct turn_alloc *alloc, unsigned int worker);
@@ -25,7 +26,8 @@ void flows_keep_permission(struct flows *flows, struct turn_alloc *alloc,
 			   struct turn_permission *permission);
 void flows_drop_channel(struct flows *flows, struct turn_alloc *alloc,
 			struct turn_channel *channel);
-void flows_drop_permission(struct flows *flows, struct turn_permission *permission);
+void flows_drop_permission(struct flows *flows, struct turn_alloc *alloc,
+			   struct turn_permission *permission);
 void flows_drop_alloc(struct flows *flows, struct turn_alloc *alloc);
 
 /* Counts one datagram that the daemon itself relayed. */

@@ -6,6 +6,7 @@
 #include <string.h>
 #include <turnpike/checksum.h>
 #include <turnpike/rows.h>
+#include <turnpike/wire.h>
 #include "dataplane/rows.h"
 
 /* Slots of both families have one size, with the key first and the row behind it. */
@@ -49,7 +50,7 @@ static struct tp_row *row_at(const struct table *t, uint32_t i)
 
 static bool alive(const struct tp_row *row)
 {
-	return row->kind == TP_ROW_TO_PEER || row->kind == TP_ROW_TO_CLIENT;
+	return row->kind >= TP_ROW_TO_PEER && row->kind < TP_ROW_KINDS;
 }
 
 static void set_kind(struct tp_row *row, enum tp_row_kind kind)
@@ -83,7 +84,7 @@ static void take_over(struct table *t)
 	for (uint32_t i = 0; i < t->size; i++) {
 		struct tp_row *row = row_at(t, i);
 
-		if ((row->seq & 1) || row->kind > TP_ROW_TO_CLIENT)
+		if ((row->seq & 1) || row->kind >= TP_ROW_KINDS)
 			set_kind(row, TP_ROW_DEAD);
 		t->used += alive(row);
 	}
@@ -158,7 +159,14 @@ static uint32_t checksum_delta(const struct row_spec *spec)
 		.dport = spec->out_dst.port,
 		.channel = htons(spec->out_channel),
 	};
+	static const __u8 unknown[16];
 
+	if (in.channel && ntohs(in.channel) < TP_CHANNEL_MIN)
+		in.channel = 0;		/* enum tp_key_kind, not in the packet */
+	if (spec->kind == TP_ROW_SEND) {
+		out.saddr = out.daddr = unknown;
+		out.sport = out.dport = 0;
+	}
 	return tp_csum_delta(&in, &out);
 }
 
@@ -175,6 +183,7 @@ static void make_row(const struct row_spec *spec, struct tp_row *row)
 	row->out_sport = spec->out_src.port;
 	row->out_dport = spec->out_dst.port;
 	row->out_channel = htons(spec->out_channel);
+	row->nexthop_up = spec->nexthop_up;
 	if (row->out_family == 4) {
 		memcpy(row->out4.saddr, spec->out_src.ip, 4);
 		memcpy(row->out4.daddr, spec->out_dst.ip, 4);
@@ -206,12 +215,13 @@ static uint32_t find(const struct table *t, const union key *key, uint32_t hash)
 	return room;
 }
 
-/* Whether the slot's row differs from new in its lease and next hop only. Those two can be
+/* Whether the slot's row differs from new in its lease and next hops only. Those can be
  * written alone, so that refreshing a flow never makes a reader turn a packet away. */
 static bool same_way(const struct tp_row *row, struct tp_row new)
 {
 	new.seq = row->seq;
 	new.nexthop = row->nexthop;
+	new.nexthop_up = row->nexthop_up;
 	new.expires_ns = row->expires_ns;
 	return !memcmp(row, &new, offsetof(struct tp_row, packets));
 }
@@ -226,6 +236,7 @@ static void write_slot(const struct table *t, uint32_t i, const union key *key,
 
 	if (again && same_way(row, *new)) {
 		TP_WRITE(row->nexthop, new->nexthop);
+		TP_WRITE(row->nexthop_up, new->nexthop_up);
 		TP_WRITE(row->expires_ns, new->expires_ns);
 		return;
 	}
@@ -242,7 +253,7 @@ static bool spec_ok(const struct row_spec *spec)
 
 	return spec->dst.family == spec->src.family && (out == 4 || out == 6) &&
 	       spec->out_dst.family == out &&
-	       (spec->kind == TP_ROW_TO_PEER || spec->kind == TP_ROW_TO_CLIENT);
+	       spec->kind >= TP_ROW_TO_PEER && spec->kind < TP_ROW_KINDS;
 }
 
 uint32_t rows_put(struct rows *rows, const struct row_spec *spec)
@@ -304,16 +315,29 @@ void rows_del(struct rows *rows, uint8_t family, uint32_t slot_1, struct tp_coun
 	pthread_mutex_unlock(&rows->lock);
 }
 
-void rows_set_nexthop(struct rows *rows, uint8_t family, uint32_t slot_1, uint16_t nexthop)
+static void set_nexthop(struct rows *rows, uint8_t family, uint32_t slot_1, bool up,
+			uint16_t nexthop)
 {
 	struct table *t = table_of(rows, family);
 	struct tp_row *row;
 
 	pthread_mutex_lock(&rows->lock);
 	row = row_named(t, slot_1);
-	if (row)
+	if (row && up)
+		TP_WRITE(row->nexthop_up, nexthop);
+	else if (row)
 		TP_WRITE(row->nexthop, nexthop);
 	pthread_mutex_unlock(&rows->lock);
+}
+
+void rows_set_nexthop(struct rows *rows, uint8_t family, uint32_t slot_1, uint16_t nexthop)
+{
+	set_nexthop(rows, family, slot_1, false, nexthop);
+}
+
+void rows_set_nexthop_up(struct rows *rows, uint8_t family, uint32_t slot_1, uint16_t nexthop)
+{
+	set_nexthop(rows, family, slot_1, true, nexthop);
 }
 
 void rows_count(const struct rows *rows, uint8_t family, uint32_t slot_1, struct tp_count *count)

@@ -10,11 +10,12 @@
 /* One direction of a flow. What arrives: src, dst, channel; what leaves: the rest. */
 struct row_spec {
 	struct tp_addr src, dst;
-	uint16_t channel;		/* host order; 0: none */
+	uint16_t channel;		/* host order; 0: none; or enum tp_key_kind */
 	enum tp_row_kind kind;
 	struct tp_addr out_src, out_dst;
 	uint16_t out_channel;		/* host order; 0: none */
 	uint16_t nexthop;		/* index; 0: known later, see rows_set_nexthop() */
+	uint16_t nexthop_up;		/* of a permission: towards the peer */
 	uint32_t alloc;			/* index into the journal */
 	uint64_t expires_ns;
 };
@@ -31,6 +32,7 @@ uint32_t rows_put(struct rows *rows, const struct row_spec *spec);
  * *count. */
 void rows_del(struct rows *rows, uint8_t family, uint32_t slot_1, struct tp_count *count);
 void rows_set_nexthop(struct rows *rows, uint8_t family, uint32_t slot_1, uint16_t nexthop);
+void rows_set_nexthop_up(struct rows *rows, uint8_t family, uint32_t slot_1, uint16_t nexthop);
 void rows_count(const struct rows *rows, uint8_t family, uint32_t slot_1, struct tp_count *count);
 /* After a restart: delete every row that keep() does not want. */
 void rows_sweep(struct rows *rows, bool (*keep)(void *ctx, uint8_t family, uint32_t slot_1),

@@ -108,9 +108,10 @@ struct tp_meta tables_sizes(uint32_t flows, uint32_t allocations)
 	struct tp_meta m = { .abi_version = TP_ABI_VERSION };
 	struct timespec now;
 
-	/* A flow is two rows, and a key finds a free slot within TP_PROBE nearly always while
-	 * half of the slots are free. All flows may be of one family. */
-	m.rows4 = power_of_two((uint64_t)flows * 4, ROWS_MIN, ROWS_MAX);
+	/* A flow is two rows, an allocation two of its own and one for each permission; and a key
+	 * finds a free slot within TP_PROBE nearly always while half of the slots are free. All
+	 * may be of one family. */
+	m.rows4 = power_of_two((uint64_t)flows * 4 + (uint64_t)allocations * 4, ROWS_MIN, ROWS_MAX);
 	m.rows6 = m.rows4;
 	m.nexthops = power_of_two(flows, NEXTHOPS_MIN, NEXTHOPS_MAX);
 	m.allocs = allocations ? allocations : 1;

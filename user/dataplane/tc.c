@@ -7,6 +7,7 @@
 #include <string.h>
 #include <sys/utsname.h>
 #include <unistd.h>
+#include <turnpike/crc.h>
 #include "dataplane/device.h"
 #include "dataplane/filters.h"
 #include "dataplane/pins.h"
@@ -45,6 +46,7 @@ static void prepare_constants(struct turnpike_tc_bpf *bpf, const struct tp_meta 
 {
 	struct utsname host;
 
+	tp_crc_fill(bpf->rodata->tp_crc);
 	bpf->rodata->tp_seed[0] = meta->hash_seed[0];
 	bpf->rodata->tp_seed[1] = meta->hash_seed[1];
 	bpf->rodata->tp_mask4 = meta->rows4 - 1;
@@ -110,18 +112,10 @@ static int look(unsigned int ifindex, struct there *there)
 	return filters_each(ifindex, FILTERS_INGRESS, look_at, there);
 }
 
+/* By its name: to look at the program itself takes CAP_SYS_ADMIN, which the unit does without. */
 static bool is_ours(const struct filter *filter)
 {
-	struct bpf_prog_info info = { 0 };
-	__u32 len = sizeof(info);
-	int fd = filter->prog_id ? bpf_prog_get_fd_by_id(filter->prog_id) : -1;
-	bool ours;
-
-	if (fd < 0)
-		return false;
-	ours = !bpf_obj_get_info_by_fd(fd, &info, &len) && !strcmp(info.name, TC_PROG);
-	close(fd);
-	return ours;
+	return !strncmp(filter->name, TC_PROG ":", strlen(TC_PROG ":"));
 }
 
 /* -------------------------------------------------------------- attaching */

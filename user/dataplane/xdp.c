@@ -9,6 +9,7 @@
 #include <string.h>
 #include <sys/utsname.h>
 #include <unistd.h>
+#include <turnpike/crc.h>
 #include "dataplane/device.h"
 #include "dataplane/pins.h"
 #include "dataplane/ports.h"
@@ -174,6 +175,7 @@ static void prepare_constants(struct turnpike_bpf *bpf, const struct tp_meta *me
 {
 	struct utsname host;
 
+	tp_crc_fill(bpf->rodata->tp_crc);
 	bpf->rodata->tp_seed[0] = meta->hash_seed[0];
 	bpf->rodata->tp_seed[1] = meta->hash_seed[1];
 	bpf->rodata->tp_mask4 = meta->rows4 - 1;

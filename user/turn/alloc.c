@@ -91,6 +91,14 @@ void alloc_lifetime(struct turn_server *s, struct alloc *a, unsigned int i, uint
 
 	a->pub.relay[i].expires_ns = expires_ns;
 	alloc_rearm(s, a);
+	for (b = 0; b < a->perms.n_buckets; b++) {
+		for (node = a->perms.buckets[b]; node; node = node->next) {
+			struct perm *p = core_of(node, struct perm, node);
+
+			if (alloc_index(p->pub.peer.family) == i)
+				perm_keep(s, p);
+		}
+	}
 	for (b = 0; b < a->by_number.n_buckets; b++) {
 		for (node = a->by_number.buckets[b]; node; node = node->next) {
 			struct chan *c = core_of(node, struct chan, by_number);

@@ -256,6 +256,8 @@ struct perm *perm_find(const struct turn_server *s, const struct alloc *a,
 /* Found or made; not alive before perm_refresh(). NULL: no room. */
 struct perm *perm_get(struct turn_server *s, struct alloc *a, const struct tp_addr *peer);
 void perm_refresh(struct turn_server *s, struct perm *p, uint64_t expires_ns);
+/* Tells the host about its lease, after something that it depends on has changed. */
+void perm_keep(struct turn_server *s, struct perm *p);
 /* Ends it; freed as soon as no channel needs it. */
 void perm_end(struct turn_server *s, struct perm *p, bool tell);
 /* Frees one that is over and that nothing needs. */
@@ -272,6 +274,11 @@ void chan_refresh(struct turn_server *s, struct chan *c, uint64_t expires_ns);
 /* Tells the host about its lease, after something that it depends on has changed. */
 void chan_keep(struct turn_server *s, struct chan *c);
 void chan_free(struct turn_server *s, struct chan *c, bool tell);
+
+/* Where to send what is for this peer, and whose it is what comes from there: the same but
+ * for relayed addresses of this host, whose external address is what clients know. */
+struct tp_addr alias_inside(const struct turn_conf *conf, const struct tp_addr *peer);
+struct tp_addr alias_outside(const struct turn_conf *conf, const struct tp_addr *peer);
 
 bool acl_own_ip(const struct turn_conf *conf, const struct tp_addr *ip);
 

@@ -24,9 +24,11 @@ static enum tp_reason data_to_peer(struct turn_server *s, struct alloc *a,
 				   const struct tp_addr *peer, struct stun_bytes data,
 				   unsigned int flags)
 {
+	struct tp_addr to = alias_inside(s->conf, peer);
+
 	if (data.len > data_max(peer->family))
 		return TP_R_TOO_LONG;
-	s->host->to_peer(s->ctx, &a->pub.relay[alloc_index(peer->family)], peer, data.p,
+	s->host->to_peer(s->ctx, &a->pub.relay[alloc_index(peer->family)], &to, data.p,
 			 data.len, flags);
 	return TP_R_USER_TO_PEER;
 }
@@ -149,9 +151,10 @@ static enum tp_reason data_as_indication(struct turn_server *s, const struct all
 }
 
 enum tp_reason turn_from_peer(struct turn_server *s, struct turn_relay *relay,
-			      const struct tp_addr *peer, const uint8_t *data, size_t len,
+			      const struct tp_addr *from, const uint8_t *data, size_t len,
 			      struct turn_now now)
 {
+	struct tp_addr seen = alias_outside(s->conf, from), *peer = &seen;
 	struct stun_bytes bytes = { data, len };
 	const struct alloc *a;
 	const struct chan *c = NULL;
@@ -199,9 +202,10 @@ static void icmp_value(uint8_t out[8], uint8_t family, uint8_t type, uint8_t cod
 }
 
 enum tp_reason turn_icmp(struct turn_server *s, struct turn_relay *relay,
-			 const struct tp_addr *peer, uint8_t type, uint8_t code,
+			 const struct tp_addr *to, uint8_t type, uint8_t code,
 			 uint32_t data, struct turn_now now)
 {
+	struct tp_addr seen = alias_outside(s->conf, to), *peer = &seen;
 	uint8_t buf[128], txid[TP_STUN_TXID_LEN], value[8];
 	struct turn_out out = { .head = buf };
 	struct stun_writer w;

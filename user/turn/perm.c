@@ -51,9 +51,21 @@ void perm_refresh(struct turn_server *s, struct perm *p, uint64_t expires_ns)
 
 	p->pub.expires_ns = expires_ns;
 	timer_set(&s->timers, &p->timer, expires_ns);
-	s->host->permission_kept(s->ctx, &p->alloc->pub, &p->pub);
+	perm_keep(s, p);
 	for (c = p->channels; c; c = c->next)
 		chan_keep(s, c);
+}
+
+void perm_keep(struct turn_server *s, struct perm *p)
+{
+	const struct turn_relay *r = &p->alloc->pub.relay[alloc_index(p->pub.peer.family)];
+
+	if (!p->pub.expires_ns)
+		return;		/* over, kept for its channels */
+	p->pub.lease_ns = p->pub.expires_ns;
+	if (p->pub.lease_ns > r->expires_ns)
+		p->pub.lease_ns = r->expires_ns;
+	s->host->permission_kept(s->ctx, &p->alloc->pub, &p->pub);
 }
 
 void perm_tidy(struct turn_server *s, struct perm *p)

@@ -119,7 +119,8 @@ struct turn_channel {
 struct turn_permission {
 	struct tp_addr peer;		/* port 0 */
 	uint64_t expires_ns;
-	void *host;			/* the host's: journal entry; NULL at first */
+	uint64_t lease_ns;		/* the lesser of that and relay expiry */
+	void *host;			/* the host's: journal entry and row; NULL at first */
 };
 
 /* What an allocation shows its host. The core owns it and embeds it. */
@@ -163,8 +164,8 @@ struct turn_host {
 			const uint8_t *data, size_t len, unsigned int flags);
 
 	/* State to keep for a successor and to put into the kernel's tables.
-	 * Called when made, at every refresh, and for a channel whenever its lease
-	 * changes (also by CreatePermission and Refresh), before the client is
+	 * Called when made, at every refresh, and for channels and permissions whenever
+	 * their leases change (also by CreatePermission and Refresh), before the client is
 	 * answered; what does not fit is the host's to count, the daemon relays it. */
 	void (*alloc_kept)(void *ctx, struct turn_alloc *alloc);
 	void (*channel_kept)(void *ctx, struct turn_alloc *alloc, struct turn_channel *channel);

@@ -1,0 +1,63 @@
+/* SPDX-License-Identifier: GPL-2.0 OR MIT */
+/*
+ * What a host of the relay core (XDP program, module, daemon) supplies: struct
+ * tp_host and the primitives below, with TP_HOST_API set to how it links them.
+ */
+#ifndef TURNPIKE_HOST_H
+#define TURNPIKE_HOST_H
+
+#include <linux/types.h>
+#include <turnpike/tables.h>
+#include <turnpike/word.h>
+
+#ifndef TP_HOST_API
+#define TP_HOST_API extern
+#endif
+
+struct tp_host;
+/* The frame, from its Ethernet header; ask again after a change of head or tail. */
+TP_HOST_API __u8 *tp_host_data(struct tp_host *host);
+TP_HOST_API __u8 *tp_host_end(struct tp_host *host);
+/* Make the head longer (or shorter: negative) for a packet of this family, which may be
+ * another one than what came. 0, or not done. */
+TP_HOST_API int tp_host_grow(struct tp_host *host, __s32 bytes, int family);
+/* Cut bytes off the tail, or add some (of any value). 0, or not done. */
+TP_HOST_API int tp_host_trim(struct tp_host *host, __u32 bytes);
+TP_HOST_API int tp_host_extend(struct tp_host *host, __u32 bytes);
+/* Table elements. The host masks the index of a slot to its table's size; a next
+ * hop that does not exist is NULL. */
+TP_HOST_API struct tp_slot4 *tp_host_slot4(struct tp_host *host, __u32 index);
+TP_HOST_API struct tp_slot6 *tp_host_slot6(struct tp_host *host, __u32 index);
+TP_HOST_API struct tp_nexthop *tp_host_nexthop(struct tp_host *host, __u32 index);
+TP_HOST_API void tp_host_seed(struct tp_host *host, __u64 seed[2]);
+/* CLOCK_MONOTONIC, nanoseconds, a few milliseconds coarse. */
+TP_HOST_API __u64 tp_host_now(struct tp_host *host);
+/* Is this (as of tp_mac_at()) the receiving interface's address? 1 where that is not known. */
+TP_HOST_API int tp_host_own_mac(struct tp_host *host, __u64 mac);
+/* Prepare to send by this interface. 0, or it cannot be sent there. */
+TP_HOST_API int tp_host_route(struct tp_host *host, __u32 ifindex);
+/* 32 bits that nobody outside can know beforehand. */
+TP_HOST_API __u32 tp_host_random(struct tp_host *host);
+/* tp_crc_fill()'s table; the host masks the index. */
+TP_HOST_API __u32 tp_host_crc(struct tp_host *host, __u32 index);
+/* TP_SCRATCH bytes that are this packet's alone, of any value. NULL: none. */
+struct tp_detour;
+TP_HOST_API struct tp_detour *tp_host_scratch(struct tp_host *host);
+TP_HOST_API void tp_host_count(struct tp_host *host, enum tp_reason reason, __u32 bytes);
+
+/* What a reason means for the packet. */
+#define TP_SENT(reason)		((reason) <= TP_R_HAIRPIN)
+#define TP_DROPPED(reason)	((reason) >= TP_R_BAD_FRAME && (reason) <= TP_R_REWRITE)
+
+/* Padding after the data of a ChannelData message over UDP that is dealt with
+ * here (RFC 8656 section 12.5); more is the daemon's. */
+#define TP_PAD_MAX	3
+
+/* Application data of a packet that is relayed here; with headers it still is
+ * below 2^15 bytes. No interface that this runs on takes more. */
+#define TP_DATA_MAX	0x7f00
+
+/* A function of its own: in BPF its stack frame is gone when it returns. */
+#define TP_APART	static __attribute__((noinline, unused))
+
+#endif
