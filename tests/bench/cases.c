@@ -30,6 +30,8 @@
 #define TO_PEER		.reason = TP_R_TO_PEER, .data_len = 160
 #define TO_CLIENT	.to_client = true, .reason = TP_R_TO_CLIENT, .data_len = 160
 
+#define HAIRPIN		.hairpin = true, .reason = TP_R_HAIRPIN, .data_len = 160
+
 static void tcp(struct frame *f)
 {
 	f->b[f->l3 + 9] = 6;
@@ -45,6 +47,16 @@ static const struct dp_case cases[] = {
 	{ "ChannelData 4 to 6, to the client", TO_CLIENT, .in = 4, .out = 6, .hop = HOP_THERE },
 	{ "ChannelData 6 to 4, to the peer", TO_PEER, .in = 6, .out = 4, .hop = HOP_THERE },
 	{ "ChannelData 6 to 4, to the client", TO_CLIENT, .in = 6, .out = 4, .hop = HOP_THERE },
+	{ "Send indication 4 to 4", TO_PEER, .send = true, .hop = HOP_THERE },
+	{ "Send indication 6 to 4", TO_PEER, .send = true, .in = 6, .out = 4, .hop = HOP_THERE },
+	{ "Data indication 4 to 4", TO_CLIENT, .indication = true, .hop = HOP_THERE },
+	{ "Data indication 4 to 6", TO_CLIENT, .indication = true, .in = 4, .out = 6,
+	  .hop = HOP_THERE },
+	{ "hairpin, ChannelData to ChannelData", HAIRPIN, .hop = HOP_THERE },
+	{ "hairpin, Send to Data indication", HAIRPIN, .send = true, .indication = true,
+	  .hop = HOP_THERE },
+	{ "peer without permission", .reason = TP_R_REFUSED, .data_len = 160, .to_client = true,
+	  .indication = true, .no_permission = true, .relayed = 1 },
 	{ "4 to 4, out by the way in", TO_PEER, .hop = HOP_HERE },
 	{ "no row, IPv4", .reason = TP_R_NO_ROW, .data_len = 160, .no_row = true },
 	{ "no row, IPv6", .reason = TP_R_NO_ROW, .data_len = 160, .no_row = true, .in = 6,

@@ -4,6 +4,6 @@
 #define TIMING_H
 
 /* No frame is shorter, and nothing behind them is written by a data path. */
-#define TIMING_HEADERS	96
+#define TIMING_HEADERS	128
 
 #endif
