@@ -19,7 +19,7 @@ const volatile __u32 n_flows = 1;
 const volatile __u32 out_ifindex;	/* generate: the client's interface */
 const volatile __u32 gap_ns;		/* generate: between packets; 0: as fast as it goes */
 const volatile __u16 want_len;		/* count: length in the UDP header, bytes */
-const volatile __u16 want_type;		/* count: of a STUN message, instead; 0: the length counts */
+const volatile __u16 want_type;		/* count: of a STUN message; 0: by length */
 const volatile __u16 pass_port = BENCH_ECHO_PORT; /* count: not ours, somebody is listening */
 const volatile __u8 next_hop[12];	/* forward: destination and source MAC */
 

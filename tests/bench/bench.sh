@@ -7,6 +7,7 @@
 #   BENCH_SECONDS=1.5    of each measurement of packets/s
 #   BENCH_FLOWS=100000   the greater number of channels (up to 100000), 10 to an allocation
 #   BENCH_ALLOCATIONS=15000   for memory; a relay address has 16384 ports
+# shellcheck disable=SC2034,SC2154	# the parts use, and set, variables of each other
 set -u
 cd "$(dirname "$0")/../.." || exit 1
 # shellcheck source=scripts/lab.sh
@@ -21,7 +22,7 @@ FLOWS=${BENCH_FLOWS:-100000}
 ALLOCATIONS=${BENCH_ALLOCATIONS:-15000}
 CHANNELS=10		# of each allocation, where there are many
 PINS=/sys/fs/bpf/$LAB_NAME
-DEADLINE=270		# seconds; no measurement of packets/s is begun after it
+DEADLINE=270		# seconds; no measurement of packets/s by the part relay is begun after it
 
 dir=$(mktemp -d)
 relay_pid=''
@@ -66,18 +67,25 @@ run_part()
 	echo "== $1: $((SECONDS - started)) s since the start; load average after: $(load_average)"
 }
 
-IFS=', ' read -ra wanted <<<"${BENCH:-${PARTS[*]}}"
-for part in "${wanted[@]}"; do
-	[[ " ${PARTS[*]} " = *" $part "* ]] ||
-		{ echo "bench: $part: not one of ${PARTS[*]}" >&2; exit 2; }
-done
-trap 'exit 130' INT TERM HUP
-trap clean_up EXIT
-lab_up || exit
-ulimit -n 65536 2>/dev/null || ulimit -n "$(ulimit -Hn)"
-failed=0
-about
-for part in "${wanted[@]}"; do
-	run_part "$part"
-done
-exit $failed
+# A function, so that the file may change while this runs.
+main()
+{
+	local part wanted
+	IFS=', ' read -ra wanted <<<"${BENCH:-${PARTS[*]}}"
+	for part in "${wanted[@]}"; do
+		[[ " ${PARTS[*]} " = *" $part "* ]] ||
+			{ echo "bench: $part: not one of ${PARTS[*]}" >&2; exit 2; }
+	done
+	trap 'exit 130' INT TERM HUP
+	trap clean_up EXIT
+	lab_up || exit
+	ulimit -n 65536 2>/dev/null || ulimit -n "$(ulimit -Hn)"
+	failed=0
+	about
+	for part in "${wanted[@]}"; do
+		run_part "$part"
+	done
+	exit $failed
+}
+
+main

@@ -114,7 +114,8 @@ static void challenged(struct client *c, const struct stun_msg *msg)
 	struct stun_bytes user = { (const uint8_t *)s->user, strlen(s->user) };
 	struct stun_bytes password = { (const uint8_t *)s->password, strlen(s->password) };
 
-	if (msg->nonce.len >= CLIENT_NONCE_MAX || msg->realm.len >= CLIENT_REALM_MAX || !msg->nonce.len)
+	if (msg->nonce.len >= CLIENT_NONCE_MAX || msg->realm.len >= CLIENT_REALM_MAX ||
+	    !msg->nonce.len)
 		die("challenge without realm and nonce");
 	memcpy(c->realm, msg->realm.p, c->realm_len = msg->realm.len);
 	memcpy(c->nonce, msg->nonce.p, c->nonce_len = msg->nonce.len);

@@ -2,6 +2,7 @@
 # SPDX-License-Identifier: MIT
 # What does not relay: authenticated Allocate requests, and STUN Binding requests.
 # Sourced by bench.sh.
+# shellcheck disable=SC2034,SC2154	# bench.sh sets them
 
 ALLOCATE_CLIENTS=8000
 ALLOCATE_JOBS=8

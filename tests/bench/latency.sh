@@ -3,6 +3,7 @@
 # Round trips from the client by the relay to an echo at the peer and back, one under way
 # at a time, with nothing else going on and beside half of what the relay can take.
 # Sourced by bench.sh.
+# shellcheck disable=SC2034,SC2154	# bench.sh sets them
 
 LATENCY_SECONDS=3
 DIRECT_CLIENT=11.0.3.1	DIRECT_PEER=11.0.3.2

@@ -2,6 +2,7 @@
 # SPDX-License-Identifier: MIT
 # What the parts of the bench share: relays in the lab, and the generator. Sourced
 # by bench.sh, which sets the variables in capitals, dir and relay_pid.
+# shellcheck disable=SC2034,SC2154	# bench.sh sets them
 
 stop_relay()
 {
@@ -20,6 +21,7 @@ stop_relay()
 
 # The generator has a core of its own where there is more than one: other
 # processes of the relay are kept off it, since it is never idle.
+RATE_LEAST=50000		# packets/s that any relay takes
 cores=$(nproc)
 others=0
 [ "$cores" -eq 1 ] || others=1-$((cores - 1))
@@ -96,27 +98,27 @@ once()
 }
 
 # A relay in user space drowns in what it cannot take, so that what it relays of the
-# generator's utmost says little. It is asked again with more and more, from what arrived
-# then on, as long as nearly all arrives; the most that ever arrived counts.
+# generator's utmost says little. It is asked again with more and more, until it loses
+# packets twice running; the most that ever arrived counts.
 best()
 {
-	local found line offered arrived most rate step
+	local found line offered arrived most rate losing=0
 	found=$(once "$@") || return
 	read -r offered arrived _ <<<"$found"
-	if [ "$arrived" -eq 0 ] || [ $((arrived * 10)) -ge $((offered * 9)) ]; then
+	if [ $((arrived * 10)) -ge $((offered * 9)) ]; then
 		echo "$found"
 		return
 	fi
 	most=$arrived
 	rate=$((arrived * 5 / 4))
-	for step in 1 2 3 4 5 6 7 8; do
-		line=$(SECONDS_EACH=$SECONDS_STEP once "$1" "$2" --rate $rate "${@:3}") || return
-		read -r offered arrived _ <<<"$line"
+	[ "$rate" -ge "$RATE_LEAST" ] || rate=$RATE_LEAST
+	while [ "$losing" -lt 2 ] && [ "$rate" -lt "$offered" ]; do
+		line=$(SECONDS_EACH=$SECONDS_STEP once "$1" "$2" --rate "$rate" "${@:3}") || return
+		read -r _ arrived _ <<<"$line"
+		losing=$((arrived * 100 < rate * 90 ? losing + 1 : 0))
 		[ "$arrived" -le "$most" ] || { most=$arrived found=$line; }
-		[ $((arrived * 100)) -ge $((offered * 95)) ] || break
-		rate=$((rate * 5 / 4))
+		rate=$((rate * 4 / 3))
 	done
-	: "$step"
 	echo "$found"
 }
 

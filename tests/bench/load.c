@@ -120,8 +120,8 @@ static void parse(struct load *l, int argc, char **argv)
 		}
 	}
 	ok &= l->side.server.port && l->side.local.port && l->side.peer.port;
-	if (!ok || optind != argc || !l->side.user || !l->side.password || !l->clients || !l->jobs ||
-	    l->jobs > JOBS_MAX || (l->flows_file && l->jobs > 1) ||
+	if (!ok || optind != argc || !l->side.user || !l->side.password || !l->clients ||
+	    !l->jobs || l->jobs > JOBS_MAX || (l->flows_file && l->jobs > 1) ||
 	    TP_CHANNEL_MIN + l->channels - 1 > TP_CHANNEL_MAX)
 		usage();
 }

@@ -2,11 +2,12 @@
 # SPDX-License-Identifier: MIT
 # Memory of an allocation with two channels: what the relay's processes and the kernel
 # have more of with many than with none. Sourced by bench.sh.
+# shellcheck disable=SC2034,SC2154	# bench.sh sets them
 
 # Bytes of the tables in the kernel, which are made at the start for all there may be.
 map_bytes()
 {
-	local f total=0 bytes pin
+	local total=0 bytes pin
 	[ -d "$PINS" ] || { echo 0; return; }
 	for pin in rows4 rows6 nexthops allocs bindings; do
 		bytes=$(bpftool map show pinned "$PINS/tp_$pin" 2>/dev/null |

@@ -2,6 +2,7 @@
 # SPDX-License-Identifier: MIT
 # Relayed packets per second and processor time per packet: ChannelData from the
 # client, counted at the peer. Sourced by bench.sh.
+# shellcheck disable=SC2034,SC2154	# bench.sh sets them
 
 PAYLOADS=(160 1200)
 
@@ -29,7 +30,7 @@ measure_relay()
 	for n in 1 "$FLOWS"; do
 		"$@" || return
 		if bind_channels "$n" >"$dir/load" 2>&1; then
-			echo "# $label: $(cat "$dir/load")" >&2
+			echo "# $label: $n channel(s)" >&2
 			measure "$label" "$n"
 		else
 			echo "bench: $label: $(cat "$dir/load")" >&2
