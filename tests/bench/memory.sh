@@ -70,8 +70,9 @@ memory_table()
 
 	Two channels each. process: anonymous memory of the relay's processes; slabs: the kernel's on
 	the whole machine (sockets are in them); both are what came with the allocations. tables:
-	the BPF maps, made at the start for 16384 allocations and two rows a channel, divided by
-	that. available: what the whole machine then had less of, the tables not among it.
+	the BPF maps, made at the start for 16384 allocations and as many flows as they can have,
+	all of IPv4 or all of IPv6, in powers of two with half of the slots free; divided by 16384.
+	available: what the whole machine had less of then, other work's, too; not the tables.
 	END
 }
 
