@@ -162,9 +162,20 @@ build/bench/bench.bpf.o: tests/bench/bench.bpf.c tests/bench/bench.h
 build/obj/tests/bench/bench.o: ALL_CFLAGS += -Itests/bench
 build/obj/tests/bench/bench.o: build/bench/bench.skel.h
 
-build/bench/bench build/bench/load: build/bench/%: build/obj/tests/bench/%.o build/libturnpike.a
+# The XDP program's source in a program that times it, beside the tests' tables and frames.
+build/bench/timing.bpf.o: tests/bench/timing.bpf.c tests/bench/timing.h bpf/turnpike.bpf.c $(BPF_HDRS)
+	$(call msg,BPF,$@)
+	$(Q)mkdir -p $(@D) && $(CLANG) $(BPF_CFLAGS) -Itests/bench -Ibpf -c $< -o $@
+
+build/obj/tests/bench/cases.o: build/bench/timing.skel.h
+build/bench/cases: $(addprefix build/obj/tests/dataplane/,world_xdp.o world_user.o case_run.o frame.o)
+
+build/bench/load build/bench/latency: build/obj/tests/bench/client.o
+
+BENCH_PROGS := $(addprefix build/bench/,bench load cases latency)
+$(BENCH_PROGS): build/bench/%: build/obj/tests/bench/%.o build/libturnpike.a
 	$(call msg,LD,$@)
-	$(Q)$(CC) $(LDFLAGS) $^ $(PKG_LIBS) -o $@
+	$(Q)$(CC) $(LDFLAGS) $(filter %.o,$^) $(filter %.a,$^) $(PKG_LIBS) -o $@
 
 # ----------------------------------------------------------------- check
 
@@ -241,7 +252,7 @@ run: deps all ## start a server on this host with a ready-made configuration
 lab: ## client, relay and peer in network namespaces, until Ctrl-C
 	$(Q)scripts/lab.sh
 
-bench: deps all build/bench/bench build/bench/load ## packets/s and processor time, beside coturn and a bare forwarder
+bench: deps all $(BENCH_PROGS) ## packets/s, latency, memory, beside coturn and a bare forwarder (BENCH=PART,...)
 	$(Q)tests/bench/bench.sh
 
 setup: all ## prepare this host and start the service (scripts/setup.sh --undo takes it back)

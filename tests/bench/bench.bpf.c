@@ -19,6 +19,8 @@ const volatile __u32 n_flows = 1;
 const volatile __u32 out_ifindex;	/* generate: the client's interface */
 const volatile __u32 gap_ns;		/* generate: between packets; 0: as fast as it goes */
 const volatile __u16 want_len;		/* count: length in the UDP header, bytes */
+const volatile __u16 want_type;		/* count: of a STUN message; 0: by length */
+const volatile __u16 pass_port = BENCH_ECHO_PORT; /* count: not ours, somebody is listening */
 const volatile __u8 next_hop[12];	/* forward: destination and source MAC */
 
 struct {
@@ -89,18 +91,29 @@ static struct udphdr *bench_udp(struct xdp_md *ctx)
 	return udp;
 }
 
+static int is_wanted(struct xdp_md *ctx, const struct udphdr *udp)
+{
+	const __be16 *type = (const void *)(udp + 1);
+
+	if (!want_type)
+		return bpf_ntohs(udp->len) == want_len;
+	if ((void *)(type + 1) > (void *)(long)ctx->data_end)
+		return 0;
+	return bpf_ntohs(*type) == want_type;
+}
+
 SEC("xdp") int count(struct xdp_md *ctx)
 {
 	struct udphdr *udp = bench_udp(ctx);
 	struct bench_count *c;
 	__u32 zero = 0;
 
-	if (!udp)
+	if (!udp || bpf_ntohs(udp->dest) == pass_port)
 		return XDP_PASS;
 	c = bpf_map_lookup_elem(&bench_counts, &zero);
 	if (!c)
 		return XDP_ABORTED;
-	if (bpf_ntohs(udp->len) == want_len)
+	if (is_wanted(ctx, udp))
 		c->wanted++;
 	else
 		c->others++;
@@ -115,6 +128,22 @@ SEC("xdp") int forward(struct xdp_md *ctx)
 		return XDP_PASS;
 	__builtin_memcpy(data, (const void *)next_hop, sizeof(next_hop));
 	return bpf_redirect_map(&bench_out, 0, 0);
+}
+
+SEC("xdp") int reflect(struct xdp_md *ctx)
+{
+	struct ethhdr *eth = (void *)(long)ctx->data;
+	__u8 mac[ETH_ALEN];
+
+	if (!bench_udp(ctx))
+		return XDP_PASS;
+	/* bench_udp() has checked that it is there */
+	if ((void *)(eth + 1) > (void *)(long)ctx->data_end)
+		return XDP_ABORTED;
+	__builtin_memcpy(mac, eth->h_dest, ETH_ALEN);
+	__builtin_memcpy(eth->h_dest, eth->h_source, ETH_ALEN);
+	__builtin_memcpy(eth->h_source, mac, ETH_ALEN);
+	return XDP_TX;
 }
 
 char LICENSE[] SEC("license") = "GPL";

@@ -7,6 +7,8 @@
  * softirq time of the generator's core per packet offered (there packets are
  * received, and counted) and the time of the processes named per packet relayed;
  * and the number of UDP packets of a length that no relayed packet has.
+ * With --binding the packets are STUN Binding requests, and what is counted is the
+ * answers, back at the client.
  */
 #include <arpa/inet.h>
 #include <bpf/bpf.h>
@@ -20,6 +22,7 @@
 #include <linux/udp.h>
 #include <net/if.h>
 #include <sched.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -27,6 +30,7 @@
 #include <sys/socket.h>
 #include <time.h>
 #include <unistd.h>
+#include <turnpike/wire.h>
 #include "bench.h"
 #pragma GCC diagnostic push
 #pragma GCC diagnostic ignored "-Wcast-qual"	/* in what bpftool generates */
@@ -40,11 +44,15 @@
 #define PAYLOAD_MAX	1400
 #define PIDS_MAX	64
 #define TURN_PORT	3478
+#define BINDING_REQUEST	0x0001
+#define BINDING_SUCCESS	0x0101
+#define BINDING_PAYLOAD	16		/* cookie and transaction ID */
 
 struct bench {
 	/* options */
 	const char *lab, *flows_file;
-	enum { RELAY_DAEMON, RELAY_FORWARD, RELAY_NONE } relay;
+	enum { RELAY_DAEMON, RELAY_FORWARD, RELAY_NONE, RELAY_REFLECT } relay;
+	bool binding;			/* STUN Binding requests, not ChannelData */
 	unsigned int payload, n_flows, rate, cpu;
 	double seconds;
 	int pids[PIDS_MAX];
@@ -52,6 +60,8 @@ struct bench {
 
 	struct bench_bpf *skel;
 	struct bpf_link *forwarder;
+	const char *end_host;		/* where packets are counted */
+	int end_if, end_before;		/* its program otherwise, -1: none */
 	unsigned int client_if, in_if, out_if, peer_if;
 	__u8 client_mac[6], in_mac[6], out_mac[6], peer_mac[6];
 	__be32 client_ip, relay_ip;
@@ -133,16 +143,22 @@ static __be16 fold(__u32 sum)
 }
 
 /* The payload is the same in every packet, so that the checksum can be made beforehand. */
-static void fill_payload(__u8 *payload, unsigned int len)
+static void fill_payload(const struct bench *b, __u8 *payload, unsigned int len)
 {
+	const __be32 cookie = htonl(TP_STUN_COOKIE);
+
 	for (unsigned int i = 0; i < len; i++)
 		payload[i] = (__u8)(i * 7 + 1);
+	if (b->binding)
+		memcpy(payload, &cookie, sizeof(cookie));
 }
 
 static void write_headers(const struct bench *b, struct bench_flow *flow, __u16 port,
 			  __u16 channel)
 {
-	__be16 data_hdr[2] = { htons(channel), htons((__u16)b->payload) };
+	/* a Binding request's first words are its type and a length of 0 */
+	__be16 data_hdr[2] = { htons(b->binding ? BINDING_REQUEST : channel),
+			       htons(b->binding ? 0 : (__u16)b->payload) };
 	__u16 udp_len = (__u16)(sizeof(struct udphdr) + sizeof(data_hdr) + b->payload);
 	struct udphdr udp = { .source = htons(port), .dest = htons(TURN_PORT),
 			      .len = htons(udp_len) };
@@ -156,7 +172,7 @@ static void write_headers(const struct bench *b, struct bench_flow *flow, __u16 
 	memcpy(eth.h_dest, b->in_mac, 6);
 	memcpy(eth.h_source, b->client_mac, 6);
 	ip.check = fold(sum16(&ip, sizeof(ip), 0));
-	fill_payload(payload, b->payload);
+	fill_payload(b, payload, b->payload);
 	sum = sum16(&ip.saddr, 8, sum);
 	sum = sum16(&udp, sizeof(udp), sum);
 	sum = sum16(data_hdr, sizeof(data_hdr), sum);
@@ -211,6 +227,7 @@ static void read_flows(struct bench *b)
 static void load(struct bench *b)
 {
 	unsigned int stripped = b->relay == RELAY_DAEMON ? 4 : 0;
+	bool answered = b->binding && b->relay == RELAY_DAEMON;
 	__u8 hop[12];
 
 	memcpy(hop, b->peer_mac, 6);
@@ -222,27 +239,52 @@ static void load(struct bench *b)
 	b->skel->rodata->out_ifindex = b->client_if;
 	b->skel->rodata->gap_ns = b->rate ? 1000000000U / b->rate : 0;
 	b->skel->rodata->want_len = (__u16)(sizeof(struct udphdr) + 4 + b->payload - stripped);
+	b->skel->rodata->want_type = answered ? BINDING_SUCCESS : 0;
 	memcpy((void *)b->skel->rodata->next_hop, hop, sizeof(hop));
 	if (bench_bpf__load(b->skel))
 		die("load: %s", strerror(errno));
 }
 
-/* The counter stays on the peer when we end; the next one replaces it, the lab's end takes it. */
+/* Where the packets end: the counter takes the place of the program that is there. */
+static void attach_counter(struct bench *b)
+{
+	bool back = b->relay == RELAY_REFLECT || (b->binding && b->relay == RELAY_DAEMON);
+	__u32 id;
+
+	b->end_host = back ? "client" : "peer";
+	b->end_if = (int)(back ? b->client_if : b->peer_if);
+	enter(b, b->end_host);
+	if (bpf_xdp_query_id(b->end_if, XDP_FLAGS_DRV_MODE, &id))
+		die("program at the %s: %s", b->end_host, strerror(errno));
+	b->end_before = id ? bpf_prog_get_fd_by_id(id) : -1;
+	if (bpf_xdp_attach(b->end_if, bpf_program__fd(b->skel->progs.count), XDP_FLAGS_DRV_MODE,
+			   NULL))
+		die("counter at the %s: %s", b->end_host, strerror(errno));
+}
+
+static void detach_counter(const struct bench *b)
+{
+	enter(b, b->end_host);
+	if (bpf_xdp_attach(b->end_if, b->end_before, XDP_FLAGS_DRV_MODE, NULL))
+		die("program at the %s: %s", b->end_host, strerror(errno));
+}
+
 static void attach(struct bench *b)
 {
-	int count = bpf_program__fd(b->skel->progs.count);
+	struct bpf_program *prog = b->skel->progs.forward;
 	__u32 zero = 0;
 
-	enter(b, "peer");
-	if (bpf_xdp_attach((int)b->peer_if, count, XDP_FLAGS_DRV_MODE, NULL))
-		die("counter at the peer: %s", strerror(errno));
+	attach_counter(b);
 	enter(b, "relay");
 	if (b->relay == RELAY_DAEMON)
 		return;
+	if (b->relay == RELAY_NONE)
+		prog = b->skel->progs.count;
+	if (b->relay == RELAY_REFLECT)
+		prog = b->skel->progs.reflect;
 	if (bpf_map_update_elem(bpf_map__fd(b->skel->maps.bench_out), &zero, &b->out_if, 0))
 		die("devmap: %s", strerror(errno));
-	b->forwarder = bpf_program__attach_xdp(b->relay == RELAY_NONE ? b->skel->progs.count :
-					       b->skel->progs.forward, (int)b->in_if);
+	b->forwarder = bpf_program__attach_xdp(prog, (int)b->in_if);
 	if (!b->forwarder)
 		die("program on the relay: %s", strerror(errno));
 }
@@ -258,7 +300,7 @@ static void generate(struct bench *b, double seconds)
 	struct timespec now;
 	double end;
 
-	fill_payload(frame + BENCH_HEADERS, b->payload);
+	fill_payload(b, frame + BENCH_HEADERS, b->payload);
 	clock_gettime(CLOCK_MONOTONIC, &now);
 	b->skel->bss->next_ns = (__u64)now.tv_sec * 1000000000ULL + (__u64)now.tv_nsec;
 	end = (double)now.tv_sec + (double)now.tv_nsec / 1e9 + seconds;
@@ -354,7 +396,8 @@ static void measure(struct bench *b)
 static void usage(void)
 {
 	die("--lab NAME --client IP --server IP --flows-file FILE --flows N --payload BYTES\n"
-	    "  [--seconds S] [--rate PACKETS/S] [--cpu N] [--forward | --none] [PID...]");
+	    "  [--seconds S] [--rate PACKETS/S] [--cpu N] [--binding]\n"
+	    "  [--forward | --none | --reflect] [PID...]");
 }
 
 static void parse(struct bench *b, int argc, char **argv)
@@ -368,6 +411,7 @@ static void parse(struct bench *b, int argc, char **argv)
 		{ "seconds", required_argument, NULL, 't' },
 		{ "rate", required_argument, NULL, 'r' }, { "cpu", required_argument, NULL, 'C' },
 		{ "forward", no_argument, NULL, 'w' }, { "none", no_argument, NULL, 'x' },
+		{ "reflect", no_argument, NULL, 'e' }, { "binding", no_argument, NULL, 'b' },
 		{ NULL, 0, NULL, 0 }
 	};
 	int c;
@@ -385,6 +429,11 @@ static void parse(struct bench *b, int argc, char **argv)
 		case 'C': b->cpu = (unsigned int)atoi(optarg); break;
 		case 'w': b->relay = RELAY_FORWARD; break;
 		case 'x': b->relay = RELAY_NONE; break;
+		case 'e': b->relay = RELAY_REFLECT; break;
+		case 'b':
+			b->binding = true;
+			b->payload = BINDING_PAYLOAD;
+			break;
 		default: usage();
 		}
 	}
@@ -411,6 +460,7 @@ int main(int argc, char **argv)
 	attach(&b);
 	measure(&b);
 	bpf_link__destroy(b.forwarder);
+	detach_counter(&b);
 	bench_bpf__destroy(b.skel);
 	return EXIT_SUCCESS;
 }

@@ -6,6 +6,7 @@
 #include <linux/types.h>
 
 #define BENCH_FLOWS_MAX		100000
+#define BENCH_ECHO_PORT		7	/* at the peer, for latency.c */
 #define BENCH_HEADERS		46	/* Ethernet, IPv4, UDP, ChannelData */
 
 struct bench_flow {

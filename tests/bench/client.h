@@ -1,0 +1,34 @@
+/* SPDX-License-Identifier: MIT */
+/* A TURN client: allocates and binds channels. Whatever goes wrong ends the program. */
+#ifndef BENCH_CLIENT_H
+#define BENCH_CLIENT_H
+
+#include "address.h"
+#include "stun/stun.h"
+
+#define CLIENT_NONCE_MAX	764
+#define CLIENT_REALM_MAX	764
+
+/* Server, credentials, and the ports that are counted up from. */
+struct client_side {
+	struct tp_addr server, local, peer;
+	const char *user, *password;
+};
+
+struct client {
+	const struct client_side *side;
+	int fd;				/* connected to the server */
+	uint16_t port;			/* host order */
+	char realm[CLIENT_REALM_MAX], nonce[CLIENT_NONCE_MAX];
+	size_t realm_len, nonce_len;
+	struct stun_key key;
+	unsigned long transactions;	/* answered */
+};
+
+/* A socket at local port + number. The caller closes c->fd. */
+void client_open(struct client *c, const struct client_side *side, uint32_t number);
+void client_allocate(struct client *c);
+/* So many channels from TP_CHANNEL_MIN on, to the peer's ports from its own on. */
+void client_bind(struct client *c, uint32_t channels);
+
+#endif
