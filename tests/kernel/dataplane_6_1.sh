@@ -16,4 +16,4 @@ for source in tests/dataplane/*_test.c tests/kernel/*_test.c; do
 	fi
 	programs+=("$program")
 done
-exec scripts/vm.sh --kernel "${kernel//_/.}" --timeout 240 -- "${programs[@]}"
+exec scripts/vm.sh --kernel "${kernel//_/.}" --timeout 480 -- "${programs[@]}"

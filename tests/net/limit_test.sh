@@ -31,7 +31,8 @@ test_binding()
 		"a flood of Binding requests is answered"
 	tap_at_least "$(answered "$(flood $LAB_CLIENT6 $LAB_RELAY6 3478 1 2000)")" 1900 \
 		"over IPv6 too"
-	tap_is "$(relay_count binding)" 22000 "all of it in XDP"
+	# some may get lost on their way to a busy machine, none takes another way
+	tap_at_least "$(relay_count binding)" 21780 "all of it in XDP"
 	tap_is "$(relay_count stun_success)" 0 "the daemon saw nothing"
 	client_start "$LAB_RELAY4:3478"
 	tap_is "$(client_say binding | cut -d: -f1)" "ok $LAB_CLIENT4" "the answer is right"
