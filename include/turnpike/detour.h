@@ -139,9 +139,11 @@ TP_INLINE void tp_detour_df(struct tp_detour *d, int in, __u32 len, int asked)
 {
 	__u32 headers = sizeof(struct tp_ip4_hdr) + sizeof(struct tp_udp_hdr);
 
+	/* RFC 8656 section 13.3: whatever DONT-FRAGMENT asks for */
 	if (in == 6)
 		d->flow.df = headers + len > TP_MTU_6TO4;
-	d->flow.df |= (__u8)asked;
+	else
+		d->flow.df |= (__u8)asked;
 }
 
 /* TP_R_NO_ROW: not a Send indication of an allocation of ours. */

@@ -132,7 +132,9 @@ static void make_out(struct frame_spec *f, const struct dp_case *c, const struct
 	f->df = in->family == 4 ? in->df : ip_len > 1260;
 	if (c->hairpin && in->family == 6)
 		f->df = 28U + c->data_len > 1260;
-	f->df |= c->dont_fragment;
+	/* RFC 8656 section 13.3 */
+	if (in->family == 4)
+		f->df |= c->dont_fragment;
 	if (c->hairpin && mid_family(c) == 6)
 		f->df = ip_len > 1260;
 	f->no_check = in->no_check;
