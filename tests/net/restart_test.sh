@@ -45,6 +45,12 @@ kill_keeper()
 	relay_start --dataplane="$kernel"
 }
 
+# What the daemon relayed: nothing but the packets that it asked for (see poke).
+by_daemon()
+{
+	echo $(($(relay_count user_to_peer) + $(relay_count user_to_client)))
+}
+
 expect_carried_on()
 {
 	tap_is "$(relay_allocations 'len(a)')" 1 "$1: the allocation is still listed"
@@ -83,12 +89,12 @@ for kernel in xdp tc; do
 	kill_child
 	read -r -t 60 answer <&"$CLIENT_OUT"
 	tap_is "$answer" "sent 3000 received 3000 damaged 0" "$kernel, no channel: no packet is lost"
-	tap_is "$(relay_count user_to_peer) $(relay_count user_to_client)" "0 0" \
+	tap_at_least "$(relay_count poke)" "$(by_daemon)" \
 		"$kernel, no channel: the successor kept the rows"
 	tap_is "$(client_say refresh 600)" ok "$kernel, no channel: refresh succeeds"
 	tap_is "$(client_say send $LAB_PEER4:3480 20 100 1000)" "sent 20 received 20 damaged 0" \
 		"$kernel, no channel: relays after it"
-	tap_is "$(relay_count user_to_peer) $(relay_count user_to_client)" "0 0" \
+	tap_at_least "$(relay_count poke)" "$(by_daemon)" \
 		"$kernel, no channel: and refresh renewed them"
 	tap_is "$(client_say refresh 0)" ok "$kernel, no channel: refresh to 0"
 	client_stop
