@@ -9,7 +9,7 @@ log=$(mktemp)
 trap 'rm -f "$log"' EXIT
 for t in "$@"; do
 	printf '# %s\n' "$t"
-	CMOCKA_MESSAGE_OUTPUT=TAP timeout "${TEST_TIMEOUT:-600}" "$t" >"$log" 2>&1
+	CMOCKA_MESSAGE_OUTPUT=TAP timeout "${TEST_TIMEOUT:-1000}" "$t" >"$log" 2>&1
 	rc=$?
 	cat "$log"
 	ok=$(grep -E '^[[:space:]]*ok ' "$log" | grep -vciE '# *skip')
