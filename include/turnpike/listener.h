@@ -40,8 +40,6 @@ TP_HOST_API void tp_host_back(struct tp_host *host);
 #define TP_T_MI			0x0008
 #define TP_T_MI_SHA256		0x001c
 #define TP_T_XOR_MAPPED		0x0020
-#define TP_T_SOFTWARE		0x8022
-#define TP_T_FINGERPRINT	0x8028
 
 /* A Binding request that is answered here has at most so many attributes, of so
  * many bytes together. */
@@ -190,11 +188,11 @@ TP_INLINE int tp_binding_plain(const __u8 *at, const __u8 *end, __u32 len, int *
 			return 0;
 		type = tp_listener_u16(p);
 		size = tp_listener_u16(p + 2);
-		if (type == TP_T_FINGERPRINT) {
+		if (type == TP_ATTR_FINGERPRINT) {
 			if (size != 4 || off + 8 != len)
 				return 0;
 			*fingerprint = 1;
-		} else if (type != TP_T_SOFTWARE && type < TP_T_FINGERPRINT) {
+		} else if (type != TP_ATTR_SOFTWARE && type < TP_ATTR_FINGERPRINT) {
 			return 0;
 		}
 		off += TP_STUN_ATTR_HDR_LEN + ((size + 3) & ~3U);
@@ -295,7 +293,7 @@ TP_INLINE __u32 tp_binding_make(__u32 word[TP_BINDING_OUT_WORDS], const __u8 *at
 		return n;
 	for (i = 0; i < n; i++)
 		crc = tp_crc_word(crc, word[i]);
-	word[n] = TP_N32((__u32)TP_T_FINGERPRINT << 16 | 4);
+	word[n] = TP_N32((__u32)TP_ATTR_FINGERPRINT << 16 | 4);
 	word[n + 1] = TP_N32(~crc ^ TP_FINGERPRINT_XOR);
 	return n + 2;
 }
