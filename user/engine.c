@@ -1,59 +1,16 @@
 // SPDX-License-Identifier: MIT
-#include <errno.h>
 #include <event2/event.h>
 #include <event2/thread.h>
-#include <pthread.h>
+#include <errno.h>
 #include <stdlib.h>
-#include <string.h>
-#include <sys/random.h>
 #include <time.h>
 #include <unistd.h>
 #include <utlist.h>
-#include "address.h"
-#include "engine.h"
-#include "log.h"
-#include "net/udp.h"
+#include "engine_parts.h"
 
-#define ICMP_BATCH	64
 #define TICK_NS		TURN_NS_PER_S	/* the longest sleep of the core's timers */
 
-struct engine_listener {
-	struct engine *engine;
-	struct event *event;
-	struct tp_addr addr;
-	int fd;				/* not owned */
-};
-
-/* The socket of one relayed transport address. */
-struct engine_relay {
-	struct engine_relay *prev, *next;
-	struct engine *engine;
-	struct event *event;
-	struct turn_relay *relay;	/* NULL: closed while its input is handled */
-	int fd;
-};
-
-struct engine {
-	const struct engine_shared *shared;
-	unsigned int worker;
-	struct turn_server *server;
-	struct event_base *base;
-	struct event *tick, *stop;
-	struct udp_rx *rx;
-	struct udp_tx *tx;
-	struct engine_listener *listeners;
-	struct engine_relay *relays;	/* the open ones */
-	struct engine_relay *reading;	/* whose input is being handled */
-	uint8_t tos, ttl;		/* for what is relayed of that input */
-	bool ttl_over;			/* nothing of it may be relayed */
-	bool over_limit;		/* the allocation or its user has had enough */
-	uint64_t now_ns;		/* when that input came */
-	pthread_t thread;
-	bool running;
-	struct tp_count counts[TP_R_MAX];	/* written by the worker, read by any */
-};
-
-static struct turn_now engine_now(void)
+struct turn_now engine_now(void)
 {
 	struct timespec mono, wall;
 
@@ -65,7 +22,7 @@ static struct turn_now engine_now(void)
 	};
 }
 
-static void count(struct engine *e, enum tp_reason reason, size_t bytes)
+void engine_count_one(struct engine *e, enum tp_reason reason, size_t bytes)
 {
 	struct tp_count *c = &e->counts[reason];
 
@@ -80,293 +37,6 @@ void engine_count(const struct engine *e, struct tp_count counts[TP_R_MAX])
 		counts[i].bytes += __atomic_load_n(&e->counts[i].bytes, __ATOMIC_RELAXED);
 	}
 	counts[TP_R_SEND_FAILED].packets += udp_lost(e->tx);
-}
-
-/* ------------------------------------------------------- the core's effects */
-
-static void on_relay(evutil_socket_t fd, short what, void *arg);
-
-static int host_relay_open(void *ctx, struct turn_relay *relay)
-{
-	struct engine *e = ctx;
-	struct engine_relay *r = calloc(1, sizeof(*r));
-	int err = -ENOMEM;
-
-	if (!r)
-		return -ENOMEM;
-	r->engine = e;
-	r->relay = relay;
-	r->fd = udp_open_relay(&relay->local, e->shared->conf->sock_buf_size);
-	if (r->fd < 0) {
-		err = r->fd;
-		goto out_free;
-	}
-	if (e->shared->tc)
-		udp_refuse_gro(r->fd);
-	r->event = event_new(e->base, r->fd, EV_READ | EV_PERSIST, on_relay, r);
-	if (!r->event || event_add(r->event, NULL))
-		goto out_close;
-	relay->host = r;
-	DL_APPEND(e->relays, r);
-	return 0;
-
-out_close:
-	if (r->event)
-		event_free(r->event);
-	close(r->fd);
-out_free:
-	free(r);
-	return err;
-}
-
-static void host_relay_close(void *ctx, struct turn_relay *relay)
-{
-	struct engine *e = ctx;
-	struct engine_relay *r = relay->host;
-
-	if (!r)
-		return;
-	udp_flush(e->tx);		/* what is queued names the descriptor */
-	DL_DELETE(e->relays, r);
-	event_free(r->event);
-	close(r->fd);
-	relay->host = NULL;
-	r->relay = NULL;
-	if (e->reading != r)
-		free(r);
-}
-
-/* S23: what is above the limit is discarded, the rest flows. */
-static bool may_relay(struct engine *e, const struct turn_relay *relay, bool up, size_t len)
-{
-	e->over_limit = !flows_allow(e->shared->flows, relay->alloc, up, len, e->now_ns);
-	return !e->over_limit;
-}
-
-static void host_to_client(void *ctx, const struct turn_path *path, const struct turn_out *out)
-{
-	struct engine *e = ctx;
-	const struct engine_listener *l = path->socket;
-	bool relayed = out->data;
-
-	if (relayed && (e->ttl_over || !may_relay(e, e->reading->relay, false, out->data_len)))
-		return;
-	udp_send(e->tx, &(struct udp_datagram){
-		.fd = l->fd, .to = &path->client,
-		.head = out->head, .head_len = out->head_len,
-		.data = out->data, .data_len = out->data_len, .pad = out->pad,
-		.tos = relayed ? e->tos : 0, .ttl = relayed ? e->ttl : 0,
-	});
-}
-
-static void host_to_peer(void *ctx, struct turn_relay *relay, const struct tp_addr *peer,
-			 const uint8_t *data, size_t len, unsigned int flags)
-{
-	struct engine *e = ctx;
-	const struct engine_relay *r = relay->host;
-
-	if (!r || e->ttl_over || !may_relay(e, relay, true, len))
-		return;
-	udp_send(e->tx, &(struct udp_datagram){
-		.fd = r->fd, .to = peer, .data = data, .data_len = len,
-		.tos = e->tos, .ttl = e->ttl,
-		.dont_fragment = flags & TURN_SEND_DF,
-	});
-	flows_count(relay->alloc, true, len);
-}
-
-static void host_alloc_kept(void *ctx, struct turn_alloc *alloc)
-{
-	struct engine *e = ctx;
-
-	flows_keep_alloc(e->shared->flows, alloc, e->worker);
-}
-
-static void host_channel_kept(void *ctx, struct turn_alloc *alloc, struct turn_channel *channel)
-{
-	struct engine *e = ctx;
-
-	flows_keep_channel(e->shared->flows, alloc, channel);
-}
-
-static void host_permission_kept(void *ctx, struct turn_alloc *alloc,
-				 struct turn_permission *permission)
-{
-	struct engine *e = ctx;
-
-	flows_keep_permission(e->shared->flows, alloc, permission);
-}
-
-static void host_channel_gone(void *ctx, struct turn_alloc *alloc, struct turn_channel *channel)
-{
-	struct engine *e = ctx;
-
-	flows_drop_channel(e->shared->flows, alloc, channel);
-}
-
-static void host_permission_gone(void *ctx, struct turn_alloc *alloc,
-				 struct turn_permission *permission)
-{
-	struct engine *e = ctx;
-
-	flows_drop_permission(e->shared->flows, alloc, permission);
-}
-
-static void host_alloc_gone(void *ctx, struct turn_alloc *alloc)
-{
-	struct engine *e = ctx;
-
-	flows_drop_alloc(e->shared->flows, alloc);
-}
-
-static void host_random(void *ctx, void *buf, size_t len)
-{
-	uint8_t *p = buf;
-
-	(void)ctx;
-	while (len) {
-		ssize_t n = getrandom(p, len, 0);
-
-		if (n < 0 && errno != EINTR) {
-			/* E18: never weak random */
-			log_error("getrandom: %s", strerror(errno));
-			abort();
-		}
-		if (n > 0) {
-			p += n;
-			len -= (size_t)n;
-		}
-	}
-}
-
-static void host_note(void *ctx, const char *line)
-{
-	(void)ctx;
-	log_info("%s", line);
-}
-
-static const struct turn_host engine_host = {
-	.relay_open = host_relay_open,
-	.relay_close = host_relay_close,
-	.to_client = host_to_client,
-	.to_peer = host_to_peer,
-	.alloc_kept = host_alloc_kept,
-	.channel_kept = host_channel_kept,
-	.permission_kept = host_permission_kept,
-	.channel_gone = host_channel_gone,
-	.permission_gone = host_permission_gone,
-	.alloc_gone = host_alloc_gone,
-	.random = host_random,
-	.note = host_note,
-};
-
-/* ------------------------------------------------------------------- input */
-
-/*
- * RFC 8656 sections 13 and 14: DSCP and ECN are copied. The server acts as a
- * router on the TTL, so that a loop of relays ends.
- */
-static void take_ip_fields(struct engine *e, const struct udp_received *in, uint64_t now_ns)
-{
-	e->tos = in->tos;
-	e->ttl = in->ttl ? in->ttl - 1 : 0;
-	e->ttl_over = in->ttl == 1;
-	e->now_ns = now_ns;
-}
-
-/* What the core relayed, the TTL or a limit may have kept back. */
-static void count_input(struct engine *e, enum tp_reason reason, size_t bytes)
-{
-	bool relayed = reason == TP_R_USER_TO_PEER || reason == TP_R_USER_TO_CLIENT;
-
-	if (relayed && e->ttl_over)
-		reason = TP_R_TTL;
-	else if (relayed && e->over_limit)
-		reason = TP_R_LIMIT;
-	count(e, reason, bytes);
-}
-
-static void on_listener(evutil_socket_t fd, short what, void *arg)
-{
-	struct engine_listener *l = arg;
-	struct engine *e = l->engine;
-	const struct udp_received *in;
-	struct turn_now now = engine_now();
-	int n = udp_receive(e->rx, fd, &in);
-
-	(void)what;
-	for (int i = 0; i < n; i++) {
-		struct turn_path path = {
-			.client = in[i].from, .server = l->addr,
-			.transport = IPPROTO_UDP, .socket = l,
-		};
-		size_t at = 0;
-
-		take_ip_fields(e, &in[i], now.mono_ns);
-		do {			/* an empty datagram is one, too */
-			size_t len = in[i].len - at;
-
-			if (len > in[i].segment)
-				len = in[i].segment;
-			count_input(e, turn_from_client(e->server, &path, in[i].data + at, len,
-							now), len);
-			at += len;
-		} while (at < in[i].len);
-	}
-	udp_flush(e->tx);
-}
-
-static void from_peer(struct engine *e, struct engine_relay *r, const struct udp_received *in,
-		      struct turn_now now)
-{
-	size_t at = 0;
-
-	take_ip_fields(e, in, now.mono_ns);
-	do {
-		size_t len = in->len - at;
-		enum tp_reason reason;
-
-		if (!r->relay)
-			return;
-		if (len > in->segment)
-			len = in->segment;
-		reason = turn_from_peer(e->server, r->relay, &in->from, in->data + at, len, now);
-		count_input(e, reason, len);
-		if (reason == TP_R_USER_TO_CLIENT && r->relay && !e->ttl_over && !e->over_limit)
-			flows_count(r->relay->alloc, false, len);
-		at += len;
-	} while (at < in->len);
-}
-
-static void icmp_errors(struct engine *e, struct engine_relay *r, struct turn_now now)
-{
-	struct udp_icmp icmp;
-
-	/* Not for ever: what is left makes the descriptor readable again. */
-	for (int i = 0; i < ICMP_BATCH && r->relay && udp_receive_icmp(r->fd, &icmp); i++)
-		count(e, turn_icmp(e->server, r->relay, &icmp.peer, icmp.type, icmp.code,
-				   icmp.data, now), 0);
-}
-
-static void on_relay(evutil_socket_t fd, short what, void *arg)
-{
-	struct engine_relay *r = arg;
-	struct engine *e = r->engine;
-	const struct udp_received *in;
-	struct turn_now now = engine_now();
-	int n = udp_receive(e->rx, fd, &in);
-
-	(void)what;
-	e->reading = r;
-	for (int i = 0; i < n; i++)
-		from_peer(e, r, &in[i], now);
-	/* Nothing to read: then it was the error queue that woke us. */
-	if (n <= 0)
-		icmp_errors(e, r, now);
-	udp_flush(e->tx);
-	e->reading = NULL;
-	if (!r->relay)
-		free(r);
 }
 
 static void on_tick(evutil_socket_t fd, short what, void *arg)
@@ -407,8 +77,12 @@ static int add_listeners(struct engine *e, const int *fds)
 	for (unsigned int i = 0; i < listen->n; i++) {
 		struct engine_listener *l = &e->listeners[i];
 
-		*l = (struct engine_listener){ .engine = e, .fd = fds[i], .addr = listen->v[i] };
-		l->event = event_new(e->base, l->fd, EV_READ | EV_PERSIST, on_listener, l);
+		*l = (struct engine_listener){
+			.leg = { .ops = &engine_udp_leg, .engine = e },
+			.fd = fds[i], .addr = listen->v[i],
+		};
+		l->event = event_new(e->base, l->fd, EV_READ | EV_PERSIST, engine_on_listener,
+				     l);
 		if (!l->event || event_add(l->event, NULL))
 			return -ENOMEM;
 	}
@@ -493,78 +167,4 @@ void engine_free(struct engine *e)
 	udp_rx_free(e->rx);
 	udp_tx_free(e->tx);
 	free(e);
-}
-
-/* ---------------------------------------------------------------- adoption */
-
-static struct engine_listener *listener_of(struct engine *e, const struct tp_addr *server)
-{
-	for (unsigned int i = 0; i < e->shared->conf->listen.n; i++)
-		if (address_equal(&e->listeners[i].addr, server))
-			return &e->listeners[i];
-	return NULL;
-}
-
-static bool is_mine(const struct engine *e, const struct tp_alloc *saved)
-{
-	return saved->transport == IPPROTO_UDP &&
-	       udp_worker(&saved->client, e->shared->conf->workers) == e->worker;
-}
-
-/* adopted[] is by the journal's index. */
-static void adopt_bindings(struct engine *e, struct turn_alloc **adopted, bool channels,
-			   struct turn_now now)
-{
-	struct journal *j = e->shared->journal;
-	struct tp_binding *b;
-	uint32_t at = 0;
-
-	while ((b = journal_next_binding(j, &at))) {
-		struct turn_alloc *alloc = adopted[b->alloc];
-
-		if (!alloc || (b->channel != 0) != channels)
-			continue;
-		/* the rows are found again by their keys */
-		b->row_up = b->row_down = 0;
-		if (turn_adopt_binding(e->server, alloc, b, now))
-			journal_free_binding(j, b);
-	}
-}
-
-int engine_adopt(struct engine *e)
-{
-	struct journal *j = e->shared->journal;
-	struct turn_alloc **adopted = calloc(e->shared->tables->meta->allocs, sizeof(*adopted));
-	struct turn_now now = engine_now();
-	unsigned int n = 0, over = 0;
-	struct tp_alloc *saved;
-	uint32_t at = 0;
-
-	if (!adopted)
-		return -ENOMEM;
-	while ((saved = journal_next_alloc(j, &at))) {
-		struct engine_listener *l = listener_of(e, &saved->server);
-		struct turn_alloc *alloc;
-
-		if (!is_mine(e, saved))
-			continue;
-		/* the rows are found again by their keys */
-		memset(saved->row_send, 0, sizeof(saved->row_send));
-		memset(saved->row_relayed, 0, sizeof(saved->row_relayed));
-		alloc = l ? turn_adopt(e->server, saved, l, now) : NULL;
-		if (alloc) {
-			flows_keep_alloc(e->shared->flows, alloc, e->worker);
-			adopted[journal_index(j, saved)] = alloc;
-			n++;
-		} else {
-			journal_free_alloc(j, saved);
-			over++;
-		}
-	}
-	adopt_bindings(e, adopted, false, now);
-	adopt_bindings(e, adopted, true, now);
-	free(adopted);
-	if (n || over)
-		log_info("adopted worker=%u allocations=%u over=%u", e->worker, n, over);
-	return 0;
 }

@@ -92,10 +92,12 @@ struct turn_now {
 	uint64_t wall_s;		/* Unix time: time-limited credentials only */
 };
 
+#define TURN_SECURE	0x80		/* turn_path.transport: inside TLS or DTLS */
+
 /* The client's leg, RFC 8656's 5-tuple. */
 struct turn_path {
 	struct tp_addr client, server;
-	uint8_t transport;		/* IPPROTO_UDP, ... */
+	uint8_t transport;		/* IPPROTO_UDP or IPPROTO_TCP, and TURN_SECURE */
 	void *socket;			/* the host's; where answers leave */
 };
 
