@@ -6,6 +6,7 @@
 #include <string.h>
 #include <sys/random.h>
 #include <sys/stat.h>
+#include <sys/sysinfo.h>
 #include "config_table.h"
 
 void conf_report(struct conf_errors *errors, const char *where, enum conf_level level,
@@ -96,6 +97,7 @@ void conf_free(struct conf *conf)
 	for (unsigned int i = 0; i < conf->n_places; i++)
 		free(conf->places[i].where);
 	free(conf->places);
+	conf_given_free(conf);
 	free(turn->users);
 	free(turn->secrets);
 	free(turn->realm);
@@ -197,6 +199,7 @@ void conf_set(struct conf *conf, const char *name, const char *value, const char
 		report_unknown(name, line.where, errors);
 		return;
 	}
+	conf_given_add(conf, name, line.value, line.where);
 	switch (directive->state) {
 	case CONF_WORKS:
 		directive->set(&line);
@@ -373,4 +376,45 @@ int conf_read(struct conf *conf, const char *path, struct conf_errors *errors)
 	}
 	fclose(in);
 	return err;
+}
+
+/* ----------------------------------------------------------- all of it */
+
+static void set_arguments(struct conf *conf, const struct conf_source *source,
+			  struct conf_errors *errors)
+{
+	for (int i = 1; i < source->argc; i++) {
+		char name[64], where[72];
+		const char *arg = source->argv[i], *equal;
+		size_t len;
+
+		if (!strcmp(arg, "-c"))
+			i++;
+		if (strncmp(arg, "--", 2) || !strcmp(arg, "--check-config"))
+			continue;
+		equal = strchr(arg, '=');
+		len = equal ? (size_t)(equal - arg - 2) : strlen(arg + 2);
+		if (len >= sizeof(name))
+			len = sizeof(name) - 1;
+		memcpy(name, arg + 2, len);
+		name[len] = 0;
+		snprintf(where, sizeof(where), "--%s", name);
+		conf_set(conf, name, equal ? equal + 1 : NULL, where, errors);
+	}
+}
+
+void conf_load(struct conf *conf, const struct conf_source *source, struct conf_errors *errors)
+{
+	int err = 0;
+
+	conf_init(conf);
+	if (source->file)
+		err = conf_read(conf, source->file, errors);
+	if (err)
+		conf_report(errors, source->file, LEVEL_ERROR, "%s", strerror(-err));
+	set_arguments(conf, source, errors);
+	conf_finish(conf, errors);
+	conf_resolve(conf, errors);
+	if (!conf->workers)
+		conf->workers = (unsigned int)get_nprocs();
 }

@@ -38,6 +38,7 @@ struct conf {
 	unsigned int n_external;
 	struct conf_addrs listen;	/* what to bind; filled by conf_resolve() */
 	bool no_udp;
+	uint32_t drain_min_allocations;	/* where draining ends */
 	unsigned int workers;		/* relay-threads; 0: one per CPU */
 	unsigned int sock_buf_size;	/* bytes */
 
@@ -64,6 +65,18 @@ struct conf {
 	char **where;
 	struct conf_place *places;	/* and of each value of the repeatable ones */
 	unsigned int n_places;
+	struct conf_given *given;	/* every directive, in order; config_image.c */
+	unsigned int n_given;
+	struct conf_file *files;	/* those that directives name, as they were read */
+	unsigned int n_files;
+	bool sealed;			/* no file is read any more */
+};
+
+/* Where a configuration comes from. */
+struct conf_source {
+	const char *file;		/* NULL: none */
+	int argc;			/* main()'s: --NAME[=VALUE] override the file */
+	char **argv;
 };
 
 /* What conf_read() found wrong, in the order of the lines. */
@@ -76,10 +89,25 @@ struct conf_errors {
 void conf_init(struct conf *conf);
 void conf_free(struct conf *conf);	/* wipes secrets */
 
+/* All of it: defaults, file, command line, checks, this host's addresses. */
+void conf_load(struct conf *conf, const struct conf_source *source, struct conf_errors *errors);
+
+/*
+ * Reading it again while the server runs. conf_reload(), where the files may be read:
+ * 0 with *next, or -EINVAL with what is wrong in errors and *next untouched. What cannot
+ * change before the next start is as in running, and said. conf_image_write() gives a
+ * memory file with everything to make that configuration from, or -errno; holding it
+ * another process makes the same one with conf_image_read(). 0 or -errno.
+ */
+int conf_reload(struct conf *next, const struct conf_source *source, const struct conf *running,
+		struct conf_errors *errors);
+int conf_image_write(const struct conf *conf);
+int conf_image_read(struct conf *next, int fd, const struct conf *running);
+
 /* Read a file into conf, reporting every line's fault to errors. Returns 0, or
  * -errno where the file cannot be read at all. */
 int conf_read(struct conf *conf, const char *path, struct conf_errors *errors);
-/* One directive from the command line; where is "--name". value may be NULL. */
+/* One directive; where is "file:line" or "--name". value may be NULL. */
 void conf_set(struct conf *conf, const char *name, const char *value, const char *where,
 	      struct conf_errors *errors);
 /* After the last directive: contradictions, missing realm, derived values. */

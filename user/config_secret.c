@@ -1,6 +1,5 @@
 // SPDX-License-Identifier: MIT
 /* Setters of what authenticates. No message of this file shows a value. */
-#include <errno.h>
 #include <openssl/evp.h>
 #include <openssl/hmac.h>
 #include <stdlib.h>
@@ -151,33 +150,35 @@ void conf_set_secret(const struct conf_line *line)
 /* One secret on each line, to its end; empty lines do not count. */
 void conf_set_secret_file(const struct conf_line *line)
 {
-	struct conf_errors *errors = line->errors;
-	FILE *in = fopen(line->value, "re");
-	char *text = NULL;
-	size_t size = 0, n = 0;
+	const struct conf_file *file = conf_file(line, line->value);
+	unsigned int n = 0;
 
-	if (!in) {
-		conf_report(errors, line->where, LEVEL_ERROR, "%s: %.200s: %s",
-			    line->directive->name, line->value, strerror(errno));
+	if (!file)
 		return;
-	}
-	while (getline(&text, &size, in) >= 0) {
-		text[strcspn(text, "\r\n")] = 0;
+	for (size_t at = 0; at < file->len; at++) {
+		size_t len = 0;
+		char *text;
+
+		while (at + len < file->len && !strchr("\r\n", file->bytes[at + len]))
+			len++;
+		text = strndup(file->bytes + at, len);
+		if (!text)
+			abort();
 		if (*text) {
 			add_secret(&line->conf->turn, text);
 			n++;
 		}
-		explicit_bzero(text, size);
+		explicit_bzero(text, strlen(text));
+		free(text);
+		at += len;
 	}
-	free(text);
-	if (ferror(in) || !n)
-		conf_report(errors, line->where, LEVEL_ERROR, "%s: %.200s holds no secret",
+	if (!n)
+		conf_report(line->errors, line->where, LEVEL_ERROR, "%s: %.200s holds no secret",
 			    line->directive->name, line->value);
-	else if (conf_world_readable(in))
-		conf_report(errors, line->where, LEVEL_ERROR,
+	else if (file->world_readable)
+		conf_report(line->errors, line->where, LEVEL_ERROR,
 			    "a secret in a file that everybody may read: chmod 640 %.200s",
 			    line->value);
-	fclose(in);
 }
 
 /* The key is made from the secret by HMAC, so that neither shows the other. */

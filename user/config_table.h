@@ -18,6 +18,7 @@ enum conf_state {
 #define CONF_REPEAT	1	/* may be given several times; otherwise the last one wins */
 #define CONF_SECRET	2	/* the value is never shown, the file not for everybody */
 #define CONF_GUARD	4	/* authentication, access control, limits: a misspelling stops */
+#define CONF_RELOAD	8	/* takes effect while the server runs, too */
 
 /* One directive being set. */
 struct conf_line {
@@ -54,6 +55,23 @@ struct conf_place {
 	unsigned int index;
 	char *where;
 };
+
+struct conf_given {
+	char *name, *value, *where;
+};
+
+void conf_given_add(struct conf *conf, const char *name, const char *value, const char *where);
+void conf_given_free(struct conf *conf);	/* files as well */
+
+struct conf_file {
+	char *path, *bytes;
+	size_t len;
+	bool world_readable;
+};
+
+/* The file that a directive names; NULL, and reported, where it cannot be read. The
+ * configuration keeps it until it is freed or the next file is read. */
+const struct conf_file *conf_file(const struct conf_line *line, const char *path);
 
 void conf_place(const struct conf_line *line, unsigned int index);
 const char *conf_where_nth(const struct conf *conf, const char *name, unsigned int index);

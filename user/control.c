@@ -24,6 +24,11 @@ struct control {
 	struct control_sources from;
 };
 
+/* An answer that is not there yet. */
+struct control_reply {
+	struct bufferevent *bev;	/* NULL: nobody waits any more */
+};
+
 static uint64_t now_ns(void)
 {
 	struct timespec now;
@@ -120,18 +125,23 @@ static const struct {
 	{ "allocations", answer_allocations },
 };
 
-static json_t *answer(const struct control_sources *from, const char *line)
+/* NULL: it comes later. */
+static json_t *answer(const struct control_sources *from, const json_t *request,
+		      struct control_reply *later)
 {
-	json_t *request = json_loads(line, 0, NULL), *reply = NULL;
 	const char *cmd = json_string_value(json_object_get(request, "cmd"));
 
 	for (size_t i = 0; cmd && i < sizeof(answers) / sizeof(*answers); i++)
 		if (!strcmp(cmd, answers[i].cmd))
-			reply = answers[i].answer(from);
-	if (!reply)
-		reply = json_pack("{s:s}", "error", cmd ? "unknown command" : "not a request");
-	json_decref(request);
-	return reply;
+			return answers[i].answer(from);
+	if (cmd && !strcmp(cmd, "drain"))
+		return from->drain(from->operator, request);
+	if (cmd && !strcmp(cmd, "kick"))
+		return from->kick(from->operator, request);
+	if (!cmd || strcmp(cmd, "reload"))
+		return json_pack("{s:s}", "error", cmd ? "unknown command" : "not a request");
+	from->reload(from->operator, later);
+	return NULL;
 }
 
 /* ------------------------------------------------------------------- socket */
@@ -149,29 +159,59 @@ static void on_written(struct bufferevent *bev, void *arg)
 	bufferevent_free(bev);
 }
 
+static void on_gone(struct bufferevent *bev, short what, void *arg)
+{
+	struct control_reply *reply = arg;
+
+	(void)what;
+	reply->bev = NULL;
+	bufferevent_free(bev);
+}
+
+void control_reply(struct control_reply *reply, json_t *answered)
+{
+	char *text = json_dumps(answered, JSON_COMPACT);
+
+	json_decref(answered);
+	if (reply->bev) {
+		bufferevent_setcb(reply->bev, NULL, on_written, on_event, NULL);
+		if (text)
+			evbuffer_add_printf(bufferevent_get_output(reply->bev), "%s\n", text);
+		else
+			bufferevent_free(reply->bev);
+	}
+	free(text);
+	free(reply);
+}
+
 static void on_request(struct bufferevent *bev, void *arg)
 {
 	const struct control *c = arg;
 	struct evbuffer *in = bufferevent_get_input(bev);
-	char *line = evbuffer_readln(in, NULL, EVBUFFER_EOL_LF), *text;
-	json_t *reply;
+	char *line = evbuffer_readln(in, NULL, EVBUFFER_EOL_LF);
+	struct control_reply *reply;
+	json_t *request, *answered;
 
 	if (!line) {
 		if (evbuffer_get_length(in) > REQUEST_MAX)
 			bufferevent_free(bev);
 		return;
 	}
-	bufferevent_disable(bev, EV_READ);
-	reply = answer(&c->from, line);
-	free(line);
-	text = json_dumps(reply, JSON_COMPACT);
-	json_decref(reply);
-	bufferevent_setcb(bev, NULL, on_written, on_event, NULL);
-	if (text)
-		evbuffer_add_printf(bufferevent_get_output(bev), "%s\n", text);
-	else
+	reply = calloc(1, sizeof(*reply));
+	if (!reply) {
+		free(line);
 		bufferevent_free(bev);
-	free(text);
+		return;
+	}
+	reply->bev = bev;
+	bufferevent_disable(bev, EV_READ);
+	bufferevent_setcb(bev, NULL, NULL, on_gone, reply);
+	request = json_loads(line, 0, NULL);
+	free(line);
+	answered = answer(&c->from, request, reply);
+	json_decref(request);
+	if (answered)
+		control_reply(reply, answered);
 }
 
 static void on_connection(struct evconnlistener *listener, evutil_socket_t fd,

@@ -8,11 +8,13 @@
 #define TP_CONTROL_H
 
 #include <event2/event.h>
+#include <jansson.h>
 #include "config.h"
 #include "dataplane/dataplane.h"
 #include "engine.h"
 
 struct control;
+struct control_reply;
 
 /* What answers are made of; all borrowed. */
 struct control_sources {
@@ -21,7 +23,17 @@ struct control_sources {
 	struct engine **engines;
 	const struct rows *rows;	/* NULL with dataplane user */
 	uint64_t started_ns;		/* CLOCK_MONOTONIC */
+
+	/* What the operator may ask for, called with operator. What they return is the
+	 * answer; reload's comes by control_reply(). {"error": text} where it fails. */
+	void *operator;
+	void (*reload)(void *operator, struct control_reply *reply);
+	json_t *(*drain)(void *operator, const json_t *request);
+	json_t *(*kick)(void *operator, const json_t *request);
 };
+
+/* Answers, and takes both over. Whoever asked may be gone meanwhile. */
+void control_reply(struct control_reply *reply, json_t *answer);
 
 /* fd is a listening socket, from control_listen(); it stays the caller's. */
 struct control *control_new(struct event_base *base, int fd, const struct control_sources *sources);

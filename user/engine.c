@@ -98,6 +98,8 @@ struct engine *engine_new(const struct engine_shared *shared, unsigned int worke
 		return NULL;
 	e->shared = shared;
 	e->worker = worker;
+	pthread_mutex_init(&e->lock, NULL);
+	pthread_cond_init(&e->changed, NULL);
 	e->base = event_base_new();
 	e->rx = udp_rx_new();
 	e->tx = udp_tx_new();
@@ -106,7 +108,8 @@ struct engine *engine_new(const struct engine_shared *shared, unsigned int worke
 	e->server = turn_server_new(&shared->conf->turn, shared->turn, &engine_host, e);
 	e->tick = event_new(e->base, -1, 0, on_tick, e);
 	e->stop = event_new(e->base, -1, 0, on_stop, e);
-	if (!e->server || !e->tick || !e->stop || add_listeners(e, listeners))
+	e->halt = event_new(e->base, -1, 0, engine_on_halt, e);
+	if (!e->server || !e->tick || !e->stop || !e->halt || add_listeners(e, listeners))
 		goto fail;
 	return e;
 
@@ -162,9 +165,13 @@ void engine_free(struct engine *e)
 		event_free(e->tick);
 	if (e->stop)
 		event_free(e->stop);
+	if (e->halt)
+		event_free(e->halt);
 	if (e->base)
 		event_base_free(e->base);
 	udp_rx_free(e->rx);
 	udp_tx_free(e->tx);
+	pthread_cond_destroy(&e->changed);
+	pthread_mutex_destroy(&e->lock);
 	free(e);
 }

@@ -45,7 +45,7 @@ struct engine {
 	unsigned int worker;
 	struct turn_server *server;
 	struct event_base *base;
-	struct event *tick, *stop;
+	struct event *tick, *stop, *halt;
 	struct udp_rx *rx;
 	struct udp_tx *tx;
 	struct engine_listener *listeners;
@@ -57,6 +57,9 @@ struct engine {
 	uint64_t now_ns;		/* when that input came */
 	pthread_t thread;
 	bool running;
+	pthread_mutex_t lock;		/* of these two */
+	bool hold, held;		/* the main thread's wish, the worker's state */
+	pthread_cond_t changed;
 	struct tp_count counts[TP_R_MAX];	/* written by the worker, read by any */
 };
 
@@ -74,5 +77,6 @@ extern const struct engine_leg_ops engine_udp_leg;
 /* Event callbacks; arg is the struct engine_listener or engine_relay. */
 void engine_on_listener(evutil_socket_t fd, short what, void *arg);
 void engine_on_relay(evutil_socket_t fd, short what, void *arg);
+void engine_on_halt(evutil_socket_t fd, short what, void *arg);	/* arg is the engine */
 
 #endif

@@ -2,6 +2,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <grp.h>
+#include <poll.h>
 #include <pwd.h>
 #include <signal.h>
 #include <stdio.h>
@@ -10,6 +11,7 @@
 #include <sys/file.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
+#include <sys/signalfd.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
 #include <time.h>
@@ -18,6 +20,7 @@
 #include "control.h"
 #include "dataplane/dataplane.h"
 #include "keeper.h"
+#include "link.h"
 #include "log.h"
 #include "net/udp.h"
 #include "relay.h"
@@ -29,12 +32,17 @@
 #define RETRY_S		1
 
 struct keeper {
-	const struct conf *conf;
+	struct conf **running;		/* the caller's, replaced by a reload */
+	const struct conf *conf;	/* it */
+	const struct conf_source *source;
 	struct dataplane dataplane;
 	struct relay_setup setup;
 	uid_t uid;			/* of the relay process */
 	gid_t gid;
 	int lock_fd;
+	int signal_fd;
+	int link;			/* to the relay process; -1: there is none */
+	pid_t relay;
 	sigset_t signals;
 };
 
@@ -197,29 +205,53 @@ static bool drop_privileges(const struct keeper *k, pid_t keeper)
 	return getppid() == keeper;
 }
 
-static pid_t start_relay(const struct keeper *k)
+static int run_relay(struct keeper *k, pid_t keeper)
 {
-	pid_t keeper = getpid(), pid = fork();
 	int status;
 
-	if (pid)
-		return pid;
 	signal(SIGINT, SIG_IGN);	/* a terminal's Ctrl-C is the keeper's to handle */
 	signal(SIGHUP, SIG_IGN);
+	signal(SIGUSR1, SIG_IGN);
+	signal(SIGUSR2, SIG_IGN);
 	signal(SIGPIPE, SIG_IGN);
 	sigprocmask(SIG_UNBLOCK, &k->signals, NULL);
 	/* programs and links are the keeper's; the tables are mapped */
 	xdp_close(k->dataplane.xdp);
 	if (!drop_privileges(k, keeper)) {
 		log_error("relay process: cannot drop privileges: %s", strerror(errno));
-		_exit(EXIT_FAILURE);
+		return EXIT_FAILURE;
 	}
 	status = relay_main(&k->setup);
 	log_close();
 #ifdef __SANITIZE_ADDRESS__
 	__lsan_do_leak_check();		/* _exit() leaves that out */
 #endif
-	_exit(status);
+	return status;
+}
+
+static int start_relay(struct keeper *k)
+{
+	pid_t keeper = getpid();
+	int ends[2], err = link_open(ends);
+
+	if (err)
+		return err;
+	k->relay = fork();
+	if (k->relay < 0) {
+		err = -errno;
+		close(ends[0]);
+		close(ends[1]);
+		return err;
+	}
+	if (!k->relay) {
+		close(ends[0]);
+		close(k->signal_fd);
+		k->setup.link = ends[1];
+		_exit(run_relay(k, keeper));
+	}
+	close(ends[1]);
+	k->link = ends[0];
+	return 0;
 }
 
 static time_t seconds(void)
@@ -238,14 +270,154 @@ static void log_end(int status)
 		log_error("relay process ended status=%d: starting another", WEXITSTATUS(status));
 }
 
-static int end_relay(pid_t pid)
+/* How it ended; SIGTERM first where it has not yet. */
+static int end_relay(struct keeper *k)
 {
 	int status = 0;
 
-	kill(pid, SIGTERM);
-	while (waitpid(pid, &status, 0) < 0 && errno == EINTR)
+	kill(k->relay, SIGTERM);
+	while (waitpid(k->relay, &status, 0) < 0 && errno == EINTR)
 		;
 	return WIFEXITED(status) ? WEXITSTATUS(status) : EXIT_FAILURE;
+}
+
+/* ----------------------------------------------------------------- reloading */
+
+/* Errors and warnings of the configuration, for the log a line each. */
+static void log_lines(const char *text)
+{
+	while (*text) {
+		int len = (int)strcspn(text, "\n");
+
+		log_warning("reload: %.*s", len, text);
+		text += len;
+		text += *text == '\n';
+	}
+}
+
+static int send_conf(const struct keeper *k, const struct conf *next, const char *text)
+{
+	int fds[LINK_FDS] = { conf_image_write(next), log_reopen() }, err;
+
+	err = fds[0] < 0 ? fds[0] :
+	      link_send(k->link, LINK_CONF, text, fds, fds[1] < 0 ? 1 : 2);
+	if (fds[0] >= 0)
+		close(fds[0]);
+	return err;
+}
+
+static void reload(struct keeper *k)
+{
+	struct conf *next = malloc(sizeof(*next));
+	struct conf_errors errors = { 0 };
+	char *text = NULL;
+	size_t size;
+	int err;
+
+	errors.out = open_memstream(&text, &size);
+	if (!next || !errors.out) {
+		log_error("reload: out of memory");
+		goto out;
+	}
+	err = conf_reload(next, k->source, k->conf, &errors);
+	fclose(errors.out);
+	log_lines(text);
+	if (err) {
+		log_error("reload: refused, %u error%s: nothing has changed", errors.errors,
+			  errors.errors == 1 ? "" : "s");
+		link_send(k->link, LINK_REFUSED, text, NULL, 0);
+		goto out;
+	}
+	err = send_conf(k, next, text);
+	if (err) {
+		log_error("reload: %s: nothing has changed", strerror(-err));
+		conf_free(next);
+		goto out;
+	}
+	log_level(next->log_level);
+	conf_free(*k->running);
+	free(*k->running);
+	*k->running = next;
+	k->conf = next;
+	next = NULL;
+out:
+	free(next);
+	free(text);
+}
+
+/* ------------------------------------------------------------------- keeping */
+
+enum keeper_next { GO_ON, END, RELAY_ENDED };
+
+static enum keeper_next on_signal(struct keeper *k, int sig, int *status)
+{
+	switch (sig) {
+	case SIGHUP:
+	case SIGUSR2:
+		reload(k);
+		return GO_ON;
+	case SIGUSR1:
+		k->setup.draining = true;
+		link_send(k->link, LINK_DRAIN, NULL, NULL, 0);
+		return GO_ON;
+	case SIGTERM:
+	case SIGINT:
+		*status = end_relay(k);
+		if (sig == SIGINT && k->dataplane.mode != DATAPLANE_USER)
+			dataplane_detach(k->conf->pin_path);
+		return END;
+	default:
+		return waitpid(k->relay, status, WNOHANG) == k->relay ? RELAY_ENDED : GO_ON;
+	}
+}
+
+static enum keeper_next on_link(struct keeper *k, int *status)
+{
+	struct link_message message;
+	int err = link_receive(k->link, &message);
+
+	if (err < 0) {			/* the child's end is next */
+		close(k->link);
+		k->link = -1;
+	}
+	if (err <= 0)
+		return GO_ON;
+	for (unsigned int i = 0; i < message.n_fds; i++)
+		close(message.fd[i]);
+	if (message.kind == LINK_RELOAD)
+		reload(k);
+	if (message.kind == LINK_DRAIN || message.kind == LINK_SERVE)
+		k->setup.draining = message.kind == LINK_DRAIN;
+	if (message.kind != LINK_DRAINED)
+		return GO_ON;
+	log_info("drained: ending");
+	*status = end_relay(k);
+	return END;
+}
+
+/* Until the relay process has ended, by itself or by us. */
+static enum keeper_next watch(struct keeper *k, int *status)
+{
+	enum keeper_next next = GO_ON;
+
+	while (next == GO_ON) {
+		struct pollfd fds[] = {
+			{ .fd = k->signal_fd, .events = POLLIN },
+			{ .fd = k->link, .events = POLLIN },
+		};
+		struct signalfd_siginfo info;
+
+		if (poll(fds, 2, -1) < 0 && errno != EINTR)
+			return END;
+		if (fds[1].revents)
+			next = on_link(k, status);
+		if (next == GO_ON && read(k->signal_fd, &info, sizeof(info)) == sizeof(info))
+			next = on_signal(k, (int)info.ssi_signo, status);
+	}
+	if (k->link >= 0)
+		close(k->link);
+	k->link = -1;
+	return next;
 }
 
 /* True if SIGTERM or SIGINT came meanwhile. */
@@ -261,25 +433,14 @@ static int keep_running(struct keeper *k)
 {
 	for (;;) {
 		time_t started = seconds();
-		pid_t pid = start_relay(k);
-		int sig, status;
+		int sig, status = EXIT_FAILURE, err = start_relay(k);
 
-		if (pid < 0) {
-			log_error("fork: %s", strerror(errno));
+		if (err) {
+			log_error("relay process: %s", strerror(-err));
 			return EXIT_FAILURE;
 		}
-		do {
-			sig = sigwaitinfo(&k->signals, NULL);
-			if (sig == SIGHUP)
-				log_warning("SIGHUP: this version reads its configuration "
-					    "at start only");
-			if (sig == SIGTERM || sig == SIGINT) {
-				status = end_relay(pid);
-				if (sig == SIGINT && k->dataplane.mode != DATAPLANE_USER)
-					dataplane_detach(k->conf->pin_path);
-				return status;
-			}
-		} while (waitpid(pid, &status, WNOHANG) != pid);
+		if (watch(k, &status) == END)
+			return status;
 		log_end(status);
 		if (seconds() - started < SHORT_LIFE_S && pause_before_retry(&k->signals, &sig)) {
 			if (sig == SIGINT && k->dataplane.mode != DATAPLANE_USER)
@@ -289,24 +450,33 @@ static int keep_running(struct keeper *k)
 	}
 }
 
-int keeper_main(const struct conf *conf)
+static int take_signals(struct keeper *k)
 {
-	struct keeper k = { .conf = conf, .lock_fd = -1 };
+	static const int taken[] = { SIGCHLD, SIGTERM, SIGINT, SIGHUP, SIGUSR1, SIGUSR2 };
+
+	sigemptyset(&k->signals);
+	for (size_t i = 0; i < sizeof(taken) / sizeof(*taken); i++)
+		sigaddset(&k->signals, taken[i]);
+	sigprocmask(SIG_BLOCK, &k->signals, NULL);
+	k->signal_fd = signalfd(-1, &k->signals, SFD_CLOEXEC | SFD_NONBLOCK);
+	return k->signal_fd < 0 ? -errno : 0;
+}
+
+int keeper_main(struct conf **conf, const struct conf_source *source)
+{
+	struct keeper k = {
+		.running = conf, .conf = *conf, .source = source, .lock_fd = -1, .link = -1,
+	};
 	int status = EXIT_FAILURE;
 
 	k.setup.conf = conf;
-	sigemptyset(&k.signals);
-	sigaddset(&k.signals, SIGCHLD);
-	sigaddset(&k.signals, SIGTERM);
-	sigaddset(&k.signals, SIGINT);
-	sigaddset(&k.signals, SIGHUP);
-	sigprocmask(SIG_BLOCK, &k.signals, NULL);
-	if (control_make_parent(conf->control_socket) || take_lock(&k) || prepare(&k))
+	if (take_signals(&k) || control_make_parent(k.conf->control_socket) || take_lock(&k) ||
+	    prepare(&k))
 		goto out;
 	status = keep_running(&k);
-	unlink(conf->control_socket);
-	if (conf->pidfile)
-		unlink(conf->pidfile);
+	unlink(k.conf->control_socket);
+	if (k.conf->pidfile)
+		unlink(k.conf->pidfile);
 	dataplane_close(&k.dataplane);
 out:
 	free(k.setup.listeners);

@@ -9,8 +9,11 @@
 
 #include "config.h"
 
-/* Until SIGTERM (flows go on in the kernel until their leases end) or SIGINT
- * (everything is taken off). Returns the exit status. */
-int keeper_main(const struct conf *conf);
+/*
+ * Until SIGTERM (flows go on in the kernel until their leases end) or SIGINT (everything
+ * is taken off). SIGHUP and SIGUSR2 read source again, SIGUSR1 drains; *conf (from
+ * malloc(), the caller's) is what is in force then. Returns the exit status.
+ */
+int keeper_main(struct conf **conf, const struct conf_source *source);
 
 #endif

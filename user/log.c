@@ -1,17 +1,21 @@
 // SPDX-License-Identifier: MIT
 #include <errno.h>
+#include <fcntl.h>
 #include <stdarg.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <syslog.h>
 #include <time.h>
 #include <unistd.h>
 #include "log.h"
 
-/* Opened once at the start, before there are threads; only read afterwards. */
+/* Opened once at the start, before there are threads. A reload changes the level, and what
+ * the file's descriptor stands for. */
 static struct {
 	FILE *file;			/* NULL: stderr */
-	enum conf_level level;
+	char *path;
+	int level;			/* enum conf_level; atomic */
 	bool syslog;
 } sink = { .level = LEVEL_INFO };
 
@@ -28,7 +32,7 @@ static const struct {
 int log_open(const char *target, enum conf_level level)
 {
 	log_close();
-	sink.level = level;
+	log_level(level);
 	if (target && !strcmp(target, "syslog")) {
 		openlog("turnpiked", LOG_PID, LOG_DAEMON);
 		sink.syslog = true;
@@ -37,6 +41,7 @@ int log_open(const char *target, enum conf_level level)
 		if (!sink.file)
 			return -errno;
 		setvbuf(sink.file, NULL, _IOLBF, 0);
+		sink.path = strdup(target);
 	}
 	return 0;
 }
@@ -47,13 +52,43 @@ void log_close(void)
 		fclose(sink.file);
 	if (sink.syslog)
 		closelog();
+	free(sink.path);
+	sink.path = NULL;
 	sink.file = NULL;
 	sink.syslog = false;
 }
 
+void log_level(enum conf_level level)
+{
+	__atomic_store_n(&sink.level, (int)level, __ATOMIC_RELAXED);
+}
+
+int log_reopen(void)
+{
+	int fd;
+
+	if (!sink.path)
+		return -1;
+	fd = open(sink.path, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0640);
+	if (fd < 0) {
+		log_error("log-file %s: %s", sink.path, strerror(errno));
+		return -errno;
+	}
+	log_use(fd);
+	return fileno(sink.file);
+}
+
+void log_use(int fd)
+{
+	/* atomic: other threads write to one file or the other */
+	if (sink.file)
+		dup3(fd, fileno(sink.file), O_CLOEXEC);
+	close(fd);
+}
+
 bool log_enabled(enum conf_level level)
 {
-	return level <= sink.level;
+	return (int)level <= __atomic_load_n(&sink.level, __ATOMIC_RELAXED);
 }
 
 void log_line(enum conf_level level, const char *format, ...)

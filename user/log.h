@@ -9,6 +9,12 @@
 /* target: NULL for stderr, "syslog", or a path. Returns 0 or -errno. */
 int log_open(const char *target, enum conf_level level);
 void log_close(void);
+void log_level(enum conf_level level);
+/* A log file that was moved away is made anew, for this process. Its descriptor (borrowed)
+ * for log_use() in another one; -1 where the log is no file, or -errno. */
+int log_reopen(void);
+/* From now on to this descriptor, which is taken over. */
+void log_use(int fd);
 bool log_enabled(enum conf_level level);
 
 #define log_error(...)		log_line(LEVEL_ERROR, __VA_ARGS__)

@@ -6,7 +6,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/sysinfo.h>
 #include <unistd.h>
 #include "config.h"
 #include "keeper.h"
@@ -68,47 +67,6 @@ static bool parse_options(int argc, char **argv, struct options *o)
 	return true;
 }
 
-static void set_directives(struct conf *conf, int argc, char **argv, struct conf_errors *errors)
-{
-	for (int i = 1; i < argc; i++) {
-		char name[64], where[72];
-		const char *arg = argv[i], *equal;
-		size_t len;
-
-		if (!strcmp(arg, "-c"))
-			i++;
-		if (strncmp(arg, "--", 2) || !strcmp(arg, "--check-config"))
-			continue;
-		equal = strchr(arg, '=');
-		len = equal ? (size_t)(equal - arg - 2) : strlen(arg + 2);
-		if (len >= sizeof(name))
-			len = sizeof(name) - 1;
-		memcpy(name, arg + 2, len);
-		name[len] = 0;
-		snprintf(where, sizeof(where), "--%s", name);
-		conf_set(conf, name, equal ? equal + 1 : NULL, where, errors);
-	}
-}
-
-static void read_conf(struct conf *conf, const struct options *o, int argc, char **argv,
-		      struct conf_errors *errors)
-{
-	int err = 0;
-
-	conf_init(conf);
-	if (o->file && !o->no_file)
-		err = conf_read(conf, o->file, errors);
-	if (err) {
-		fprintf(stderr, "%s: error: %s\n", o->file, strerror(-err));
-		errors->errors++;
-	}
-	set_directives(conf, argc, argv, errors);
-	conf_finish(conf, errors);
-	conf_resolve(conf, errors);
-	if (!conf->workers)
-		conf->workers = (unsigned int)get_nprocs();
-}
-
 static void say_what_is_missing(const struct conf *conf)
 {
 	if (turn_conf_relays(&conf->turn) || conf->turn.stun_only)
@@ -122,16 +80,21 @@ int main(int argc, char **argv)
 {
 	struct conf_errors errors = { .out = stderr };
 	struct options options = { 0 };
-	struct conf conf;
+	struct conf_source source = { .argc = argc, .argv = argv };
+	struct conf *conf = malloc(sizeof(*conf));
 	int status = EXIT_FAILURE, err;
 
+	if (!conf)
+		return status;
 	if (!parse_options(argc, argv, &options)) {
 		usage(stderr);
+		free(conf);
 		return 2;
 	}
-	read_conf(&conf, &options, argc, argv, &errors);
+	source.file = options.no_file ? NULL : options.file;
+	conf_load(conf, &source, &errors);
 	if (options.check)
-		conf_print(&conf, stdout);
+		conf_print(conf, stdout);
 	if (errors.errors) {
 		fprintf(stderr, "turnpiked: %u error%s in the configuration\n", errors.errors,
 			errors.errors == 1 ? "" : "s");
@@ -141,17 +104,18 @@ int main(int argc, char **argv)
 		status = EXIT_SUCCESS;
 		goto out;
 	}
-	err = log_open(conf.syslog ? "syslog" : conf.log_file, conf.log_level);
+	err = log_open(conf->syslog ? "syslog" : conf->log_file, conf->log_level);
 	if (err) {
-		fprintf(stderr, "log-file %s: %s\n", conf.log_file, strerror(-err));
+		fprintf(stderr, "log-file %s: %s\n", conf->log_file, strerror(-err));
 		goto out;
 	}
 	log_info("turnpiked version=" TURNPIKE_VERSION " config=%s",
-		 options.file ? options.file : "none");
-	say_what_is_missing(&conf);
-	status = keeper_main(&conf);
+		 source.file ? source.file : "none");
+	say_what_is_missing(conf);
+	status = keeper_main(&conf, &source);
 	log_close();
 out:
-	conf_free(&conf);
+	conf_free(conf);
+	free(conf);
 	return status;
 }

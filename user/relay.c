@@ -5,25 +5,9 @@
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
-#include "control.h"
-#include "dataplane/flows.h"
-#include "dataplane/limits.h"
 #include "dataplane/listeners.h"
-#include "engine.h"
 #include "log.h"
-#include "relay.h"
-
-struct relay {
-	const struct relay_setup *setup;
-	struct event_base *base;
-	struct event *sigterm, *netlink, *renew, *poke;
-	struct rows *rows;		/* NULL with dataplane user */
-	struct nexthops *hops;		/* likewise */
-	struct limits *limits;
-	struct engine_shared shared;
-	struct engine **engines;
-	struct control *control;
-};
+#include "relay_parts.h"
 
 static void on_sigterm(evutil_socket_t fd, short what, void *arg)
 {
@@ -60,7 +44,7 @@ static void on_moved(void *ctx, const struct tp_addr *src, const struct tp_addr 
 	flows_moved(r->shared.flows, src, dst, nexthop);
 }
 
-static uint64_t now_ns(void)
+uint64_t relay_now_ns(void)
 {
 	struct timespec now;
 
@@ -74,17 +58,17 @@ static void on_renew(evutil_socket_t fd, short what, void *arg)
 
 	(void)fd;
 	(void)what;
-	listeners_put(r->rows, r->setup->conf, now_ns());
+	listeners_put(r->rows, r->conf, relay_now_ns());
 }
 
 static bool open_tables(struct relay *r)
 {
 	struct tables *tables = &r->setup->dataplane->tables;
 
-	r->shared.conf = r->setup->conf;
+	r->shared.conf = r->conf;
 	r->shared.tc = r->setup->dataplane->tc != NULL;
 	r->shared.tables = tables;
-	r->shared.turn = turn_shared_new(&r->setup->conf->turn);
+	r->shared.turn = turn_shared_new(&r->conf->turn);
 	r->shared.journal = journal_new(tables);
 	if (tables->kernel) {
 		r->rows = rows_new(tables);
@@ -93,8 +77,8 @@ static bool open_tables(struct relay *r)
 			return false;
 	}
 	r->shared.flows = flows_new(tables, r->shared.journal, r->rows, r->hops,
-				    &r->setup->conf->turn);
-	r->limits = limits_new(tables, &r->setup->conf->turn);
+				    &r->conf->turn);
+	r->limits = limits_new(tables, &r->conf->turn);
 	if (!r->shared.turn || !r->shared.journal || !r->shared.flows || !r->limits)
 		return false;
 	flows_use_limits(r->shared.flows, r->limits);
@@ -104,7 +88,7 @@ static bool open_tables(struct relay *r)
 /* Everybody adopts before anybody serves: what is left over then is nobody's. */
 static bool make_engines(struct relay *r)
 {
-	const struct conf *conf = r->setup->conf;
+	const struct conf *conf = r->conf;
 
 	r->engines = calloc(conf->workers, sizeof(struct engine *));
 	if (!r->engines)
@@ -140,16 +124,17 @@ static bool add_control(struct relay *r)
 	struct control_sources from = {
 		.shared = &r->shared, .dataplane = r->setup->dataplane,
 		.engines = r->engines, .rows = r->rows,
+		.operator = r, .reload = relay_reload, .drain = relay_drain, .kick = relay_kick,
 	};
 
-	from.started_ns = now_ns();
+	from.started_ns = relay_now_ns();
 	r->control = control_new(r->base, r->setup->control_fd, &from);
 	return r->control;
 }
 
 static bool start_engines(struct relay *r)
 {
-	for (unsigned int i = 0; i < r->setup->conf->workers; i++)
+	for (unsigned int i = 0; i < r->conf->workers; i++)
 		if (engine_start(r->engines[i]))
 			return false;
 	return true;
@@ -157,11 +142,12 @@ static bool start_engines(struct relay *r)
 
 static void relay_free(struct relay *r)
 {
-	for (unsigned int i = 0; r->engines && i < r->setup->conf->workers; i++)
+	for (unsigned int i = 0; r->engines && i < r->conf->workers; i++)
 		if (r->engines[i])
 			engine_stop(r->engines[i]);
 	control_free(r->control);
-	for (unsigned int i = 0; r->engines && i < r->setup->conf->workers; i++)
+	relay_operate_stop(r);
+	for (unsigned int i = 0; r->engines && i < r->conf->workers; i++)
 		engine_free(r->engines[i]);
 	free(r->engines);
 	flows_free(r->shared.flows);
@@ -184,19 +170,19 @@ static void relay_free(struct relay *r)
 
 int relay_main(const struct relay_setup *setup)
 {
-	struct relay r = { .setup = setup };
+	struct relay r = { .setup = setup, .conf = *setup->conf };
 	int status = EXIT_FAILURE;
 
 	evthread_use_pthreads();
 	r.base = event_base_new();
 	if (!r.base || !open_tables(&r) || !make_engines(&r) || !add_events(&r) ||
-	    !add_control(&r) || !start_engines(&r)) {
+	    !add_control(&r) || !relay_operate_start(&r) || !start_engines(&r)) {
 		log_error("relay process cannot start: out of memory or threads");
 		goto out;
 	}
-	if (r.rows && !listeners_put(r.rows, setup->conf, now_ns()))
+	if (r.rows && !listeners_put(r.rows, r.conf, relay_now_ns()))
 		log_warning("listeners: no room in the flow table: the daemon answers alone");
-	log_info("relaying workers=%u", setup->conf->workers);
+	log_info("relaying workers=%u", r.conf->workers);
 	event_base_dispatch(r.base);
 	status = EXIT_SUCCESS;
 out:

@@ -10,10 +10,12 @@
 #include "dataplane/dataplane.h"
 
 struct relay_setup {
-	const struct conf *conf;
+	struct conf **conf;		/* the process's own copy, which a reload replaces */
 	struct dataplane *dataplane;
 	int *listeners;			/* [worker * conf->listen.n + address] */
 	int control_fd;
+	int link;			/* to the keeper */
+	bool draining;			/* a predecessor was told to */
 };
 
 /* The whole life of the process; returns its exit status. */

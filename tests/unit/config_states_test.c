@@ -21,6 +21,7 @@ static const char *const work[] = {
 	/* ours */
 	"static-auth-secret-file", "dataplane", "pin-path", "fast-path-flows",
 	"max-allocations", "control-socket", "max-pps", "user-max-bps",
+	"drain-min-allocations",
 };
 
 static const char *const silent[] = {
@@ -37,7 +38,7 @@ static const char *const told[] = {
 	"udp-recvmmsg-log", "udp-sendmmsg-log", "udp-gso", "multiplex-peer-port",
 	"multiplex-peer-max-peers", "dtls", "no-auth-pings", "no-dynamic-ip-list",
 	"no-dynamic-realms", "check-origin-consistency", "secret-key-file",
-	"max-allocate-timeout", "drain-min-allocations", "cert", "pkey", "pkey-pwd", "cipher-list",
+	"max-allocate-timeout", "cert", "pkey", "pkey-pwd", "cipher-list",
 	"no-tlsv1_2", "dh-file", "ec-curve-name", "raw-public-keys", "syslog-facility",
 	"new-log-timestamp-format", "version", "prometheus-port", "prometheus-address",
 	"prometheus-path", "prometheus-username-labels", "prometheus-tls", "prometheus-cert",

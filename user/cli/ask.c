@@ -38,15 +38,17 @@ static int connect_to(const char *path)
 	return fd;
 }
 
-static int send_line(int fd, const char *cmd)
+/* Takes request over. */
+static int send_request(int fd, json_t *request)
 {
-	char line[64];
-	int len = snprintf(line, sizeof(line), "{\"cmd\":\"%s\"}\n", cmd);
-	ssize_t sent = send(fd, line, (size_t)len, MSG_NOSIGNAL);
+	char *line = json_dumps(request, JSON_COMPACT);
+	int err = line ? 0 : -ENOMEM;
 
-	if (sent < 0)
-		return -errno;
-	return sent == len ? 0 : -EIO;
+	json_decref(request);
+	if (line && dprintf(fd, "%s\n", line) < 0)
+		err = -errno;
+	free(line);
+	return err;
 }
 
 /* NULL where it is not one JSON object, or says that it is an error. */
@@ -61,11 +63,14 @@ static json_t *read_answer(int fd)
 	if (!text)
 		return answer;
 	fprintf(stderr, "turnpike: the daemon says: %s\n", text);
+	text = json_string_value(json_object_get(answer, "messages"));
+	if (text)
+		fputs(text, stderr);
 	json_decref(answer);
 	return NULL;
 }
 
-json_t *ask_daemon(const struct cli *cli, const char *cmd, int *err)
+json_t *ask_daemon(const struct cli *cli, json_t *request, int *err)
 {
 	json_t *answer = NULL;
 	int fd = connect_to(cli->socket), sent;
@@ -74,9 +79,10 @@ json_t *ask_daemon(const struct cli *cli, const char *cmd, int *err)
 	if (fd < 0) {
 		fprintf(stderr, "turnpike: daemon not reachable at %s: %s\n", cli->socket,
 			strerror(-fd));
+		json_decref(request);
 		return NULL;
 	}
-	sent = send_line(fd, cmd);
+	sent = send_request(fd, request);
 	if (sent)
 		fprintf(stderr, "turnpike: %s: %s\n", cli->socket, strerror(-sent));
 	else

@@ -27,10 +27,16 @@ struct cli {
 	/* credentials */
 	const char *config, *secret_file, *user, *host;
 	uint64_t ttl_s;
+	/* drain */
+	uint64_t deadline_s;		/* 0: none */
+	bool cancel;
+	char **args;			/* what follows the command, n_args of them */
+	int n_args;
 };
 
-/* The daemon's answer to {"cmd": cmd}; NULL, and *err (enum cli_exit) and a line on stderr. */
-json_t *ask_daemon(const struct cli *cli, const char *cmd, int *err);
+/* The daemon's answer to request (taken over, {"cmd": …}); NULL, and *err (enum cli_exit) and
+ * a line on stderr. */
+json_t *ask_daemon(const struct cli *cli, json_t *request, int *err);
 /* The same from the pinned tables, for stats and allocations. */
 json_t *ask_pins(const struct cli *cli, const char *cmd, int *err);
 
@@ -40,5 +46,8 @@ void show_allocations(const struct cli *cli, const json_t *answer);
 
 int credentials_run(const struct cli *cli);
 int detach_run(const struct cli *cli);
+int reload_run(const struct cli *cli);
+int drain_run(const struct cli *cli);
+int kick_run(const struct cli *cli);
 
 #endif

@@ -16,19 +16,25 @@ static const struct command {
 	bool from_pins;			/* the tables can answer too */
 	/* … or does something. */
 	int (*run)(const struct cli *cli);
+	int n_args;			/* what it wants behind its name */
 } commands[] = {
 	{ "status", "what the server is doing, on which interfaces and addresses",
-	  show_status, false, NULL },
-	{ "stats", "packets and bytes by what became of them", show_stats, true, NULL },
+	  .show = show_status },
+	{ "stats", "packets and bytes by what became of them",
+	  .show = show_stats, .from_pins = true },
 	{ "allocations", "who relays through this server, one line each",
-	  show_allocations, true, NULL },
+	  .show = show_allocations, .from_pins = true },
+	{ "reload", "read the configuration again", .run = reload_run },
+	{ "drain", "take no new allocations, end when the last one has ended", .run = drain_run },
+	{ "kick", "end the allocations of a user, or of a client by its address",
+	  .run = kick_run, .n_args = 1 },
 	{ "credentials", "make a username and a password that are valid for a time",
-	  NULL, false, credentials_run },
-	{ "detach", "take our programs and tables out of the kernel",
-	  NULL, false, detach_run },
+	  .run = credentials_run },
+	{ "detach", "take our programs and tables out of the kernel", .run = detach_run },
 };
 
-enum { OPT_SOCKET = 256, OPT_PINS, OPT_CONFIG, OPT_SECRET, OPT_TTL, OPT_USER, OPT_HOST };
+enum { OPT_SOCKET = 256, OPT_PINS, OPT_CONFIG, OPT_SECRET, OPT_TTL, OPT_USER, OPT_HOST,
+       OPT_DEADLINE, OPT_CANCEL };
 
 static const struct option options[] = {
 	{ "json", no_argument, NULL, 'j' },
@@ -43,12 +49,14 @@ static const struct option options[] = {
 	{ "ttl", required_argument, NULL, OPT_TTL },
 	{ "user", required_argument, NULL, OPT_USER },
 	{ "host", required_argument, NULL, OPT_HOST },
+	{ "deadline", required_argument, NULL, OPT_DEADLINE },
+	{ "cancel", no_argument, NULL, OPT_CANCEL },
 	{ NULL, 0, NULL, 0 }
 };
 
 static void usage(FILE *out)
 {
-	fputs("usage: turnpike [OPTIONS] COMMAND\n\n", out);
+	fputs("usage: turnpike [OPTIONS] COMMAND [WHOM]\n\n", out);
 	for (size_t i = 0; i < sizeof(commands) / sizeof(*commands); i++)
 		fprintf(out, "  %-12s  %s\n", commands[i].name, commands[i].help);
 	fputs("\n"
@@ -60,6 +68,9 @@ static void usage(FILE *out)
 	      "  --all               also what never happened\n"
 	      "allocations:\n"
 	      "  --channels          channels and permissions below each allocation\n"
+	      "drain:\n"
+	      "  --deadline TIME     end what is left by then: 600, 30m, 24h\n"
+	      "  --cancel            serve again\n"
 	      "credentials:\n"
 	      "  --config FILE       where the secret is (" DEFAULT_CONFIG ")\n"
 	      "  --secret-file FILE  or the secret alone, on the first line\n"
@@ -119,6 +130,14 @@ static bool parse_option(struct cli *cli, int option)
 		if (!cli->ttl_s)
 			fprintf(stderr, "turnpike: --ttl %s is not a time\n", optarg);
 		return cli->ttl_s;
+	case OPT_DEADLINE:
+		cli->deadline_s = parse_time(optarg);
+		if (!cli->deadline_s)
+			fprintf(stderr, "turnpike: --deadline %s is not a time\n", optarg);
+		return cli->deadline_s;
+	case OPT_CANCEL:
+		cli->cancel = true;
+		return true;
 	case OPT_USER:
 		cli->user = optarg;
 		return true;
@@ -142,7 +161,7 @@ static const struct command *find(const char *name)
 static int ask_and_show(const struct cli *cli, const struct command *command)
 {
 	int err;
-	json_t *answer = ask_daemon(cli, command->name, &err);
+	json_t *answer = ask_daemon(cli, json_pack("{s:s}", "cmd", command->name), &err);
 
 	if (!answer && err == CLI_NO_DAEMON && command->from_pins)
 		answer = ask_pins(cli, command->name, &err);
@@ -179,13 +198,19 @@ int main(int argc, char **argv)
 		if (!parse_option(&cli, option))
 			return CLI_USAGE;
 	}
-	if (optind + 1 != argc) {
+	if (optind >= argc) {
 		usage(stderr);
 		return CLI_USAGE;
 	}
 	command = find(argv[optind]);
 	if (!command)
 		return CLI_USAGE;
+	cli.args = argv + optind + 1;
+	cli.n_args = argc - optind - 1;
+	if (cli.n_args != command->n_args) {
+		usage(stderr);
+		return CLI_USAGE;
+	}
 	status = command->run ? command->run(&cli) : ask_and_show(&cli, command);
 	if (fflush(stdout) || ferror(stdout))
 		return CLI_FAILED;

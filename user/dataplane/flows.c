@@ -82,6 +82,11 @@ void flows_free(struct flows *flows)
 	free(flows);
 }
 
+void flows_renew(struct flows *flows, const struct turn_conf *conf)
+{
+	flows->conf = conf;
+}
+
 void flows_use_limits(struct flows *flows, struct limits *limits)
 {
 	flows->limits = limits;

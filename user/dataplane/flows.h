@@ -19,6 +19,8 @@ struct limits;
 struct flows *flows_new(struct tables *tables, struct journal *journal, struct rows *rows,
 			struct nexthops *hops, const struct turn_conf *conf);
 void flows_free(struct flows *flows);
+/* Another configuration with the same relay addresses, while nobody else calls. */
+void flows_renew(struct flows *flows, const struct turn_conf *conf);
 /* Before anything is kept: what to write allocations' limits with (borrowed). */
 void flows_use_limits(struct flows *flows, struct limits *limits);
 

@@ -72,6 +72,11 @@ void limits_free(struct limits *l)
 	free(l);
 }
 
+void limits_renew(struct limits *l, const struct turn_conf *conf)
+{
+	l->conf = conf;
+}
+
 bool limits_any(const struct limits *l)
 {
 	return l->conf->max_bps || l->conf->max_pps || l->conf->user_max_bps;

@@ -16,6 +16,8 @@ struct limits;
 /* NULL: no memory. tables and conf are borrowed. */
 struct limits *limits_new(struct tables *tables, const struct turn_conf *conf);
 void limits_free(struct limits *limits);
+/* Another configuration with the same limits, while nobody else calls. */
+void limits_renew(struct limits *limits, const struct turn_conf *conf);
 
 /* Whether the configuration limits anything at all. */
 bool limits_any(const struct limits *limits);

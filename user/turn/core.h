@@ -104,6 +104,12 @@ struct user {
 	uint8_t userhash[32];		/* RFC 8489 section 14.4 */
 };
 
+/* The static users of a configuration; only read. */
+struct users {
+	struct user *v;			/* conf->n_users of them */
+	struct table by_name, by_hash;
+};
+
 #define RATE_WAYS		4
 #define RATE_HOSTS		16384	/* buckets; a power of two */
 #define RATE_NETS		4096
@@ -117,8 +123,7 @@ struct turn_shared {
 	unsigned int n_pools;
 	unsigned int n_ports;		/* of each */
 
-	struct user *users;		/* conf->n_users of them; only read */
-	struct table users_by_name, users_by_hash;
+	struct users users;
 	const uint8_t *algorithms;	/* PASSWORD-ALGORITHMS as we offer them */
 	size_t algorithms_len;
 
@@ -135,7 +140,11 @@ struct turn_shared {
 
 const struct turn_user *user_by_name(const struct turn_shared *shared, struct stun_bytes name);
 const struct turn_user *user_by_hash(const struct turn_shared *shared, const uint8_t hash[32]);
+/* Of shared->conf, into shared->users; false without memory. */
 bool user_index(struct turn_shared *shared);
+void user_unindex(struct users *users);
+/* What a challenge offers follows from what is known of the users. */
+void shared_algorithms(struct turn_shared *shared);
 
 /* 0, 486 or 508; *quota is to be released exactly once. Without limits if forced. */
 int quota_charge(struct turn_shared *shared, const uint8_t user_id[32], bool forced,

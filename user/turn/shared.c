@@ -38,7 +38,7 @@ static bool shared_pools(struct turn_shared *shared)
 
 /* A user of whom only the MD5 key is known can never use SHA-256, and a client
  * that is offered it takes it: then only MD5 is offered. */
-static void shared_algorithms(struct turn_shared *shared)
+void shared_algorithms(struct turn_shared *shared)
 {
 	static const uint8_t md5_only[4] = { 0, STUN_ALG_MD5, 0, 0 };
 	unsigned int i;
@@ -83,9 +83,7 @@ void turn_shared_free(struct turn_shared *shared)
 		free(core_of(node, struct quota, node));
 	}
 	table_clear(&shared->quotas);
-	table_clear(&shared->users_by_name);
-	table_clear(&shared->users_by_hash);
-	free(shared->users);
+	user_unindex(&shared->users);
 	for (i = 0; i < shared->n_pools; i++)
 		free(shared->pools[i].free_at);
 	free(shared->pools);

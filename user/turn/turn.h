@@ -194,6 +194,12 @@ struct turn_host {
 struct turn_shared;
 struct turn_shared *turn_shared_new(const struct turn_conf *conf);
 void turn_shared_free(struct turn_shared *shared);
+/*
+ * Another configuration, while no worker runs: first for what they share, then for each
+ * of them. Realm, relay addresses and ports, nonce_key's use in tables and bandwidth limits
+ * stay. False, and nothing has changed, without memory.
+ */
+bool turn_shared_renew(struct turn_shared *shared, const struct turn_conf *conf);
 /* Allocations alive now, and relay ports in use, resting or reserved, of all workers. */
 unsigned int turn_shared_allocations(const struct turn_shared *shared);
 unsigned int turn_shared_ports(const struct turn_shared *shared);
@@ -211,6 +217,14 @@ void turn_server_abandon(struct turn_server *server);
 void turn_server_drain(struct turn_server *server, bool on);
 /* Ends one allocation through the host, as if it had been refreshed to 0. */
 void turn_alloc_end(struct turn_server *server, struct turn_alloc *alloc, struct turn_now now);
+
+/* After turn_shared_renew(). Channels and permissions to peers that are denied now end
+ * through the host; returns how many. */
+unsigned int turn_server_renew(struct turn_server *server, const struct turn_conf *conf);
+/* Ends, as if refreshed to 0, the allocations that match; returns how many. */
+unsigned int turn_server_kick(struct turn_server *server,
+			      bool (*match)(const struct turn_alloc *alloc, const void *arg),
+			      const void *arg, struct turn_now now);
 
 /* A datagram (or frame) from a client. Says under which reason it counts. */
 enum tp_reason turn_from_client(struct turn_server *server, const struct turn_path *path,

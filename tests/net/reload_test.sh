@@ -1,0 +1,119 @@
+#!/bin/bash
+# SPDX-License-Identifier: MIT
+# Another configuration without a restart, a server that drains, and allocations
+# that the operator ends.
+. "$(dirname "$0")/tap.sh"
+
+CONF=$TAP_TMP/turnpike.conf
+
+# write_conf LINE...
+write_conf()
+{
+	printf '%s\n' 'user=alice:secret' "$@" >"$CONF"
+	chmod 640 "$CONF"
+}
+
+# allocate_as USER PASSWORD: "ok", or "error CODE"
+allocate_as()
+{
+	echo allocate | lab_exec client timeout 20 build/tests/net/turn_client \
+		"$LAB_RELAY4:3478" "$1" "$2" | cut -d' ' -f1,2 | sed 's/^ok .*/ok/'
+}
+
+conf_start()
+{
+	: >"$TAP_TMP/relay.log"
+	nsenter --net="/run/netns/$LAB_NAME-relay" -- "$TURNPIKED" -c "$CONF" \
+		--realm=lab --control-socket="$RELAY_SOCKET" --pin-path="$TAP_TMP/bpf/turnpike" \
+		--listening-ip=$LAB_RELAY4 --relay-ip=$LAB_OUTER4 --relay-threads=2 \
+		--dataplane="$1" --unauthorized-ratelimit=off >>"$TAP_TMP/relay.log" 2>&1 &
+	RELAY_PID=$!
+	relay_wait 'relaying workers='
+}
+
+test_reload()
+{
+	client_start "$LAB_RELAY4:3478"
+	tap_is "$(client_say allocate | cut -d' ' -f1)" ok "$1: a client allocates"
+	tap_is "$(client_say bind 0x4000 $LAB_PEER4:3480 | cut -d' ' -f1)" ok "$1: binds a channel"
+	tap_is "$(client_say channel 0x4000 100 100 200)" "sent 100 received 100 damaged 0" \
+		"$1: and is served"
+	tap_is "$(allocate_as bob builder)" "error 401" "$1: bob is not known"
+
+	write_conf 'user=bob:builder' "min-port=40000"
+	turnpike reload >"$TAP_TMP/out"
+	tap_is $? 0 "$1: a new user, by turnpike reload"
+	grep -q "turnpike.conf:3: warning: min-port: takes effect at the next start only" "$TAP_TMP/out"
+	tap_ok $? "$1: what has to wait is said, with its line" "$(cat "$TAP_TMP/out")"
+	tap_is "$(allocate_as bob builder)" ok "$1: is let in"
+	tap_is "$(client_say channel 0x4000 100 100 200)" "sent 100 received 100 damaged 0" \
+		"$1: the channel goes on"
+
+	write_conf 'denied-peer-ip=11.0.2.0/33'
+	turnpike reload >"$TAP_TMP/out" 2>&1
+	tap_is $? 1 "$1: a bad file is refused"
+	grep -q "turnpike.conf:2: error:" "$TAP_TMP/out"
+	tap_ok $? "$1: with its line" "$(cat "$TAP_TMP/out")"
+	tap_is "$(allocate_as bob builder)" ok "$1: and has changed nothing"
+	kill -0 "$RELAY_PID"
+	tap_ok $? "$1: nor ended the daemon"
+
+	write_conf "denied-peer-ip=$LAB_PEER4"
+	kill -s HUP "$RELAY_PID"
+	relay_wait 'reloaded ms=[0-9.]* ended=2'
+	tap_ok $? "$1: a rule that got stricter ends channel and permission" \
+		"$(cat "$TAP_TMP/relay.log")"
+	tap_is "$(client_say channel 0x4000 20 100 200)" "sent 20 received 0 damaged 0" \
+		"$1: nothing is relayed to that peer any more"
+	tap_is "$(allocate_as bob builder)" "error 401" "$1: who was taken out cannot come in"
+	client_stop
+}
+
+test_kick()
+{
+	write_conf
+	turnpike reload >/dev/null
+	client_start "$LAB_RELAY4:3478"
+	tap_is "$(client_say allocate | cut -d' ' -f1)" ok "$1: a client allocates"
+	turnpike kick mallory 2>/dev/null
+	tap_is $? 1 "$1: kicking who is not there fails"
+	tap_is "$(turnpike kick alice)" "2 allocations ended" "$1: alice is, with both that she has"
+	tap_is "$(relay_allocations '[x for x in a if x["user"] == "alice"]')" "[]" "$1: and gone"
+	tap_at_least "$(relay_allocations 'len(a)')" 1 "$1: others are not"
+	client_stop
+}
+
+test_drain()
+{
+	client_start "$LAB_RELAY4:3478"
+	tap_is "$(client_say allocate | cut -d' ' -f1)" ok "$1: a client allocates"
+	turnpike drain >/dev/null
+	tap_is "$(allocate_as alice secret)" "error 508" "$1: draining, another one is refused"
+	kill -s KILL "$(relay_child)"
+	relay_wait 'adopted worker='
+	tap_ok $? "$1: a successor of the relay process"
+	tap_is "$(allocate_as alice secret)" "error 508" "$1: drains as well"
+	turnpike drain --cancel >/dev/null
+	tap_is "$(allocate_as alice secret)" ok "$1: until that is cancelled"
+	turnpike kick 11.0.1.2 >/dev/null
+	tap_is "$(client_say allocate | cut -d' ' -f1)" ok "$1: one allocation"
+	turnpike drain --deadline 2s >/dev/null
+	timeout 10 tail --pid="$RELAY_PID" -f /dev/null
+	tap_ok $? "$1: the daemon ends after the deadline"
+	wait "$RELAY_PID"
+	tap_is $? 0 "$1: with status 0"
+	RELAY_PID=''
+	client_stop
+}
+
+tap_lab
+for dataplane in xdp user; do
+	write_conf
+	conf_start $dataplane
+	tap_ok $? "$dataplane: starts" "$(cat "$TAP_TMP/relay.log")"
+	test_reload $dataplane
+	test_kick $dataplane
+	test_drain $dataplane
+	turnpike detach >/dev/null
+done
+tap_done

@@ -1,0 +1,183 @@
+// SPDX-License-Identifier: MIT
+/* A configuration read again, and carried to another process. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <cmocka.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+#include "config.h"
+
+static char dir[] = "/tmp/turnpike-reload-XXXXXX";
+static char path[64], secrets[64];
+static char arg0[] = "turnpiked", arg1[] = "--listening-ip=127.0.0.1", arg2[] = "--realm=here";
+static char *args[] = { arg0, arg1, arg2, NULL };
+static const struct conf_source source = { .file = path, .argc = 3, .argv = args };
+
+static void write_file(const char *name, const char *text)
+{
+	FILE *out = fopen(name, "w");
+
+	assert_non_null(out);
+	fputs(text, out);
+	assert_int_equal(fclose(out), 0);
+	assert_int_equal(chmod(name, 0640), 0);
+}
+
+static void start(struct conf *conf, const char *text)
+{
+	struct conf_errors errors = { 0 };
+
+	write_file(path, text);
+	conf_load(conf, &source, &errors);
+	assert_int_equal(errors.errors, 0);
+}
+
+/* What a reload to this text says; *next as it returned. */
+static char *reload(struct conf *next, const struct conf *running, const char *text, int expect)
+{
+	struct conf_errors errors = { 0 };
+	char *said = NULL;
+	size_t size;
+
+	write_file(path, text);
+	errors.out = open_memstream(&said, &size);
+	assert_int_equal(conf_reload(next, &source, running, &errors), expect);
+	fclose(errors.out);
+	return said;
+}
+
+static void test_users_change(void **state)
+{
+	struct conf running, next;
+	char *said;
+
+	(void)state;
+	start(&running, "user=alice:secret\n");
+	said = reload(&next, &running, "user=bob:builder\nuser-quota=7\n", 0);
+	assert_null(strstr(said, "next start"));
+	assert_int_equal(next.turn.n_users, 1);
+	assert_string_equal(next.turn.users[0].name, "bob");
+	assert_int_equal(next.turn.user_quota, 7);
+	/* nonces that are out stay good */
+	assert_memory_equal(next.turn.nonce_key, running.turn.nonce_key, 32);
+	free(said);
+	conf_free(&next);
+	conf_free(&running);
+}
+
+static void test_what_waits_is_kept_and_said(void **state)
+{
+	struct conf running, next;
+	char *said, *where;
+
+	(void)state;
+	start(&running, "user=alice:secret\nmin-port=50000\nmax-port=50100\n");
+	said = reload(&next, &running, "user=alice:secret\nmin-port=40000\n", 0);
+	assert_non_null(strstr(said, ":2: warning: min-port: takes effect at the next start"));
+	where = strstr(said, "max-port is not given any more: takes effect");
+	assert_non_null(where);
+	assert_int_equal(next.turn.min_port, 50000);
+	assert_int_equal(next.turn.max_port, 50100);
+	free(said);
+	conf_free(&next);
+	conf_free(&running);
+}
+
+static void test_bad_file_changes_nothing(void **state)
+{
+	struct conf running, next;
+	char *said;
+
+	(void)state;
+	start(&running, "user=alice:secret\n");
+	said = reload(&next, &running, "user=alice:secret\ndenied-peer-ip=10.0.0.0/33\n", -22);
+	assert_non_null(strstr(said, ":2: error:"));
+	free(said);
+	/* both are right by themselves, but no-auth needs the users gone */
+	said = reload(&next, &running, "user=alice:secret\nno-auth\n", -22);
+	assert_non_null(strstr(said, "contradicts"));
+	free(said);
+	conf_free(&running);
+}
+
+/* The other process must not, and need not, read a file. */
+static void test_image_carries_files(void **state)
+{
+	struct conf running, next, carried;
+	char text[128];
+	char *said;
+	int fd;
+
+	(void)state;
+	start(&running, "user=alice:secret\n");
+	write_file(secrets, "first\n\nsecond\r\n");
+	snprintf(text, sizeof(text), "static-auth-secret-file=%s\nfingerprint\n", secrets);
+	said = reload(&next, &running, text, 0);
+	assert_int_equal(unlink(secrets), 0);
+	fd = conf_image_write(&next);
+	assert_true(fd >= 0);
+	assert_int_equal(conf_image_read(&carried, fd, &running), 0);
+	close(fd);
+	assert_int_equal(carried.turn.n_secrets, 2);
+	assert_string_equal(carried.turn.secrets[0], "first");
+	assert_string_equal(carried.turn.secrets[1], "second");
+	assert_int_equal(carried.turn.n_users, 0);
+	assert_true(carried.turn.fingerprint);
+	assert_int_equal(carried.listen.n, running.listen.n);
+	free(said);
+	conf_free(&carried);
+	conf_free(&next);
+	conf_free(&running);
+}
+
+static void test_torn_image_is_refused(void **state)
+{
+	struct conf running, carried;
+	off_t size;
+	int fd;
+
+	(void)state;
+	start(&running, "user=alice:secret\nrealm=there\n");
+	fd = conf_image_write(&running);
+	size = lseek(fd, 0, SEEK_END);
+	assert_int_equal(ftruncate(fd, size - 3), 0);
+	lseek(fd, 0, SEEK_SET);
+	assert_int_not_equal(conf_image_read(&carried, fd, &running), 0);
+	close(fd);
+	conf_free(&running);
+}
+
+static int make_dir(void **state)
+{
+	(void)state;
+	if (!mkdtemp(dir))
+		return -1;
+	snprintf(path, sizeof(path), "%s/conf", dir);
+	snprintf(secrets, sizeof(secrets), "%s/secrets", dir);
+	return 0;
+}
+
+static int remove_dir(void **state)
+{
+	(void)state;
+	unlink(path);
+	return rmdir(dir);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_users_change),
+		cmocka_unit_test(test_what_waits_is_kept_and_said),
+		cmocka_unit_test(test_bad_file_changes_nothing),
+		cmocka_unit_test(test_image_carries_files),
+		cmocka_unit_test(test_torn_image_is_refused),
+	};
+
+	return cmocka_run_group_tests(tests, make_dir, remove_dir);
+}

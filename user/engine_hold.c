@@ -1,0 +1,61 @@
+// SPDX-License-Identifier: MIT
+/* A worker that stands still, so that the main thread can change what it works with. */
+#include "engine_parts.h"
+
+void engine_on_halt(evutil_socket_t fd, short what, void *arg)
+{
+	struct engine *e = arg;
+
+	(void)fd;
+	(void)what;
+	pthread_mutex_lock(&e->lock);
+	e->held = e->hold;
+	pthread_cond_broadcast(&e->changed);
+	while (e->hold)
+		pthread_cond_wait(&e->changed, &e->lock);
+	e->held = false;
+	pthread_mutex_unlock(&e->lock);
+}
+
+void engine_hold(struct engine *e)
+{
+	if (!e->running)
+		return;
+	pthread_mutex_lock(&e->lock);
+	e->hold = true;
+	event_active(e->halt, 0, 0);
+	while (!e->held)
+		pthread_cond_wait(&e->changed, &e->lock);
+	pthread_mutex_unlock(&e->lock);
+}
+
+void engine_go_on(struct engine *e)
+{
+	pthread_mutex_lock(&e->lock);
+	e->hold = false;
+	pthread_cond_broadcast(&e->changed);
+	pthread_mutex_unlock(&e->lock);
+}
+
+unsigned int engine_renew(struct engine *e)
+{
+	unsigned int ended = turn_server_renew(e->server, &e->shared->conf->turn);
+
+	udp_flush(e->tx);
+	return ended;
+}
+
+void engine_drain(struct engine *e, bool on)
+{
+	turn_server_drain(e->server, on);
+}
+
+unsigned int engine_kick(struct engine *e,
+			 bool (*match)(const struct turn_alloc *alloc, const void *arg),
+			 const void *arg)
+{
+	unsigned int ended = turn_server_kick(e->server, match, arg, engine_now());
+
+	udp_flush(e->tx);
+	return ended;
+}

@@ -1,0 +1,261 @@
+// SPDX-License-Identifier: MIT
+/* Reload, drain and kick: all workers stand still while one of them is carried out. */
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+#include "address.h"
+#include "dataplane/listeners.h"
+#include "link.h"
+#include "log.h"
+#include "relay_parts.h"
+
+#define DRAIN_LOOK_S	1
+
+static void hold(struct relay *r)
+{
+	for (unsigned int i = 0; i < r->conf->workers; i++)
+		engine_hold(r->engines[i]);
+}
+
+static void go_on(struct relay *r)
+{
+	for (unsigned int i = 0; i < r->conf->workers; i++)
+		engine_go_on(r->engines[i]);
+}
+
+/* ------------------------------------------------------------------- reload */
+
+static void finish_reload(struct relay *r, json_t *answer)
+{
+	if (r->reloading)
+		control_reply(r->reloading, answer);
+	else
+		json_decref(answer);
+	r->reloading = NULL;
+}
+
+/* The flow tables' listeners at once, too: what they may answer can have changed. */
+static bool put_conf(struct relay *r, struct conf *next, unsigned int *ended)
+{
+	bool ok;
+
+	hold(r);
+	ok = turn_shared_renew(r->shared.turn, &next->turn);
+	if (ok) {
+		r->shared.conf = next;
+		flows_renew(r->shared.flows, &next->turn);
+		limits_renew(r->limits, &next->turn);
+		for (unsigned int i = 0; i < next->workers; i++)
+			*ended += engine_renew(r->engines[i]);
+	}
+	go_on(r);
+	return ok;
+}
+
+static void take_conf(struct relay *r, const struct link_message *message)
+{
+	struct conf *next = malloc(sizeof(*next)), *old = r->conf;
+	uint64_t start_ns = relay_now_ns();
+	unsigned int ended = 0;
+
+	if (!next || message->n_fds < 1 || conf_image_read(next, message->fd[0], old)) {
+		log_error("reload: could not be handed over: nothing has changed");
+		finish_reload(r, json_pack("{s:s}", "error", "could not be handed over"));
+		free(next);
+		return;
+	}
+	if (!put_conf(r, next, &ended)) {
+		log_error("reload: out of memory: nothing has changed");
+		finish_reload(r, json_pack("{s:s}", "error", "out of memory"));
+		conf_free(next);
+		free(next);
+		return;
+	}
+	*r->setup->conf = r->conf = next;
+	conf_free(old);
+	free(old);
+	log_level(next->log_level);
+	if (r->rows)
+		listeners_put(r->rows, next, relay_now_ns());
+	log_info("reloaded ms=%.1f ended=%u", (double)(relay_now_ns() - start_ns) / 1e6, ended);
+	finish_reload(r, json_pack("{s:b,s:s,s:i}", "reloaded", 1, "messages", message->text,
+				   "ended", (int)ended));
+}
+
+void relay_reload(void *ctx, struct control_reply *reply)
+{
+	struct relay *r = ctx;
+
+	if (r->reloading)
+		control_reply(reply, json_pack("{s:s}", "error", "a reload is under way"));
+	else if (link_send(r->setup->link, LINK_RELOAD, NULL, NULL, 0))
+		control_reply(reply, json_pack("{s:s}", "error", "the keeper does not listen"));
+	else
+		r->reloading = reply;
+}
+
+/* -------------------------------------------------------------------- drain */
+
+static void set_draining(struct relay *r, bool on)
+{
+	static const struct timeval look = { .tv_sec = DRAIN_LOOK_S };
+
+	r->draining = on;
+	hold(r);
+	for (unsigned int i = 0; i < r->conf->workers; i++)
+		engine_drain(r->engines[i], on);
+	go_on(r);
+	if (on)
+		event_add(r->drain, &look);
+	else
+		event_del(r->drain);
+	log_info(on ? "draining: no new allocations" : "serving: new allocations again");
+}
+
+static bool everybody(const struct turn_alloc *alloc, const void *arg)
+{
+	(void)alloc;
+	(void)arg;
+	return true;
+}
+
+static unsigned int kick(struct relay *r,
+			 bool (*match)(const struct turn_alloc *alloc, const void *arg),
+			 const void *arg)
+{
+	unsigned int ended = 0;
+
+	hold(r);
+	for (unsigned int i = 0; i < r->conf->workers; i++)
+		ended += engine_kick(r->engines[i], match, arg);
+	go_on(r);
+	return ended;
+}
+
+static void on_drain(evutil_socket_t fd, short what, void *arg)
+{
+	struct relay *r = arg;
+	unsigned int left = turn_shared_allocations(r->shared.turn), ended;
+
+	(void)fd;
+	(void)what;
+	if (left > r->conf->drain_min_allocations && r->deadline_ns &&
+	    relay_now_ns() >= r->deadline_ns) {
+		ended = kick(r, everybody, NULL);
+		log_info("drain deadline: ended allocations=%u", ended);
+		left -= ended < left ? ended : left;
+	}
+	if (left > r->conf->drain_min_allocations)
+		return;
+	event_del(r->drain);
+	link_send(r->setup->link, LINK_DRAINED, NULL, NULL, 0);
+}
+
+json_t *relay_drain(void *ctx, const json_t *request)
+{
+	struct relay *r = ctx;
+	bool on = !json_is_true(json_object_get(request, "cancel"));
+	json_int_t deadline_s = json_integer_value(json_object_get(request, "deadline_s"));
+
+	if (deadline_s < 0 || deadline_s > UINT32_MAX)
+		return json_pack("{s:s}", "error", "deadline_s is not a time");
+	r->deadline_ns = on && deadline_s ?
+			 relay_now_ns() + (uint64_t)deadline_s * TURN_NS_PER_S : 0;
+	/* a successor of this process, should it die, is to know */
+	link_send(r->setup->link, on ? LINK_DRAIN : LINK_SERVE, NULL, NULL, 0);
+	set_draining(r, on);
+	return json_pack("{s:b,s:i}", "draining", on, "allocations",
+			 (int)turn_shared_allocations(r->shared.turn));
+}
+
+/* --------------------------------------------------------------------- kick */
+
+struct whom {
+	const char *user;
+	struct tp_addr client;		/* family 0: none; port 0: whichever */
+};
+
+static bool is_whom(const struct turn_alloc *alloc, const void *arg)
+{
+	const struct whom *whom = arg;
+	const struct tp_addr *client = &alloc->path.client;
+
+	if (!whom->client.family)
+		return !strcmp(alloc->user, whom->user);
+	return whom->client.port ? address_equal(client, &whom->client) :
+				   address_same_ip(client, &whom->client);
+}
+
+json_t *relay_kick(void *ctx, const json_t *request)
+{
+	struct relay *r = ctx;
+	const char *user = json_string_value(json_object_get(request, "user"));
+	const char *client = json_string_value(json_object_get(request, "client"));
+	struct whom whom = { .user = user };
+	unsigned int ended;
+
+	if (!user == !client)
+		return json_pack("{s:s}", "error", "kick wants a user or a client");
+	if (client && !address_parse_port(&whom.client, client))
+		return json_pack("{s:s}", "error", "client is not an address");
+	ended = kick(r, is_whom, &whom);
+	log_info("kicked %s=%s ended=%u", user ? "user" : "client", user ? user : client, ended);
+	return json_pack("{s:i}", "ended", (int)ended);
+}
+
+/* --------------------------------------------------------------------- link */
+
+static void take_message(struct relay *r, const struct link_message *message)
+{
+	switch (message->kind) {
+	case LINK_CONF:
+		take_conf(r, message);
+		break;
+	case LINK_REFUSED:
+		finish_reload(r, json_pack("{s:s,s:s}", "error", "the configuration is refused, "
+					   "nothing has changed", "messages", message->text));
+		break;
+	case LINK_DRAIN:
+		set_draining(r, true);
+		break;
+	default:
+		break;
+	}
+}
+
+static void on_link(evutil_socket_t fd, short what, void *arg)
+{
+	struct relay *r = arg;
+	struct link_message message;
+	int got;
+
+	(void)what;
+	while ((got = link_receive(fd, &message)) > 0) {
+		take_message(r, &message);
+		if (message.n_fds > 1)
+			log_use(message.fd[1]);
+		if (message.n_fds > 0)
+			close(message.fd[0]);
+	}
+	if (got < 0)			/* PDEATHSIG says the rest */
+		event_del(r->link);
+}
+
+bool relay_operate_start(struct relay *r)
+{
+	r->drain = event_new(r->base, -1, EV_PERSIST, on_drain, r);
+	r->link = event_new(r->base, r->setup->link, EV_READ | EV_PERSIST, on_link, r);
+	if (!r->drain || !r->link || event_add(r->link, NULL))
+		return false;
+	if (r->setup->draining)
+		set_draining(r, true);
+	return true;
+}
+
+void relay_operate_stop(struct relay *r)
+{
+	if (r->link)
+		event_free(r->link);
+	if (r->drain)
+		event_free(r->drain);
+}

@@ -1,0 +1,38 @@
+/* SPDX-License-Identifier: MIT */
+/* What the files relay*.c share with each other and with nobody else. */
+#ifndef TP_RELAY_PARTS_H
+#define TP_RELAY_PARTS_H
+
+#include <event2/event.h>
+#include "control.h"
+#include "dataplane/flows.h"
+#include "dataplane/limits.h"
+#include "engine.h"
+#include "relay.h"
+
+struct relay {
+	const struct relay_setup *setup;
+	struct conf *conf;		/* *setup->conf */
+	struct event_base *base;
+	struct event *sigterm, *netlink, *renew, *poke, *link, *drain;
+	struct rows *rows;		/* NULL with dataplane user */
+	struct nexthops *hops;		/* likewise */
+	struct limits *limits;
+	struct engine_shared shared;
+	struct engine **engines;
+	struct control *control;
+	struct control_reply *reloading;	/* who asked for it; NULL: nobody who waits */
+	bool draining;
+	uint64_t deadline_ns;		/* of draining, CLOCK_MONOTONIC; 0: none */
+};
+
+uint64_t relay_now_ns(void);
+
+/* relay_operate.c: what operators ask for while it runs. ctx is the relay. */
+bool relay_operate_start(struct relay *r);	/* false: out of memory */
+void relay_operate_stop(struct relay *r);
+void relay_reload(void *ctx, struct control_reply *reply);
+json_t *relay_drain(void *ctx, const json_t *request);
+json_t *relay_kick(void *ctx, const json_t *request);
+
+#endif

@@ -1,0 +1,88 @@
+// SPDX-License-Identifier: MIT
+/* What operators do to a server that runs: another configuration, ending allocations. */
+#include <string.h>
+#include "turn/core.h"
+#include "pure.h"
+
+bool turn_shared_renew(struct turn_shared *shared, const struct turn_conf *conf)
+{
+	const struct turn_conf *running = shared->conf;
+	struct users users = shared->users;
+
+	shared->conf = conf;
+	memset(&shared->users, 0, sizeof(shared->users));
+	if (!user_index(shared)) {
+		user_unindex(&shared->users);
+		shared->conf = running;
+		shared->users = users;
+		return false;
+	}
+	user_unindex(&users);
+	shared_algorithms(shared);
+	return true;
+}
+
+/* A rule that got stricter ends what goes on, here and in the kernel's tables. */
+static unsigned int operate_gate(struct turn_server *s, struct alloc *a)
+{
+	struct table_node *node, *next;
+	unsigned int i, ended = 0;
+
+	for (i = 0; i < a->by_number.n_buckets; i++) {
+		for (node = a->by_number.buckets[i]; node; node = next) {
+			struct chan *c = core_of(node, struct chan, by_number);
+
+			next = node->next;
+			if (!acl_check(s->conf, &c->pub.peer))
+				continue;
+			chan_free(s, c, true);
+			ended++;
+		}
+	}
+	for (i = 0; i < a->perms.n_buckets; i++) {
+		for (node = a->perms.buckets[i]; node; node = next) {
+			struct perm *p = core_of(node, struct perm, node);
+
+			next = node->next;
+			p->own = acl_own_ip(s->conf, &p->pub.peer);
+			if (!acl_check(s->conf, &p->pub.peer))
+				continue;
+			perm_end(s, p, true);
+			ended++;
+		}
+	}
+	return ended;
+}
+
+unsigned int turn_server_renew(struct turn_server *server, const struct turn_conf *conf)
+{
+	struct table_node *node;
+	unsigned int i, ended = 0;
+
+	server->conf = conf;
+	for (i = 0; i < server->allocs.n_buckets; i++)
+		for (node = server->allocs.buckets[i]; node; node = node->next)
+			ended += operate_gate(server, core_of(node, struct alloc, node));
+	return ended;
+}
+
+unsigned int turn_server_kick(struct turn_server *server,
+			      bool (*match)(const struct turn_alloc *alloc, const void *arg),
+			      const void *arg, struct turn_now now)
+{
+	struct table_node *node, *next;
+	unsigned int i, ended = 0;
+
+	for (i = 0; i < server->allocs.n_buckets; i++) {
+		for (node = server->allocs.buckets[i]; node; node = next) {
+			struct alloc *a = core_of(node, struct alloc, node);
+
+			next = node->next;
+			if (!match(&a->pub, arg))
+				continue;
+			alloc_free(server, a, now.mono_ns);
+			ended++;
+		}
+	}
+	return ended;
+}
