@@ -111,6 +111,8 @@ void conf_free(struct conf *conf)
 	free(conf->relay_ip.v);
 	free(conf->listen.v);
 	free(conf->external);
+	free(conf->prometheus_address.v);
+	free(conf->prometheus_path);
 	free(conf->pin_path);
 	free(conf->control_socket);
 	free(conf->proc_user);

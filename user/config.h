@@ -48,6 +48,12 @@ struct conf {
 	uint32_t fast_path_flows;	/* channels that fit into the kernel's tables */
 	uint32_t max_allocations;	/* journal slots; derived where not given */
 
+	/* metrics */
+	bool prometheus;
+	uint16_t prometheus_port;	/* host order, 9641 */
+	struct conf_addrs prometheus_address;	/* port 0; none: every address */
+	char *prometheus_path;		/* /metrics */
+
 	/* process */
 	char *control_socket;		/* /run/turnpike/control.sock */
 	char *proc_user, *proc_group;	/* whom the relay process runs as */

@@ -216,6 +216,16 @@ static void check_bandwidth(const struct conf *conf, struct conf_errors *errors)
 			    "user-max-bps with no-auth: everybody is one user");
 }
 
+static void check_metrics(const struct conf *conf, struct conf_errors *errors)
+{
+	if (conf->prometheus && conf->prometheus_path && *conf->prometheus_path != '/')
+		conf_report(errors, conf_where(conf, "prometheus-path"), LEVEL_ERROR,
+			    "prometheus-path does not begin with a slash");
+	if (conf->prometheus && !conf->prometheus_path)
+		conf_report(errors, conf_where(conf, "prometheus-path"), LEVEL_ERROR,
+			    "prometheus-path is empty");
+}
+
 static void settle_log(struct conf *conf)
 {
 	if (!conf_where(conf, "log-min-level") && conf->very_verbose)
@@ -236,6 +246,7 @@ void conf_finish(struct conf *conf, struct conf_errors *errors)
 	check_peers(conf, errors);
 	check_lifetimes(conf, errors);
 	check_bandwidth(conf, errors);
+	check_metrics(conf, errors);
 	settle_log(conf);
 	if (!conf->workers)
 		conf->workers = conf->cpus;

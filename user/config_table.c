@@ -14,7 +14,6 @@
 
 #define NO_TLS		"no TLS or DTLS listener yet; clients over UDP are served"
 #define NO_DATABASE	"user databases are not supported: its users could not log in"
-#define NO_EXPORTER	"no Prometheus exporter yet"
 #define NO_CLI		"there is no telnet interface; use the turnpike command"
 #define NO_ADMIN	"there is no web interface; use the turnpike command"
 #define NO_REDIRECT	"not supported yet: every client is served here"
@@ -282,14 +281,20 @@ const struct conf_directive conf_table[] = {
 	INFO("version", NULL, "for the command line only"),
 
 	GROUP("Management and metrics"),
-	WARN("prometheus", NULL, NO_EXPORTER),
-	INFO("prometheus-port", "PORT", NO_EXPORTER),
-	INFO("prometheus-address", "IP", NO_EXPORTER),
-	INFO("prometheus-path", "PATH", NO_EXPORTER),
-	INFO("prometheus-username-labels", NULL, NO_EXPORTER),
-	INFO("prometheus-tls", NULL, NO_EXPORTER),
-	INFO("prometheus-cert", "PATH", NO_EXPORTER),
-	INFO("prometheus-key", "PATH", NO_EXPORTER),
+	{ WORKS("prometheus", NULL), .set = conf_set_bool, AT(prometheus),
+	  .help = "metrics over HTTP, and /livez and /readyz" },
+	{ WORKS("prometheus-port", "PORT"), .set = conf_set_port, AT(prometheus_port),
+	  .initial = "9641", .help = "their TCP port" },
+	{ WORKS("prometheus-address", "IP"), .set = conf_set_address,
+	  AT(prometheus_address), .flags = CONF_REPEAT,
+	  .help = "address to serve them on; none: every address of the host" },
+	{ WORKS("prometheus-path", "PATH"), .set = conf_set_text, AT(prometheus_path),
+	  .initial = "/metrics", .help = "where the metrics are" },
+	WARN("prometheus-username-labels", NULL,
+	     "a series for each user has no bound; use turnpike allocations"),
+	REFUSED("prometheus-tls", NULL, "not supported yet: put a proxy before it"),
+	INFO("prometheus-cert", "PATH", "prometheus-tls is not supported yet"),
+	INFO("prometheus-key", "PATH", "prometheus-tls is not supported yet"),
 	INFO("cli", NULL, NO_CLI),
 	SILENT("no-cli", NULL),
 	INFO("cli-ip", "IP", NO_CLI),

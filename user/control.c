@@ -21,7 +21,7 @@
 
 struct control {
 	struct evconnlistener *listener;
-	struct control_sources from;
+	const struct control_sources *from;
 };
 
 /* An answer that is not there yet. */
@@ -208,7 +208,7 @@ static void on_request(struct bufferevent *bev, void *arg)
 	bufferevent_setcb(bev, NULL, NULL, on_gone, reply);
 	request = json_loads(line, 0, NULL);
 	free(line);
-	answered = answer(&c->from, request, reply);
+	answered = answer(c->from, request, reply);
 	json_decref(request);
 	if (answered)
 		control_reply(reply, answered);
@@ -238,7 +238,7 @@ struct control *control_new(struct event_base *base, int fd, const struct contro
 
 	if (!c)
 		return NULL;
-	c->from = *sources;
+	c->from = sources;
 	c->listener = evconnlistener_new(base, on_connection, c, LEV_OPT_CLOSE_ON_EXEC, 0, fd);
 	if (!c->listener) {
 		free(c);

@@ -30,12 +30,13 @@ struct control_sources {
 	void (*reload)(void *operator, struct control_reply *reply);
 	json_t *(*drain)(void *operator, const json_t *request);
 	json_t *(*kick)(void *operator, const json_t *request);
+	bool (*draining)(const void *operator);
 };
 
 /* Answers, and takes both over. Whoever asked may be gone meanwhile. */
 void control_reply(struct control_reply *reply, json_t *answer);
 
-/* fd is a listening socket, from control_listen(); it stays the caller's. */
+/* fd is a listening socket, from control_listen(); it and sources stay the caller's. */
 struct control *control_new(struct event_base *base, int fd, const struct control_sources *sources);
 void control_free(struct control *control);
 

@@ -121,14 +121,16 @@ static bool add_events(struct relay *r)
 
 static bool add_control(struct relay *r)
 {
-	struct control_sources from = {
+	r->sources = (struct control_sources){
 		.shared = &r->shared, .dataplane = r->setup->dataplane,
-		.engines = r->engines, .rows = r->rows,
+		.engines = r->engines, .rows = r->rows, .started_ns = relay_now_ns(),
 		.operator = r, .reload = relay_reload, .drain = relay_drain, .kick = relay_kick,
+		.draining = relay_draining,
 	};
-
-	from.started_ns = relay_now_ns();
-	r->control = control_new(r->base, r->setup->control_fd, &from);
+	r->control = control_new(r->base, r->setup->control_fd, &r->sources);
+	/* nobody is to be left without a relay for want of a scrape */
+	if (r->conf->prometheus)
+		r->metrics = metrics_new(r->base, &r->sources);
 	return r->control;
 }
 
@@ -145,6 +147,7 @@ static void relay_free(struct relay *r)
 	for (unsigned int i = 0; r->engines && i < r->conf->workers; i++)
 		if (r->engines[i])
 			engine_stop(r->engines[i]);
+	metrics_free(r->metrics);
 	control_free(r->control);
 	relay_operate_stop(r);
 	for (unsigned int i = 0; r->engines && i < r->conf->workers; i++)

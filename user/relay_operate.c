@@ -168,6 +168,13 @@ json_t *relay_drain(void *ctx, const json_t *request)
 			 (int)turn_shared_allocations(r->shared.turn));
 }
 
+bool relay_draining(const void *ctx)
+{
+	const struct relay *r = ctx;
+
+	return r->draining;
+}
+
 /* --------------------------------------------------------------------- kick */
 
 struct whom {

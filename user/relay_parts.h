@@ -8,6 +8,7 @@
 #include "dataplane/flows.h"
 #include "dataplane/limits.h"
 #include "engine.h"
+#include "metrics.h"
 #include "relay.h"
 
 struct relay {
@@ -20,7 +21,9 @@ struct relay {
 	struct limits *limits;
 	struct engine_shared shared;
 	struct engine **engines;
+	struct control_sources sources;
 	struct control *control;
+	struct metrics *metrics;	/* NULL: none */
 	struct control_reply *reloading;	/* who asked for it; NULL: nobody who waits */
 	bool draining;
 	uint64_t deadline_ns;		/* of draining, CLOCK_MONOTONIC; 0: none */
@@ -34,5 +37,6 @@ void relay_operate_stop(struct relay *r);
 void relay_reload(void *ctx, struct control_reply *reply);
 json_t *relay_drain(void *ctx, const json_t *request);
 json_t *relay_kick(void *ctx, const json_t *request);
+bool relay_draining(const void *ctx);
 
 #endif

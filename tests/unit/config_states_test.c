@@ -21,7 +21,8 @@ static const char *const work[] = {
 	/* ours */
 	"static-auth-secret-file", "dataplane", "pin-path", "fast-path-flows",
 	"max-allocations", "control-socket", "max-pps", "user-max-bps",
-	"drain-min-allocations",
+	"drain-min-allocations", "prometheus", "prometheus-port", "prometheus-address",
+	"prometheus-path",
 };
 
 static const char *const silent[] = {
@@ -40,8 +41,7 @@ static const char *const told[] = {
 	"no-dynamic-realms", "check-origin-consistency", "secret-key-file",
 	"max-allocate-timeout", "cert", "pkey", "pkey-pwd", "cipher-list",
 	"no-tlsv1_2", "dh-file", "ec-curve-name", "raw-public-keys", "syslog-facility",
-	"new-log-timestamp-format", "version", "prometheus-port", "prometheus-address",
-	"prometheus-path", "prometheus-username-labels", "prometheus-tls", "prometheus-cert",
+	"new-log-timestamp-format", "version", "prometheus-cert",
 	"prometheus-key", "cli", "cli-ip", "cli-port", "cli-password", "cli-max-output-sessions",
 	"web-admin-ip", "web-admin-port", "web-admin-listen-on-workers", "acme-redirect",
 	"respond-http-unsupported", "stun-backward-compatibility", "rfc3489-compatibility",
@@ -50,13 +50,13 @@ static const char *const told[] = {
 
 static const char *const warned[] = {
 	"tcp-proxy-port", "mobility", "redis-statsdb", "CA-file", "tlsv1", "tlsv1_1", "dh566",
-	"dh1066", "daemon", "prometheus", "web-admin", "alternate-server", "tls-alternate-server",
+	"dh1066", "daemon", "prometheus-username-labels", "web-admin", "alternate-server", "tls-alternate-server",
 	"tcp-alternate-server", "udp-alternate-server", "rfc5780",
 };
 
 static const char *const refused[] = {
 	"listening-device", "relay-device", "multiplex-peer", "no-udp-relay", "secure-stun",
-	"oauth", "userdb", "db", "redis-userdb", "psql-userdb", "sql-userdb", "mysql-userdb",
+	"oauth", "prometheus-tls", "userdb", "db", "redis-userdb", "psql-userdb", "sql-userdb", "mysql-userdb",
 	"mongo-userdb", "server-relay",
 };
 
