@@ -13,12 +13,12 @@
 
 /*
  * Set by the loader before the program is loaded, so that the verifier knows
- * them: tp_meta's seed, and the sizes of the tables less one. Where the CPU may
+ * them: tp_meta's seed, and the sizes of the row tables. Where the CPU may
  * reorder reads (not x86), a read-modify-write is the barrier that BPF has.
  */
 const volatile __u64 tp_seed[2] = { 0, 0 };
-const volatile __u32 tp_mask4 = 0;
-const volatile __u32 tp_mask6 = 0;
+const volatile __u32 tp_slots4 = 0;
+const volatile __u32 tp_slots6 = 0;
 const volatile __u32 tp_weak_order = 0;
 
 #define TP_RMB()							\
@@ -36,17 +36,27 @@ const volatile __u32 tp_weak_order = 0;
 /* The interface that the packet came by. */
 static __always_inline __u32 tp_host_ifindex(struct tp_host *host);
 
+static __always_inline __u32 tp_host_slots4(struct tp_host *host)
+{
+	(void)host;
+	return tp_slots4;
+}
+
+static __always_inline __u32 tp_host_slots6(struct tp_host *host)
+{
+	(void)host;
+	return tp_slots6;
+}
+
 static __always_inline struct tp_slot4 *tp_host_slot4(struct tp_host *host, __u32 index)
 {
 	(void)host;
-	index &= tp_mask4;
 	return bpf_map_lookup_elem(&tp_rows4, &index);
 }
 
 static __always_inline struct tp_slot6 *tp_host_slot6(struct tp_host *host, __u32 index)
 {
 	(void)host;
-	index &= tp_mask6;
 	return bpf_map_lookup_elem(&tp_rows6, &index);
 }
 

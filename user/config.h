@@ -46,6 +46,7 @@ struct conf {
 	enum conf_dataplane dataplane;
 	char *pin_path;			/* /sys/fs/bpf/turnpike */
 	uint32_t fast_path_flows;	/* channels that fit into the kernel's tables */
+	uint32_t fast_path_ipv6_share;	/* percent of their rows; 0: each family has room for all */
 	uint32_t max_allocations;	/* journal slots; derived where not given */
 
 	/* metrics */

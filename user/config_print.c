@@ -77,6 +77,8 @@ static void print_dataplane(const struct conf *conf, FILE *out)
 	fprintf(out, "dataplane = %s\n", names[conf->dataplane]);
 	fprintf(out, "pin-path = %s\n", conf->pin_path);
 	fprintf(out, "fast-path-flows = %u channels\n", conf->fast_path_flows);
+	if (conf->fast_path_ipv6_share)
+		fprintf(out, "fast-path-ipv6-share = %u %%\n", conf->fast_path_ipv6_share);
 	fprintf(out, "max-allocations = %u allocations\n", conf->max_allocations);
 }
 

@@ -70,6 +70,10 @@ const struct conf_directive conf_table[] = {
 	{ WORKS("fast-path-flows", "N"), .set = conf_set_number, AT(fast_path_flows),
 	  .min = 64, .max = 1 << 24, .initial = "16384",
 	  .help = "channels that fit into the kernel's tables; the daemon relays what does not" },
+	{ WORKS("fast-path-ipv6-share", "PERCENT"), .set = conf_set_number,
+	  AT(fast_path_ipv6_share), .min = 1, .max = 99,
+	  .help = "of the tables' room that is for IPv6; none: IPv4 and IPv6 have room for "
+		  "all channels each, where the host has both" },
 	{ WORKS("max-allocations", "N"), .set = conf_set_number, AT(max_allocations),
 	  .min = 1, .max = 1 << 22,
 	  .help = "allocations that outlive a restart; none: as many as there can be, "

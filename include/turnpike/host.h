@@ -24,12 +24,12 @@ TP_HOST_API int tp_host_grow(struct tp_host *host, __s32 bytes, int family);
 /* Cut bytes off the tail, or add some (of any value). 0, or not done. */
 TP_HOST_API int tp_host_trim(struct tp_host *host, __u32 bytes);
 TP_HOST_API int tp_host_extend(struct tp_host *host, __u32 bytes);
-/* Table elements. The host masks the index of a slot to its table's size; a next
- * hop that does not exist is NULL. */
+/* Table elements; NULL: there is no such one. */
+TP_HOST_API __u32 tp_host_slots4(struct tp_host *host);	/* how many */
+TP_HOST_API __u32 tp_host_slots6(struct tp_host *host);
 TP_HOST_API struct tp_slot4 *tp_host_slot4(struct tp_host *host, __u32 index);
 TP_HOST_API struct tp_slot6 *tp_host_slot6(struct tp_host *host, __u32 index);
 TP_HOST_API struct tp_nexthop *tp_host_nexthop(struct tp_host *host, __u32 index);
-/* NULL: there is no such element. */
 TP_HOST_API struct tp_limit *tp_host_limit(struct tp_host *host, __u32 index);
 TP_HOST_API void tp_host_seed(struct tp_host *host, __u64 seed[2]);
 /* CLOCK_MONOTONIC, nanoseconds, a few milliseconds coarse. */

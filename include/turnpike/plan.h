@@ -61,9 +61,9 @@ TP_INLINE int tp_plan_take(struct tp_plan *plan, const struct tp_row *row, __u32
 		__builtin_memcpy(plan->ip6, &row->out6, sizeof(plan->ip6));
 	/* RFC 6864: unlike any other packet's of this flow, from a start that
 	 * nobody outside can guess */
-	plan->id = (__u16)((hash >> 48) + row->packets);
+	plan->id = (__u16)(hash + row->packets);
 	/* RFC 6437 section 3: one per flow */
-	plan->flow_label = (__u32)(hash >> 28) & 0xfffff;
+	plan->flow_label = (__u32)(hash >> 16) & 0xfffff;
 	return !tp_seq_changed(&row->seq, seq);
 }
 
@@ -73,12 +73,13 @@ TP_INLINE enum tp_reason tp_find4(struct tp_host *host, const struct tp_key4 *ke
 	struct tp_slot4 *slot;
 	enum tp_probe probe;
 	__u64 seed[2], hash;
-	__u32 i, seq;
+	__u32 first, i, seq;
 
 	tp_host_seed(host, seed);
 	hash = tp_hash4(key, seed);
+	first = tp_row_first(hash, tp_host_slots4(host));
 	for (i = 0; i < TP_PROBE; i++) {
-		slot = tp_host_slot4(host, (__u32)hash + i);
+		slot = tp_host_slot4(host, first + i);
 		if (!slot)
 			return TP_R_NO_ROW;
 		seq = tp_seq_read(&slot->row.seq);
@@ -88,7 +89,7 @@ TP_INLINE enum tp_reason tp_find4(struct tp_host *host, const struct tp_key4 *ke
 		if (probe != TP_PROBE_HIT)
 			continue;
 		*row = &slot->row;
-		plan->slot = (__u32)hash + i;
+		plan->slot = first + i;
 		return tp_plan_take(plan, &slot->row, seq, hash) ? TP_R_NONE : TP_R_BUSY;
 	}
 	return TP_R_NO_ROW;
@@ -100,12 +101,13 @@ TP_INLINE enum tp_reason tp_find6(struct tp_host *host, const struct tp_key6 *ke
 	struct tp_slot6 *slot;
 	enum tp_probe probe;
 	__u64 seed[2], hash;
-	__u32 i, seq;
+	__u32 first, i, seq;
 
 	tp_host_seed(host, seed);
 	hash = tp_hash6(key, seed);
+	first = tp_row_first(hash, tp_host_slots6(host));
 	for (i = 0; i < TP_PROBE; i++) {
-		slot = tp_host_slot6(host, (__u32)hash + i);
+		slot = tp_host_slot6(host, first + i);
 		if (!slot)
 			return TP_R_NO_ROW;
 		seq = tp_seq_read(&slot->row.seq);
@@ -115,7 +117,7 @@ TP_INLINE enum tp_reason tp_find6(struct tp_host *host, const struct tp_key6 *ke
 		if (probe != TP_PROBE_HIT)
 			continue;
 		*row = &slot->row;
-		plan->slot = (__u32)hash + i;
+		plan->slot = first + i;
 		return tp_plan_take(plan, &slot->row, seq, hash) ? TP_R_NONE : TP_R_BUSY;
 	}
 	return TP_R_NO_ROW;

@@ -56,7 +56,7 @@ static inline __u64 tp_hash_mix(__u64 h)
 	return h ^ (h >> 33);
 }
 
-/* seed is tp_meta.hash_seed. A key's first slot is the low bits of its hash. */
+/* seed is tp_meta.hash_seed. */
 static inline __u64 tp_hash4(const struct tp_key4 *key, const __u64 seed[2])
 {
 	__u32 word[4];
@@ -74,6 +74,16 @@ static inline __u64 tp_hash6(const struct tp_key6 *key, const __u64 seed[2])
 	h = tp_hash_mix(tp_hash_nh(word, seed));
 	h = tp_hash_mix(tp_hash_nh(word + 4, seed) + h * seed[1]);
 	return tp_hash_mix(tp_hash_nh(word + 8, seed) + h * seed[0]);
+}
+
+/*
+ * The slot where the search for a key begins, in a table of so many: one multiplication
+ * where a mask would want powers of two. It takes the upper 28 bits of the hash, which are
+ * the first that tp_hash_mix() is done with, and which nobody outside gets to see.
+ */
+static inline __u32 tp_row_first(__u64 hash, __u32 slots)
+{
+	return (__u32)((hash >> 36) * (slots - TP_PROBE + 1) >> 28);
 }
 
 /* -------------------------------------------------------------- sequence */

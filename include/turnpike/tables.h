@@ -18,7 +18,7 @@
 
 /* Raised with every change of meaning or layout; tp_meta carries it, and a
  * program refuses tables of another version. */
-#define TP_ABI_VERSION	3
+#define TP_ABI_VERSION	4
 
 /* ------------------------------------------------------------- addresses */
 
@@ -149,8 +149,8 @@ struct tp_slot6 {
 	struct tp_row  row;
 } __attribute__((aligned(8)));
 
-/* An open-addressed table: a key lives in one of the TP_PROBE slots from its
- * hash on. The number of slots is a power of two. */
+/* An open-addressed table of any size from TP_PROBE on: a key lives in one of the
+ * TP_PROBE slots from tp_row_first() of its hash on, which is never too near the end. */
 #define TP_PROBE	32
 
 /* ------------------------------------------------------------- next hops */
@@ -283,7 +283,7 @@ struct tp_binding {
 /* One entry of tp_meta: what the tables of this pin directory are. */
 struct tp_meta {
 	__u32 abi_version;
-	__u32 rows4, rows6;		/* slots, powers of two */
+	__u32 rows4, rows6;		/* slots */
 	__u32 nexthops, allocs, bindings;
 	__u64 hash_seed[2];
 	__u64 started_ns;

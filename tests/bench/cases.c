@@ -119,8 +119,8 @@ static struct timing_bpf *load_timing(const struct world *world)
 		close(fd);
 	}
 	memcpy((void *)skel->rodata->tp_seed, meta->hash_seed, sizeof(meta->hash_seed));
-	skel->rodata->tp_mask4 = meta->rows4 - 1;
-	skel->rodata->tp_mask6 = meta->rows6 - 1;
+	skel->rodata->tp_slots4 = meta->rows4;
+	skel->rodata->tp_slots6 = meta->rows6;
 	if (timing_bpf__load(skel))
 		die("load: %s", strerror(errno));
 	return skel;

@@ -61,18 +61,28 @@ static inline int tp_host_extend(struct tp_host *host, __u32 bytes)
 	return 0;
 }
 
+static inline __u32 tp_host_slots4(struct tp_host *host)
+{
+	return host->world->tables.meta->rows4;
+}
+
+static inline __u32 tp_host_slots6(struct tp_host *host)
+{
+	return host->world->tables.meta->rows6;
+}
+
 static inline struct tp_slot4 *tp_host_slot4(struct tp_host *host, __u32 index)
 {
 	const struct tables *t = &host->world->tables;
 
-	return &t->rows4[index & (t->meta->rows4 - 1)];
+	return index < t->meta->rows4 ? &t->rows4[index] : NULL;
 }
 
 static inline struct tp_slot6 *tp_host_slot6(struct tp_host *host, __u32 index)
 {
 	const struct tables *t = &host->world->tables;
 
-	return &t->rows6[index & (t->meta->rows6 - 1)];
+	return index < t->meta->rows6 ? &t->rows6[index] : NULL;
 }
 
 static inline struct tp_nexthop *tp_host_nexthop(struct tp_host *host, __u32 index)

@@ -26,7 +26,7 @@ static struct tp_meta sizes(void)
 {
 	return (struct tp_meta){
 		.abi_version = TP_ABI_VERSION, .hash_seed = { 1, 2 },
-		.rows4 = 1024, .rows6 = 1024, .nexthops = 64, .allocs = 64, .bindings = 64,
+		.rows4 = 1000, .rows6 = 1024, .nexthops = 64, .allocs = 64, .bindings = 64,
 	};
 }
 
@@ -103,8 +103,25 @@ static void other_sizes_are_refused(void **state)
 	struct xdp *xdp = NULL;
 
 	(void)state;
-	meta.rows4 *= 2;
+	meta.bindings *= 2;
 	assert_int_equal(xdp_load(&xdp, pins, &meta, &tables, why), -EEXIST);
+}
+
+static void other_shares_of_the_families_are_carried_on(void **state)
+{
+	struct tp_meta meta = sizes();
+	struct tables tables;
+	char why[XDP_WHY];
+	struct xdp *xdp = NULL;
+
+	(void)state;
+	meta.rows4 /= 2;
+	meta.rows6 *= 2;
+	assert_int_equal(xdp_load(&xdp, pins, &meta, &tables, why), 0);
+	assert_int_equal(tables.meta->rows4, sizes().rows4);
+	assert_int_equal(tables.meta->rows6, sizes().rows6);
+	tables_close(&tables);
+	xdp_close(xdp);
 }
 
 static void detaches_without_a_trace(void **state)
@@ -123,6 +140,7 @@ int main(void)
 		cmocka_unit_test(loads_and_attaches),
 		cmocka_unit_test(second_start_takes_over),
 		cmocka_unit_test(other_sizes_are_refused),
+		cmocka_unit_test(other_shares_of_the_families_are_carried_on),
 		cmocka_unit_test(detaches_without_a_trace),
 	};
 

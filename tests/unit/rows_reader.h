@@ -18,7 +18,7 @@
 #ifndef READER_PAUSE
 #define READER_PAUSE	0
 #endif
-#define SLOTS		256
+#define SLOTS		251		/* not a power of two */
 
 struct fixture {
 	struct tables tables;
@@ -132,7 +132,7 @@ static inline bool look_up4(const struct tables *t, const struct row_spec *s, st
 	hash = tp_hash4(&key, t->meta->hash_seed);
 	found->busy = false;
 	for (uint32_t n = 0; n < TP_PROBE; n++) {
-		uint32_t i = (uint32_t)(hash + n) & (t->meta->rows4 - 1), seq;
+		uint32_t i = tp_row_first(hash, t->meta->rows4) + n, seq;
 		struct tp_slot4 *slot = &t->rows4[i];
 		enum tp_probe probe;
 
@@ -158,7 +158,7 @@ static inline bool look_up6(const struct tables *t, const struct row_spec *s, st
 	make_key6(s, &key);
 	hash = tp_hash6(&key, t->meta->hash_seed);
 	for (uint32_t n = 0; n < TP_PROBE; n++) {
-		uint32_t i = (uint32_t)(hash + n) & (t->meta->rows6 - 1), seq;
+		uint32_t i = tp_row_first(hash, t->meta->rows6) + n, seq;
 		struct tp_slot6 *slot = &t->rows6[i];
 		enum tp_probe probe;
 

@@ -188,7 +188,7 @@ static bool window_full(const struct fixture *f, const struct row_spec *s)
 	hash = s->src.family == 4 ? tp_hash4(&k4, f->tables.meta->hash_seed) :
 				    tp_hash6(&k6, f->tables.meta->hash_seed);
 	for (uint32_t n = 0; n < TP_PROBE; n++) {
-		uint32_t i = (uint32_t)(hash + n) % SLOTS;
+		uint32_t i = tp_row_first(hash, SLOTS) + n;
 
 		if (row_of(&f->tables, s->src.family, i + 1)->kind < TP_ROW_TO_PEER)
 			return false;

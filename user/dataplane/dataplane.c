@@ -7,6 +7,7 @@
 #include <string.h>
 #include "address.h"
 #include "dataplane/dataplane.h"
+#include "dataplane/sizes.h"
 #include "log.h"
 
 /* ------------------------------------------------------------- interfaces */
@@ -210,7 +211,7 @@ static void forget_interfaces(struct dataplane *dp, const char *why)
 
 int dataplane_open(struct dataplane *dp, const struct conf *conf)
 {
-	struct tp_meta sizes = tables_sizes(conf->fast_path_flows, conf->max_allocations);
+	struct tp_meta sizes = sizes_of(conf);
 	int err;
 
 	memset(dp, 0, sizeof(*dp));

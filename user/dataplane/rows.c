@@ -61,18 +61,17 @@ static void set_kind(struct tp_row *row, enum tp_row_kind kind)
 }
 
 /*
- * Slot i is dead. A search that goes past it ends in a free slot right behind it, so
- * it may be free as well, and so may the dead ones right before it.
+ * Slot i is dead. A search that goes past it ends in a free slot right behind it, or at
+ * the table's end, so it may be free as well, and so may the dead ones right before it.
  */
 static void clean_backwards(const struct table *t, uint32_t i)
 {
-	uint32_t mask = t->size - 1;
-
-	if (row_at(t, (i + 1) & mask)->kind != TP_ROW_FREE)
+	if (i + 1 < t->size && row_at(t, i + 1)->kind != TP_ROW_FREE)
 		return;
-	while (row_at(t, i)->kind == TP_ROW_DEAD) {
+	for (; row_at(t, i)->kind == TP_ROW_DEAD; i--) {
 		set_kind(row_at(t, i), TP_ROW_FREE);
-		i = (i - 1) & mask;
+		if (!i)
+			break;
 	}
 }
 
@@ -122,7 +121,7 @@ void rows_free(struct rows *rows)
 	free(rows);
 }
 
-static uint32_t make_key(const struct rows *rows, const struct row_spec *spec, union key *key)
+static uint64_t make_key(const struct rows *rows, const struct row_spec *spec, union key *key)
 {
 	memset(key, 0, sizeof(*key));
 	if (spec->src.family == 4) {
@@ -131,14 +130,14 @@ static uint32_t make_key(const struct rows *rows, const struct row_spec *spec, u
 		key->v4.sport = spec->src.port;
 		key->v4.dport = spec->dst.port;
 		key->v4.channel = htons(spec->channel);
-		return (uint32_t)tp_hash4(&key->v4, rows->seed);
+		return tp_hash4(&key->v4, rows->seed);
 	}
 	memcpy(key->v6.saddr, spec->src.ip, 16);
 	memcpy(key->v6.daddr, spec->dst.ip, 16);
 	key->v6.sport = spec->src.port;
 	key->v6.dport = spec->dst.port;
 	key->v6.channel = htons(spec->channel);
-	return (uint32_t)tp_hash6(&key->v6, rows->seed);
+	return tp_hash6(&key->v6, rows->seed);
 }
 
 static uint16_t checksum_delta(const struct row_spec *spec)
@@ -200,12 +199,12 @@ static void make_row(const struct row_spec *spec, struct tp_row *row)
 }
 
 /* The key's slot, or the first one that an insert may take, or t->size. */
-static uint32_t find(const struct table *t, const union key *key, uint32_t hash)
+static uint32_t find(const struct table *t, const union key *key, uint64_t hash)
 {
-	uint32_t room = t->size;
+	uint32_t room = t->size, first = tp_row_first(hash, t->size);
 
 	for (uint32_t n = 0; n < TP_PROBE; n++) {
-		uint32_t i = (hash + n) & (t->size - 1);
+		uint32_t i = first + n;
 		const struct tp_row *row = row_at(t, i);
 
 		if (alive(row)) {
@@ -268,7 +267,8 @@ uint32_t rows_put(struct rows *rows, const struct row_spec *spec)
 {
 	struct table *t = table_of(rows, spec->src.family);
 	struct tp_row row;
-	uint32_t hash, i;
+	uint64_t hash;
+	uint32_t i;
 	union key key;
 
 	if (!t || !spec_ok(spec))

@@ -15,6 +15,7 @@
 
 #define ROWS_MIN	(4 * TP_PROBE)
 #define ROWS_MAX	(1U << 24)	/* 2 GiB of 128-byte slots */
+#define SLOTS_PER_ROW	2
 #define NEXTHOPS_MIN	256U
 #define NEXTHOPS_MAX	32768U		/* an index has 16 bits */
 #define BINDINGS_PER_ALLOC	4
@@ -28,13 +29,9 @@ static const struct {
 #undef TABLE_LAYOUT
 };
 
-static uint32_t power_of_two(uint64_t at_least, uint32_t min, uint32_t max)
+static uint32_t within(uint64_t n, uint32_t min, uint32_t max)
 {
-	uint32_t n = min;
-
-	while (n < at_least && n < max)
-		n *= 2;
-	return n;
+	return n < min ? min : n > max ? max : (uint32_t)n;
 }
 
 /* Elements of a table; 0: the table is not there. */
@@ -105,17 +102,23 @@ static void clear(struct tables *t)
 	t->stats_fd = -1;
 }
 
+/* A key finds a free slot within TP_PROBE nearly always, and is found in the second one at
+ * the latest on average, while half of the slots are free. */
+uint32_t tables_slots(uint64_t rows)
+{
+	return within(rows * SLOTS_PER_ROW + TP_PROBE - 1, ROWS_MIN, ROWS_MAX);
+}
+
 struct tp_meta tables_sizes(uint32_t flows, uint32_t allocations)
 {
 	struct tp_meta m = { .abi_version = TP_ABI_VERSION };
 	struct timespec now;
 
-	/* A flow is two rows, an allocation two of its own and one for each permission; and a key
-	 * finds a free slot within TP_PROBE nearly always while half of the slots are free. All
-	 * may be of one family. */
-	m.rows4 = power_of_two((uint64_t)flows * 4 + (uint64_t)allocations * 4, ROWS_MIN, ROWS_MAX);
+	/* A flow is two rows, an allocation up to three of its own in one table and one for each
+	 * permission, which are as many here. All may be of one family. */
+	m.rows4 = tables_slots((uint64_t)flows * 2 + (uint64_t)allocations * 4);
 	m.rows6 = m.rows4;
-	m.nexthops = power_of_two(flows, NEXTHOPS_MIN, NEXTHOPS_MAX);
+	m.nexthops = within(flows, NEXTHOPS_MIN, NEXTHOPS_MAX);
 	m.allocs = allocations ? allocations : 1;
 	if (m.allocs > UINT32_MAX / 64)
 		m.allocs = UINT32_MAX / 64;
@@ -129,7 +132,7 @@ struct tp_meta tables_sizes(uint32_t flows, uint32_t allocations)
 
 static bool sizes_ok(const struct tp_meta *m)
 {
-	bool rows = !(m->rows4 & (m->rows4 - 1)) && !(m->rows6 & (m->rows6 - 1));
+	bool rows = m->rows4 >= TP_PROBE && m->rows6 >= TP_PROBE;
 
 	return m->abi_version == TP_ABI_VERSION && rows && m->nexthops <= UINT16_MAX + 1U;
 }

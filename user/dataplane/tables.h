@@ -38,8 +38,10 @@ struct tables {
 	bool kernel;			/* BPF arrays: rows and next hops are in use */
 };
 
-/* Sizes from the configuration; rows become powers of two. */
+/* Sizes for so many, each table of rows for all of them. */
 struct tp_meta tables_sizes(uint32_t flows, uint32_t allocations);
+/* Of a table that so many rows nearly always find room in. */
+uint32_t tables_slots(uint64_t rows);
 /* Plain shared memory with these sizes, zeroed, meta filled in. 0 or -errno. */
 int tables_create(struct tables *t, const struct tp_meta *sizes);
 /* Map what t->fd[] names; sizes are read from the meta table, whose ABI version

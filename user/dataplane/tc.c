@@ -47,8 +47,8 @@ static void prepare_constants(struct turnpike_tc_bpf *bpf, const struct tp_meta 
 
 	bpf->rodata->tp_seed[0] = meta->hash_seed[0];
 	bpf->rodata->tp_seed[1] = meta->hash_seed[1];
-	bpf->rodata->tp_mask4 = meta->rows4 - 1;
-	bpf->rodata->tp_mask6 = meta->rows6 - 1;
+	bpf->rodata->tp_slots4 = meta->rows4;
+	bpf->rodata->tp_slots6 = meta->rows6;
 	/* the kernel's architecture counts, not this program's */
 	bpf->rodata->tp_weak_order = uname(&host) || !strstr(host.machine, "86");
 }

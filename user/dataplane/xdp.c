@@ -90,8 +90,21 @@ static int read_meta(const char *dir, struct tp_meta *meta)
 
 static bool same_sizes(const struct tp_meta *a, const struct tp_meta *b)
 {
-	return a->rows4 == b->rows4 && a->rows6 == b->rows6 && a->nexthops == b->nexthops &&
-	       a->allocs == b->allocs && a->bindings == b->bindings;
+	return a->nexthops == b->nexthops && a->allocs == b->allocs && a->bindings == b->bindings;
+}
+
+/*
+ * As many flows, but other rows for each family: the host got its first address of one, or
+ * lost its last. No reason not to start; what finds no room the daemon relays.
+ */
+static void warn_of_rows(const char *dir, const struct tp_meta *meta, const struct tp_meta *sizes)
+{
+	if (meta->rows4 >= sizes->rows4 && meta->rows6 >= sizes->rows6)
+		return;
+	log_warning("tables in %s have %u slots for IPv4 and %u for IPv6, %u and %u are wanted: "
+		    "flows that find no room take the slow path; 'turnpike detach' removes the "
+		    "tables and ends their flows", dir, meta->rows4, meta->rows6, sizes->rows4,
+		    sizes->rows6);
 }
 
 /* Decides between fresh tables and those that are pinned; *meta is what will be in force. */
@@ -114,11 +127,12 @@ static int choose_tables(const char *dir, const struct tp_meta *sizes, struct tp
 		return err;
 	}
 	if (!same_sizes(meta, sizes)) {
-		snprintf(why, XDP_WHY, "tables in %s have other sizes (%u flow slots, now %u); "
+		snprintf(why, XDP_WHY, "tables in %s have other sizes (%u bindings, now %u); "
 			 "'turnpike detach' removes them and ends their flows", dir,
-			 meta->rows4, sizes->rows4);
+			 meta->bindings, sizes->bindings);
 		return -EEXIST;
 	}
+	warn_of_rows(dir, meta, sizes);
 	return 0;
 }
 
@@ -177,8 +191,8 @@ static void prepare_constants(struct turnpike_bpf *bpf, const struct tp_meta *me
 
 	bpf->rodata->tp_seed[0] = meta->hash_seed[0];
 	bpf->rodata->tp_seed[1] = meta->hash_seed[1];
-	bpf->rodata->tp_mask4 = meta->rows4 - 1;
-	bpf->rodata->tp_mask6 = meta->rows6 - 1;
+	bpf->rodata->tp_slots4 = meta->rows4;
+	bpf->rodata->tp_slots6 = meta->rows6;
 	/* the kernel's architecture counts, not this program's */
 	bpf->rodata->tp_weak_order = uname(&host) || !strstr(host.machine, "86");
 }
