@@ -153,7 +153,7 @@ void engine_free(struct engine *e)
 	if (e->server)
 		turn_server_abandon(e->server);
 	DL_FOREACH_SAFE(e->relays, r, next) {
-		event_free(r->event);
+		event_del(&r->event);
 		close(r->fd);
 		free(r);
 	}

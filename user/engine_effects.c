@@ -26,17 +26,14 @@ static int host_relay_open(void *ctx, struct turn_relay *relay)
 	}
 	if (e->shared->tc)
 		udp_refuse_gro(r->fd);
-	r->event = event_new(e->base, r->fd, EV_READ | EV_PERSIST, engine_on_relay,
-			     r);
-	if (!r->event || event_add(r->event, NULL))
+	if (event_assign(&r->event, e->base, r->fd, EV_READ | EV_PERSIST, engine_on_relay, r) ||
+	    event_add(&r->event, NULL))
 		goto out_close;
 	relay->host = r;
 	DL_APPEND(e->relays, r);
 	return 0;
 
 out_close:
-	if (r->event)
-		event_free(r->event);
 	close(r->fd);
 out_free:
 	free(r);
@@ -52,7 +49,7 @@ static void host_relay_close(void *ctx, struct turn_relay *relay)
 		return;
 	udp_flush(e->tx);		/* what is queued names the descriptor */
 	DL_DELETE(e->relays, r);
-	event_free(r->event);
+	event_del(&r->event);
 	close(r->fd);
 	relay->host = NULL;
 	r->relay = NULL;

@@ -4,6 +4,7 @@
 #define TP_ENGINE_PARTS_H
 
 #include <event2/event.h>
+#include <event2/event_struct.h>
 #include <pthread.h>
 #include "engine.h"
 #include "net/udp.h"
@@ -35,7 +36,7 @@ struct engine_listener {
 struct engine_relay {
 	struct engine_relay *prev, *next;
 	struct engine *engine;
-	struct event *event;
+	struct event event;		/* there are many: not by event_new() */
 	struct turn_relay *relay;	/* NULL: closed while its input is handled */
 	int fd;
 };

@@ -261,7 +261,7 @@ struct tp_alloc {
 				 * family of the relayed address, as the next one */
 	__u32  row_relayed[2];	/* slot + 1 in the table of that family */
 	__u8   open[2];		/* TP_RELAYED_OPEN for good */
-	__u8   pad[22];
+	__u8   pad[6];
 } __attribute__((aligned(8)));
 
 /* A permission, and the channel bound to one of its peers if there is one. */
@@ -277,7 +277,7 @@ struct tp_binding {
 	__u32  row_up;		/* slot + 1 in the table of the client's family, 0 none */
 	__u32  row_down;	/* slot + 1 in the table of the peer's family, 0 none; of a
 				 * permission both directions' */
-	__u32  zero2[3];
+	__u32  zero2;
 };
 
 /* One entry of tp_meta: what the tables of this pin directory are. */
@@ -365,7 +365,7 @@ _Static_assert(sizeof(struct tp_nexthop) == 32, "tp_nexthop");
 _Static_assert(sizeof(struct tp_mac) == 16, "tp_mac");
 _Static_assert(sizeof(struct tp_limit) == 64, "tp_limit");
 _Static_assert(sizeof(struct tp_stranger) == 16, "tp_stranger");
-_Static_assert(sizeof(struct tp_binding) == 64, "tp_binding");
-_Static_assert(sizeof(struct tp_alloc) == 336, "tp_alloc");
+_Static_assert(sizeof(struct tp_binding) == 56, "tp_binding");
+_Static_assert(sizeof(struct tp_alloc) == 320, "tp_alloc");
 
 #endif

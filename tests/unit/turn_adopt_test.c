@@ -19,7 +19,7 @@ static struct tp_alloc save(const struct world *w, unsigned int families)
 	saved.created_ns = a->created_ns;
 	memcpy(saved.txid, a->txid, sizeof(saved.txid));
 	memcpy(saved.user_id, a->user_id, sizeof(saved.user_id));
-	memcpy(saved.user, a->user, sizeof(saved.user));
+	strncpy(saved.user, a->user, sizeof(saved.user) - 1);
 	return saved;
 }
 

@@ -228,7 +228,7 @@ void flows_keep_alloc(struct flows *flows, struct turn_alloc *alloc, unsigned in
 	}
 	memcpy(saved->txid, alloc->txid, sizeof(saved->txid));
 	memcpy(saved->user_id, alloc->user_id, sizeof(saved->user_id));
-	memcpy(saved->user, alloc->user, sizeof(saved->user));
+	strncpy(saved->user, alloc->user, sizeof(saved->user) - 1);	/* zeroed when claimed */
 	if (has_rows(flows, alloc))
 		keep_own_rows(flows, alloc);
 	journal_publish(&saved->state);

@@ -33,19 +33,19 @@ struct turn_alloc *turn_adopt(struct turn_server *server, struct tp_alloc *saved
 {
 	struct turn_path path = path_make(&saved->client, &saved->server, saved->transport,
 					  listener);
+	char user[TP_USER_SHOWN] = "";
 	struct alloc *a;
 	int got;
 
 	if (!turn_conf_relays(server->conf) || server->conf->stun_only ||
 	    alloc_find(server, &path, now.mono_ns))
 		return NULL;
-	a = alloc_new(&path);
+	memcpy(user, saved->user, sizeof(user) - 1);
+	a = alloc_new(&path, user);
 	if (!a)
 		return NULL;
 	memcpy(a->pub.txid, saved->txid, sizeof(a->pub.txid));
 	memcpy(a->pub.user_id, saved->user_id, sizeof(a->pub.user_id));
-	memcpy(a->pub.user, saved->user, sizeof(a->pub.user));
-	a->pub.user[sizeof(a->pub.user) - 1] = 0;
 	a->pub.created_ns = saved->created_ns;
 	a->pub.host = saved;
 	got = !adopt_relay(server, a, saved, 0, now.mono_ns);

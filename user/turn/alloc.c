@@ -29,12 +29,15 @@ struct alloc *alloc_find(struct turn_server *s, const struct turn_path *path, ui
 	return NULL;
 }
 
-struct alloc *alloc_new(const struct turn_path *path)
+struct alloc *alloc_new(const struct turn_path *path, const char *user)
 {
-	struct alloc *a = calloc(1, sizeof(*a));
+	size_t user_size = strlen(user) + 1;
+	struct alloc *a = calloc(1, sizeof(*a) + user_size);
 
 	if (!a)
 		return NULL;
+	memcpy(a->user, user, user_size);
+	a->pub.user = a->user;
 	a->pub.path = *path;
 	a->timer.kind = TIMER_ALLOC;
 	return a;
@@ -91,16 +94,16 @@ void alloc_lifetime(struct turn_server *s, struct alloc *a, unsigned int i, uint
 
 	a->pub.relay[i].expires_ns = expires_ns;
 	alloc_rearm(s, a);
-	for (b = 0; b < a->perms.n_buckets; b++) {
-		for (node = a->perms.buckets[b]; node; node = node->next) {
+	for (b = 0; b < table_chains(&a->perms); b++) {
+		for (node = table_chain(&a->perms, b); node; node = node->next) {
 			struct perm *p = core_of(node, struct perm, node);
 
 			if (alloc_index(p->pub.peer.family) == i)
 				perm_keep(s, p);
 		}
 	}
-	for (b = 0; b < a->by_number.n_buckets; b++) {
-		for (node = a->by_number.buckets[b]; node; node = node->next) {
+	for (b = 0; b < table_chains(&a->by_number); b++) {
+		for (node = table_chain(&a->by_number, b); node; node = node->next) {
 			struct chan *c = core_of(node, struct chan, by_number);
 
 			if (alloc_index(c->pub.peer.family) == i)
@@ -122,8 +125,8 @@ static void alloc_strip(struct turn_server *s, struct alloc *a, uint8_t family, 
 	struct table_node *node, *next;
 	unsigned int i;
 
-	for (i = 0; i < a->by_number.n_buckets; i++) {
-		for (node = a->by_number.buckets[i]; node; node = next) {
+	for (i = 0; i < table_chains(&a->by_number); i++) {
+		for (node = table_chain(&a->by_number, i); node; node = next) {
 			struct chan *c = core_of(node, struct chan, by_number);
 
 			next = node->next;
@@ -131,8 +134,8 @@ static void alloc_strip(struct turn_server *s, struct alloc *a, uint8_t family, 
 				chan_free(s, c, tell);
 		}
 	}
-	for (i = 0; i < a->perms.n_buckets; i++) {
-		for (node = a->perms.buckets[i]; node; node = next) {
+	for (i = 0; i < table_chains(&a->perms); i++) {
+		for (node = table_chain(&a->perms, i); node; node = next) {
 			struct perm *p = core_of(node, struct perm, node);
 
 			next = node->next;

@@ -208,12 +208,11 @@ int allocate_request(struct request *rq)
 	code = allocate_check(rq, &wish);
 	if (code)
 		return code;
-	a = s->draining ? NULL : alloc_new(rq->path);
+	a = s->draining ? NULL : alloc_new(rq->path, rq->auth.user);
 	if (!a)
 		return 508;
 	memcpy(a->pub.txid, rq->msg->txid, sizeof(a->pub.txid));
 	memcpy(a->pub.user_id, rq->auth.user_id, sizeof(a->pub.user_id));
-	memcpy(a->pub.user, rq->auth.user, sizeof(a->pub.user));
 	a->pub.created_ns = rq->now.mono_ns;
 	code = quota_charge(s->shared, rq->auth.user_id, false, &a->quota);	/* 10 */
 	if (!code)

@@ -28,16 +28,22 @@ struct table_node {
 };
 
 struct table {
-	struct table_node **buckets;	/* NULL while empty for the first time */
-	unsigned int n_buckets, count;
+	union {
+		struct table_node *chain;	/* while n_chains is 0 */
+		struct table_node **chains;
+	};
+	unsigned int n_chains, count;
 };
 
-/* Makes room for one more: false only if there is no bucket at all. */
-bool table_reserve(struct table *t);
 void table_add(struct table *t, struct table_node *node, uint64_t hash);
 void table_remove(struct table *t, struct table_node *node);
 struct table_node *table_first(const struct table *t, uint64_t hash);
 struct table_node *table_next(const struct table_node *node);
+/* Makes room for one more. False: there is no memory, and chains are long already. */
+bool table_reserve(struct table *t);
+/* For going through all: chains 0 to table_chains() - 1, which adding changes. */
+unsigned int table_chains(const struct table *t);
+struct table_node *table_chain(const struct table *t, unsigned int i);
 /* Any node, or NULL: for taking a table apart. */
 struct table_node *table_any(const struct table *t);
 void table_clear(struct table *t);	/* frees the buckets, not the nodes */
@@ -229,6 +235,7 @@ struct alloc {
 	uint16_t missing_code;
 	uint32_t icmp_count;		/* reported in second icmp_s */
 	uint64_t icmp_s;
+	char user[];			/* pub.user */
 };
 
 /* Which of relay[2] serves this family. */
@@ -250,7 +257,7 @@ static inline struct turn_path path_make(const struct tp_addr *client,
 
 /* The live allocation of a 5-tuple; one that is over is removed on the way. */
 struct alloc *alloc_find(struct turn_server *s, const struct turn_path *path, uint64_t now_ns);
-struct alloc *alloc_new(const struct turn_path *path);
+struct alloc *alloc_new(const struct turn_path *path, const char *user);
 /* Binds a relayed address and takes over its port. 0 or -errno; then the port is the caller's. */
 int alloc_relay(struct turn_server *s, struct alloc *a, struct pool *pool, uint16_t port,
 		uint64_t expires_ns);

@@ -28,8 +28,8 @@ static unsigned int operate_gate(struct turn_server *s, struct alloc *a)
 	struct table_node *node, *next;
 	unsigned int i, ended = 0;
 
-	for (i = 0; i < a->by_number.n_buckets; i++) {
-		for (node = a->by_number.buckets[i]; node; node = next) {
+	for (i = 0; i < table_chains(&a->by_number); i++) {
+		for (node = table_chain(&a->by_number, i); node; node = next) {
 			struct chan *c = core_of(node, struct chan, by_number);
 
 			next = node->next;
@@ -39,8 +39,8 @@ static unsigned int operate_gate(struct turn_server *s, struct alloc *a)
 			ended++;
 		}
 	}
-	for (i = 0; i < a->perms.n_buckets; i++) {
-		for (node = a->perms.buckets[i]; node; node = next) {
+	for (i = 0; i < table_chains(&a->perms); i++) {
+		for (node = table_chain(&a->perms, i); node; node = next) {
 			struct perm *p = core_of(node, struct perm, node);
 
 			next = node->next;
@@ -60,8 +60,8 @@ unsigned int turn_server_renew(struct turn_server *server, const struct turn_con
 	unsigned int i, ended = 0;
 
 	server->conf = conf;
-	for (i = 0; i < server->allocs.n_buckets; i++)
-		for (node = server->allocs.buckets[i]; node; node = node->next)
+	for (i = 0; i < table_chains(&server->allocs); i++)
+		for (node = table_chain(&server->allocs, i); node; node = node->next)
 			ended += operate_gate(server, core_of(node, struct alloc, node));
 	return ended;
 }
@@ -73,8 +73,8 @@ unsigned int turn_server_kick(struct turn_server *server,
 	struct table_node *node, *next;
 	unsigned int i, ended = 0;
 
-	for (i = 0; i < server->allocs.n_buckets; i++) {
-		for (node = server->allocs.buckets[i]; node; node = next) {
+	for (i = 0; i < table_chains(&server->allocs); i++) {
+		for (node = table_chain(&server->allocs, i); node; node = next) {
 			struct alloc *a = core_of(node, struct alloc, node);
 
 			next = node->next;

@@ -1,34 +1,42 @@
 // SPDX-License-Identifier: MIT
 /*
- * A chained hash table that starts with four buckets: most allocations have a
- * handful of channels, and what is small must not cost a page.
+ * A chained hash table that is one chain within itself at first: most allocations have a
+ * handful of channels, whose nodes a search looks through as soon as it would find buckets.
  */
 #include <stdlib.h>
 #include "turn/core.h"
 #include "pure.h"
 
-static struct table_node **table_bucket(const struct table *t, uint64_t hash)
+#define TABLE_CHAIN	4		/* nodes, before there are buckets */
+#define TABLE_CHAIN_MAX	16		/* on average, where memory has run out */
+
+static struct table_node **table_bucket(struct table *t, uint64_t hash)
 {
-	return &t->buckets[hash & (t->n_buckets - 1)];
+	return t->n_chains ? &t->chains[hash & (t->n_chains - 1)] : &t->chain;
 }
 
-bool table_reserve(struct table *t)
+unsigned int table_chains(const struct table *t)
 {
-	unsigned int n = t->n_buckets ? t->n_buckets * 2 : 4;
-	struct table old = *t;
-	struct table_node *node, *next;
-	unsigned int i;
+	return t->n_chains ? t->n_chains : 1;
+}
 
-	if (t->count < t->n_buckets)
-		return true;
-	t->buckets = calloc(n, sizeof(*t->buckets));
-	if (!t->buckets) {
-		t->buckets = old.buckets;	/* longer chains, still right */
-		return t->buckets;
-	}
-	t->n_buckets = n;
-	for (i = 0; i < old.n_buckets; i++) {
-		for (node = old.buckets[i]; node; node = next) {
+struct table_node *table_chain(const struct table *t, unsigned int i)
+{
+	return t->n_chains ? t->chains[i] : t->chain;
+}
+
+static bool table_grow(struct table *t)
+{
+	unsigned int n = t->n_chains ? t->n_chains * 2 : 2 * TABLE_CHAIN, i;
+	struct table_node **buckets = calloc(n, sizeof(*buckets)), *node, *next;
+	struct table old = *t;
+
+	if (!buckets)
+		return false;
+	t->chains = buckets;
+	t->n_chains = n;
+	for (i = 0; i < table_chains(&old); i++) {
+		for (node = table_chain(&old, i); node; node = next) {
 			struct table_node **head = table_bucket(t, node->hash);
 
 			next = node->next;
@@ -36,8 +44,16 @@ bool table_reserve(struct table *t)
 			*head = node;
 		}
 	}
-	free(old.buckets);
+	if (old.n_chains)
+		free(old.chains);
 	return true;
+}
+
+bool table_reserve(struct table *t)
+{
+	if (t->count < (t->n_chains ? t->n_chains : TABLE_CHAIN))
+		return true;
+	return table_grow(t) || t->count < table_chains(t) * TABLE_CHAIN_MAX;
 }
 
 void table_add(struct table *t, struct table_node *node, uint64_t hash)
@@ -69,7 +85,7 @@ static struct table_node *same_hash(struct table_node *node, uint64_t hash)
 
 struct table_node *table_first(const struct table *t, uint64_t hash)
 {
-	return t->n_buckets ? same_hash(*table_bucket(t, hash), hash) : NULL;
+	return same_hash(table_chain(t, (unsigned int)hash & (table_chains(t) - 1)), hash);
 }
 
 struct table_node *table_next(const struct table_node *node)
@@ -81,17 +97,16 @@ struct table_node *table_any(const struct table *t)
 {
 	unsigned int i;
 
-	for (i = 0; t->count && i < t->n_buckets; i++) {
-		if (t->buckets[i])
-			return t->buckets[i];
+	for (i = 0; t->count && i < table_chains(t); i++) {
+		if (table_chain(t, i))
+			return table_chain(t, i);
 	}
 	return NULL;
 }
 
 void table_clear(struct table *t)
 {
-	free(t->buckets);
-	t->buckets = NULL;
-	t->n_buckets = 0;
-	t->count = 0;
+	if (t->n_chains)
+		free(t->chains);
+	*t = (struct table){ 0 };
 }

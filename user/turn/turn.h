@@ -136,7 +136,7 @@ struct turn_alloc {
 	uint8_t txid[TP_STUN_TXID_LEN];
 	uint8_t user_id[32];		/* tables.h; of "1700000000:alice" without the digits,
 					 * since renewed credentials are the same user */
-	char user[TP_USER_SHOWN];
+	const char *user;		/* shorter than TP_USER_SHOWN */
 	uint64_t created_ns;
 	uint64_t max_bps;		/* bytes/s in each direction; 0: no limit */
 	bool limited;			/* the host's: it knows of that */
