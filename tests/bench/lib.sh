@@ -49,7 +49,7 @@ start_turnpike()
 {
 	start_relay build/turnpiked -n --dataplane="$1" --listening-ip=$LAB_RELAY4 \
 		--relay-ip=$LAB_OUTER4 --realm=bench --lt-cred-mech --user=bench:bench \
-		--unauthorized-ratelimit-rps=0 --fast-path-flows="${2:-$FLOWS}" --max-allocations=16384 \
+		--unauthorized-ratelimit-rps=0 --fast-path-flows="${2:-$FLOWS}" --max-allocations=$MOST \
 		--pin-path="$PINS" --control-socket="$dir/control.sock"
 }
 
