@@ -80,7 +80,7 @@ static __always_inline void tp_trace_packet(struct tp_trace_packet *p, const __u
 	const struct tp_ip4_hdr *ip4;
 	const struct tp_ip6_hdr *ip6;
 	const struct tp_udp_hdr *udp;
-	__u32 at = 12, i, fragment = 0;
+	__u32 at = 12, i, fragment = 0, room;
 
 	__builtin_memset(p, 0, sizeof(*p));
 	for (i = 0; i < 2; i++) {
@@ -111,8 +111,12 @@ static __always_inline void tp_trace_packet(struct tp_trace_packet *p, const __u
 	udp = (const void *)(head + at);
 	p->source.port = udp->sport;
 	p->destination.port = udp->dport;
-	if ((head[at + sizeof(*udp)] & 0xc0) == 0x40)
-		p->channel = tp_load16(head + at + sizeof(*udp));
+	/* what a peer sends may begin like ChannelData, but hardly with its own length */
+	at += sizeof(*udp);
+	room = TP_N16(udp->len) - (__u32)sizeof(*udp) - TP_CHANNEL_HDR_LEN -
+	       TP_N16(tp_load16(head + at + 2));
+	if ((head[at] & 0xc0) == 0x40 && room <= TP_PAD_MAX)
+		p->channel = tp_load16(head + at);
 }
 
 /* -------------------------------------------------------------- selecting */

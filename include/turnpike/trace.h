@@ -19,7 +19,7 @@ enum tp_trace_verdict { TP_TRACE_SENT, TP_TRACE_PASSED, TP_TRACE_DROPPED };
 /* One end of what happens to a packet; what it has not got is 0. */
 struct tp_trace_packet {
 	struct tp_addr source, destination;
-	__be16 channel;		/* of ChannelData, as its header says */
+	__be16 channel;		/* of what looks like one ChannelData message */
 	__u8   protocol;	/* of IP */
 	__u8   zero;
 };

@@ -21,6 +21,7 @@ struct walk {
 	int (*filter)(struct walk *walk, const char *pin, unsigned int ifindex);
 	const char *dir;
 	int places;			/* that there are */
+	int links;			/* of them by links */
 	int in;				/* of them with our programs */
 };
 
@@ -80,6 +81,13 @@ static __u32 link_program(int link)
 	return info.prog_id;
 }
 
+static int count_link(struct walk *walk, int link)
+{
+	walk->links += link_program(link) != 0;
+	walk->places += link_program(link) != 0;
+	return 0;
+}
+
 static int look_at_link(struct walk *walk, int link)
 {
 	__u32 id = link_program(link);
@@ -93,6 +101,15 @@ static int look_at_link(struct walk *walk, int link)
 static void filter_name(char name[FILTERS_NAME], int prog)
 {
 	snprintf(name, FILTERS_NAME, "%s:[%u]", SWAP_TC, id_of(prog));
+}
+
+static int count_filter(struct walk *walk, const char *pin, unsigned int ifindex)
+{
+	char name[FILTERS_NAME];
+
+	(void)pin;
+	walk->places += !tc_filter(ifindex, name);
+	return 0;
 }
 
 static int look_at_filter(struct walk *walk, const char *pin, unsigned int ifindex)
@@ -118,19 +135,14 @@ int swap_is_in(const struct swap *swap, const char *pin_path)
 	return walk.places ? walk.places == walk.in : -ENOENT;
 }
 
-static int no_link(struct walk *walk, int link)
+int swap_places(const char *pin_path, bool *xdp, bool *tc)
 {
-	(void)walk;
-	(void)link;
-	return 0;
-}
+	struct walk walk = { .link = count_link, .filter = count_filter };
+	int err = walk_places(&walk, pin_path);
 
-bool swap_needs_tc(const char *pin_path)
-{
-	const struct swap none = { .xdp_fd = -1, .tc_fd = -1 };
-	struct walk walk = { .swap = &none, .link = no_link, .filter = look_at_filter };
-
-	return !walk_places(&walk, pin_path) && walk.places;
+	*xdp = walk.links;
+	*tc = walk.places > walk.links;
+	return err || walk.places ? err : -ENOENT;
 }
 
 /* ------------------------------------------------------------------ putting */
@@ -155,7 +167,7 @@ static int put_into_link(struct walk *walk, int link)
 	__u32 id = link_program(link);
 	int err;
 
-	if (!id)
+	if (!id || walk->swap->xdp_fd < 0)
 		return 0;
 	err = replace(link, id, walk->swap->xdp_fd);
 	walk->in += !err;

@@ -18,8 +18,8 @@ struct swap {
 	int xdp_fd, tc_fd;
 };
 
-/* Whether a place of pin_path has the tc program. */
-bool swap_needs_tc(const char *pin_path);
+/* Which kinds of places there are. 0 or -errno; -ENOENT: none. */
+int swap_places(const char *pin_path, bool *xdp, bool *tc);
 /* Put them in. How many places they are in, or -errno; then some may be in. */
 int swap_in(const struct swap *swap, const char *pin_path);
 /* Whether all places have them: 1 or 0, or -errno; -ENOENT: there are none. */

@@ -33,8 +33,9 @@ struct tracer {
 	void *ctx;
 	int lock_fd;			/* the directory of pins */
 	/* NULL and -1 where nothing is traced */
-	struct turnpike_trace_bpf *xdp;
-	struct turnpike_trace_tc_bpf *tc;	/* NULL also where no place has tc */
+	struct turnpike_trace_bpf *xdp;		/* NULL also where no place is XDP's */
+	struct turnpike_trace_tc_bpf *tc;	/* or tc's */
+	struct bpf_object *maps;		/* the one of them that has made our maps */
 	struct tp_trace_control *control;
 	struct ring_buffer *events;
 	pid_t guard;
@@ -50,14 +51,14 @@ static bool is_own(const struct bpf_map *map)
 	       !strcmp(bpf_map__name(map), "tp_work");
 }
 
-/* The tables are those that are pinned; ours are those of another object, if there is one. */
-static int share_map(struct tracer *t, struct bpf_map *map, const struct bpf_object *ours)
+/* The tables are those that are pinned; ours are the first object's. */
+static int share_map(const struct tracer *t, struct bpf_map *map)
 {
 	char path[PATH_MAX];
 	int fd, err;
 
 	if (is_own(map)) {
-		fd = ours ? bpf_object__find_map_fd_by_name(ours, bpf_map__name(map)) : -1;
+		fd = t->maps ? bpf_object__find_map_fd_by_name(t->maps, bpf_map__name(map)) : -1;
 		return fd < 0 ? 0 : bpf_map__reuse_fd(map, fd);
 	}
 	err = pins_path(path, t->pin_path, "", bpf_map__name(map));
@@ -71,55 +72,60 @@ static int share_map(struct tracer *t, struct bpf_map *map, const struct bpf_obj
 	return err;
 }
 
-static int share_maps(struct tracer *t, const struct bpf_object *obj,
-		      const struct bpf_object *ours)
+static int load_object(struct tracer *t, struct bpf_object *obj)
 {
 	struct bpf_map *map;
 	int err = 0;
 
 	bpf_object__for_each_map(map, obj) {
 		if (!err && !bpf_map__is_internal(map))
-			err = share_map(t, map, ours);
+			err = share_map(t, map);
 	}
+	err = err ? err : bpf_object__load(obj);
+	if (!err && !t->maps)
+		t->maps = obj;
 	return err;
 }
 
 static int load_xdp(struct tracer *t, const struct tp_meta *meta)
 {
-	int err;
-
 	t->xdp = turnpike_trace_bpf__open();
 	if (!t->xdp)
 		return -errno;
 	CONSTANTS_SET(t->xdp->rodata, meta);
-	err = share_maps(t, t->xdp->obj, NULL);
-	return err ? err : turnpike_trace_bpf__load(t->xdp);
+	return load_object(t, t->xdp->obj);
 }
 
 static int load_tc(struct tracer *t, const struct tp_meta *meta)
 {
-	int err;
-
 	t->tc = turnpike_trace_tc_bpf__open();
 	if (!t->tc)
 		return -errno;
 	CONSTANTS_SET(t->tc->rodata, meta);
-	err = share_maps(t, t->tc->obj, t->xdp->obj);
-	return err ? err : turnpike_trace_tc_bpf__load(t->tc);
+	return load_object(t, t->tc->obj);
 }
 
+/* What the places need: the verifier takes a second for each. */
 static int load(struct tracer *t)
 {
 	struct tables tables;
+	bool xdp, tc;
 	int err = tables_open_pinned(&tables, t->pin_path, false);
 
 	if (err)
 		return err;
-	err = load_xdp(t, tables.meta);
-	if (!err && swap_needs_tc(t->pin_path))
+	err = swap_places(t->pin_path, &xdp, &tc);
+	if (!err && xdp)
+		err = load_xdp(t, tables.meta);
+	if (!err && tc)
 		err = load_tc(t, tables.meta);
 	tables_close(&tables);
 	return err;
+}
+
+static int own_map(const struct tracer *t, const char *name)
+{
+	return bpf_object__find_map_fd_by_name(t->maps, name);
 }
 
 /* ----------------------------------------------------------------- control */
@@ -148,15 +154,14 @@ static void renew(const struct tracer *t)
 static int open_control(struct tracer *t)
 {
 	void *p = mmap(NULL, (size_t)sysconf(_SC_PAGESIZE), PROT_READ | PROT_WRITE, MAP_SHARED,
-		       bpf_map__fd(t->xdp->maps.tp_trace_control), 0);
+		       own_map(t, "tp_trace_control"), 0);
 
 	if (p == MAP_FAILED)
 		return -errno;
 	t->control = p;
 	t->control->filter = t->filter;
 	renew(t);
-	t->events = ring_buffer__new(bpf_map__fd(t->xdp->maps.tp_trace_events), event_seen, t,
-				     NULL);
+	t->events = ring_buffer__new(own_map(t, "tp_trace_events"), event_seen, t, NULL);
 	return t->events ? 0 : -errno;
 }
 
@@ -221,7 +226,7 @@ static int end_guard(struct tracer *t)
 static struct swap programs(const struct tracer *t)
 {
 	return (struct swap){
-		.xdp_fd = bpf_program__fd(t->xdp->progs.tp_trace_xdp),
+		.xdp_fd = t->xdp ? bpf_program__fd(t->xdp->progs.tp_trace_xdp) : -1,
 		.tc_fd = t->tc ? bpf_program__fd(t->tc->progs.tp_trace_tc) : -1,
 	};
 }
@@ -259,6 +264,7 @@ static int stop(struct tracer *t)
 	t->control = NULL;
 	t->tc = NULL;
 	t->xdp = NULL;
+	t->maps = NULL;
 	return err;
 }
 
@@ -267,7 +273,7 @@ int tracer_follow(struct tracer *t)
 	struct swap swap;
 	int err;
 
-	if (t->xdp) {
+	if (t->maps) {
 		swap = programs(t);
 		err = swap_is_in(&swap, t->pin_path);
 		if (err == 1)
