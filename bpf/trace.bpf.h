@@ -166,7 +166,7 @@ static __always_inline int tp_trace_wanted(const struct tp_trace_filter *f,
 
 /* ------------------------------------------------------- before and after */
 
-static __always_inline int tp_trace_begin(void *ctx, __u32 len)
+static __always_inline void tp_trace_begin(void *ctx, __u32 len)
 {
 	struct tp_trace_control *control = tp_trace_controlled();
 	struct tp_trace_work *work = tp_trace_work_here();
@@ -174,14 +174,14 @@ static __always_inline int tp_trace_begin(void *ctx, __u32 len)
 	__u32 i, index;
 
 	if (!control || !work)
-		return 0;
+		return;
 	work->begun = 0;
 	work->event.time_ns = bpf_ktime_get_ns();
 	if (work->event.time_ns >= TP_READ(control->until_ns))
-		return 0;
+		return;
 	/* where nothing else is asked for, what is not in the sample costs no more than this */
 	if (!tp_trace_selects(&control->filter) && !tp_trace_sampled(&control->filter))
-		return 0;
+		return;
 	for (i = 0; i < TP_TRACE_REASONS; i++) {
 		index = i;
 		count = bpf_map_lookup_elem(&tp_stats, &index);
@@ -191,7 +191,6 @@ static __always_inline int tp_trace_begin(void *ctx, __u32 len)
 	work->event.head_len = tp_trace_head(ctx, work->event.head, len);
 	tp_trace_packet(&work->event.in, work->event.head);
 	work->begun = 1;
-	return 0;
 }
 
 /* What it was counted as since then; TP_TRACE_REASONS: as nothing. */
@@ -219,7 +218,9 @@ static __always_inline void tp_trace_emit(struct tp_trace_control *control,
 		__sync_fetch_and_add(&control->lost, 1);
 }
 
-static __always_inline int tp_trace_end(void *ctx, __u32 len, __u32 ifindex, __u32 how)
+static __always_inline void tp_trace_end(void *ctx, __u32 len, __u32 ifindex,
+					 enum tp_trace_path path,
+					 enum tp_trace_verdict verdict)
 {
 	struct tp_trace_control *control = tp_trace_controlled();
 	struct tp_trace_work *work = tp_trace_work_here();
@@ -227,19 +228,19 @@ static __always_inline int tp_trace_end(void *ctx, __u32 len, __u32 ifindex, __u
 	__u32 reason;
 
 	if (!control || !work || !work->begun)
-		return 0;
+		return;
 	work->begun = 0;
 	event = &work->event;
 	reason = tp_trace_reason(work);
 	if (reason >= TP_TRACE_REASONS)
-		return 0;
+		return;
 	event->reason = reason;
 	event->ifindex = ifindex;
-	event->path = how >> 8;
-	event->verdict = how & 0xff;
+	event->path = path;
+	event->verdict = verdict;
 	event->out_len = 0;
 	__builtin_memset(&event->out, 0, sizeof(event->out));
-	if (event->verdict == TP_TRACE_SENT) {
+	if (verdict == TP_TRACE_SENT) {
 		event->out_len = len;
 		tp_trace_head(ctx, work->head, len);
 		tp_trace_packet(&event->out, work->head);
@@ -247,7 +248,6 @@ static __always_inline int tp_trace_end(void *ctx, __u32 len, __u32 ifindex, __u
 	if (tp_trace_wanted(&control->filter, event) &&
 	    (!tp_trace_selects(&control->filter) || tp_trace_sampled(&control->filter)))
 		tp_trace_emit(control, event);
-	return 0;
 }
 
 #endif

@@ -23,16 +23,21 @@ static __always_inline long tp_trace_load(void *ctx, void *to, __u32 len)
 /* Global functions: the verifier takes each by itself, whatever the others did before. */
 __attribute__((noinline)) int tp_trace_before(struct xdp_md *ctx)
 {
-	return tp_trace_begin(ctx, (__u32)bpf_xdp_get_buff_len(ctx));
+	tp_trace_begin(ctx, (__u32)bpf_xdp_get_buff_len(ctx));
+	return 0;
 }
 
 __attribute__((noinline)) int tp_trace_after(struct xdp_md *ctx, int action)
 {
-	__u32 verdict = action == XDP_PASS ? TP_TRACE_PASSED :
-		action == XDP_TX || action == XDP_REDIRECT ? TP_TRACE_SENT : TP_TRACE_DROPPED;
+	enum tp_trace_verdict verdict = TP_TRACE_DROPPED;
 
-	return tp_trace_end(ctx, (__u32)bpf_xdp_get_buff_len(ctx), ctx->ingress_ifindex,
-			    TP_TRACE_XDP << 8 | verdict);
+	if (action == XDP_PASS)
+		verdict = TP_TRACE_PASSED;
+	else if (action == XDP_TX || action == XDP_REDIRECT)
+		verdict = TP_TRACE_SENT;
+	tp_trace_end(ctx, (__u32)bpf_xdp_get_buff_len(ctx), ctx->ingress_ifindex, TP_TRACE_XDP,
+		     verdict);
+	return 0;
 }
 
 SEC("xdp")

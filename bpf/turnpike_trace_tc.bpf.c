@@ -24,15 +24,20 @@ static __always_inline long tp_trace_load(void *ctx, void *to, __u32 len)
 /* Global functions: the verifier takes each by itself, whatever the others did before. */
 __attribute__((noinline)) int tp_trace_before(struct __sk_buff *skb)
 {
-	return tp_trace_begin(skb, skb->len);
+	tp_trace_begin(skb, skb->len);
+	return 0;
 }
 
 __attribute__((noinline)) int tp_trace_after(struct __sk_buff *skb, int action)
 {
-	__u32 verdict = action == TC_ACT_SHOT ? TP_TRACE_DROPPED :
-		action == TC_ACT_REDIRECT ? TP_TRACE_SENT : TP_TRACE_PASSED;
+	enum tp_trace_verdict verdict = TP_TRACE_PASSED;
 
-	return tp_trace_end(skb, skb->len, skb->ifindex, TP_TRACE_TC << 8 | verdict);
+	if (action == TC_ACT_SHOT)
+		verdict = TP_TRACE_DROPPED;
+	else if (action == TC_ACT_REDIRECT)
+		verdict = TP_TRACE_SENT;
+	tp_trace_end(skb, skb->len, skb->ifindex, TP_TRACE_TC, verdict);
+	return 0;
 }
 
 SEC("tc")

@@ -18,6 +18,8 @@
 #include <sys/stat.h>
 #include <unistd.h>
 #include <cmocka.h>
+#include "dataplane/tc.h"
+#include "dataplane/tracer.h"
 #include "dataplane/xdp.h"
 
 static char pins[64];
@@ -95,6 +97,45 @@ static void second_start_takes_over(void **state)
 	xdp_close(xdp);
 }
 
+static int none_expected(void *ctx, const struct tp_trace *event)
+{
+	(void)ctx;
+	(void)event;
+	return 0;
+}
+
+/* The tracing forms load, replace the programs and are replaced by them. */
+static void is_traced(void **state)
+{
+	struct tp_trace_filter filter = { .reasons = 1ULL << TP_R_REWRITE, .sample = 1 };
+	struct xdp_interface iface = { .name = "vb", .ifindex = if_nametoindex("vb") };
+	struct tracer *tracer, *second;
+	struct tables tables;
+	struct xdp *xdp = load(&tables);
+	char why[XDP_WHY], name[FILTERS_NAME];
+	struct tc *tc;
+
+	(void)state;
+	assert_int_equal(tc_load(&tc, xdp, tables.meta, why), 0);
+	assert_int_equal(tc_attach(tc, &iface, false), 0);
+	assert_int_equal(tracer_open(&tracer, pins, &filter, none_expected, NULL), 0);
+	assert_int_equal(system("ip -d link show va | grep -q 'name tp_trace_xdp'"), 0);
+	assert_int_equal(tc_filter(iface.ifindex, name), 0);
+	assert_non_null(strstr(name, "tp_trace_tc:"));
+	assert_int_equal(tracer_poll(tracer, 0), 0);
+	assert_int_equal(tracer_follow(tracer), 0);
+	assert_int_equal(tracer_open(&second, pins, &filter, none_expected, NULL), -EBUSY);
+	assert_int_equal(tracer_stop(tracer), 0);
+	assert_int_equal(system("ip -d link show va | grep -q 'name turnpike_xdp'"), 0);
+	assert_int_equal(tc_filter(iface.ifindex, name), 0);
+	assert_non_null(strstr(name, TC_PROG ":"));
+	tracer_close(tracer);
+	assert_int_equal(tc_detach(pins, NULL, 0), 1);
+	tc_close(tc);
+	tables_close(&tables);
+	xdp_close(xdp);
+}
+
 static void other_sizes_are_refused(void **state)
 {
 	struct tp_meta meta = sizes();
@@ -139,6 +180,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(loads_and_attaches),
 		cmocka_unit_test(second_start_takes_over),
+		cmocka_unit_test(is_traced),
 		cmocka_unit_test(other_sizes_are_refused),
 		cmocka_unit_test(other_shares_of_the_families_are_carried_on),
 		cmocka_unit_test(detaches_without_a_trace),
