@@ -64,14 +64,15 @@ static __always_inline struct tp_trace_control *tp_trace_controlled(void)
 /* The first bytes, and zeros where the frame is shorter. How many there are. */
 static __always_inline __u32 tp_trace_head(void *ctx, __u8 head[TP_TRACE_HEAD], __u64 len)
 {
+	__u64 last = (len < TP_TRACE_HEAD ? len : TP_TRACE_HEAD) - 1;
+
 	__builtin_memset(head, 0, TP_TRACE_HEAD);
-	if (len > TP_TRACE_HEAD)
-		len = TP_TRACE_HEAD;
-	/* the verifier knows the number's bounds only where the compiler lost sight of it */
-	__asm__ __volatile__("" : "+r"(len));
-	if (len < 1 || len > TP_TRACE_HEAD || tp_trace_load(ctx, head, (__u32)len))
+	/* Linux 6.1 finds that a number is not 0 only from its being another one's successor,
+	 * and its bounds only where the compiler has lost sight of them */
+	__asm__ __volatile__("" : "+r"(last));
+	if (last >= TP_TRACE_HEAD || tp_trace_load(ctx, head, (__u32)last + 1))
 		return 0;
-	return (__u32)len;
+	return (__u32)last + 1;
 }
 
 /* Whatever it says: the data path's program judges it. The head has room for the longest. */
