@@ -6,7 +6,7 @@
 set -eu
 
 PACKAGES=(
-	build-essential gcc make pkg-config git python3
+	build-essential gcc make pkg-config git python3 openssl
 	clang llvm libclang-rt-14-dev		# the BPF object, the analyser, the fuzzers
 	libbpf-dev bpftool libelf-dev zlib1g-dev
 	libevent-dev libmnl-dev libssl-dev libjansson-dev uthash-dev

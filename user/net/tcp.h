@@ -1,0 +1,22 @@
+/* SPDX-License-Identifier: MIT */
+/* TCP sockets: listeners, opened by the keeper, and the connections that they accept. */
+#ifndef TP_NET_TCP_H
+#define TP_NET_TCP_H
+
+#include <stdbool.h>
+#include <stdint.h>
+#include <turnpike/tables.h>
+
+/* n listeners on one address, fds[i] for worker i. 0 or -errno (none is left open). */
+int tcp_open_listeners(int *fds, unsigned int n, const struct tp_addr *addr);
+
+struct tcp_accepted {
+	int fd;				/* non-blocking */
+	struct tp_addr client;
+	uint8_t dscp;			/* of the client's SYN or ACK, in place: 0x00 to 0xfc */
+};
+
+/* 1; 0: nobody waits (any more); -EMFILE, -ENFILE, -ENOBUFS, -ENOMEM: not now. */
+int tcp_accept(int listener, struct tcp_accepted *out);
+
+#endif
