@@ -237,6 +237,8 @@ TP_INLINE enum tp_reason tp_detour_to_client(struct tp_host *host, struct tp_det
 	d->key.sport = 0;
 	d->key.channel = TP_N16(TP_KEY_PERMISSION);
 	reason = tp_lookup(host, &d->key, d->mid_family, &d->plan);
+	if (reason == TP_R_NONE && d->plan.nexthop == TP_HOP_DAEMON)
+		return TP_R_STREAM;
 	if (reason != TP_R_NO_ROW && reason != TP_R_EXPIRED)
 		goto found;
 	__builtin_memset(d->key.saddr, 0, sizeof(d->key.saddr));

@@ -97,6 +97,10 @@ struct tp_row_listener {
  * looked up as one that arrives, and never seen by anybody. */
 #define TP_HOP_HERE		0xffff
 
+/* Next hop of a TP_ROW_PERMISSION: the client is not on plain UDP, and served by the daemon
+ * alone. */
+#define TP_HOP_DAEMON		0xfffe
+
 /* Next hop of a TP_ROW_RELAYED: some permission found no room in the table, so that not
  * finding one means nothing. */
 #define TP_RELAYED_OPEN		1
@@ -110,7 +114,7 @@ struct tp_row {
 	__u32  seq;		/* odd while the slot is being written */
 	__u8   kind;		/* enum tp_row_kind */
 	__u8   out_family;	/* 4 or 6 */
-	__u16  nexthop;		/* index into tp_nexthops; 0 is never valid */
+	__u16  nexthop;		/* index into tp_nexthops, or TP_HOP_*; 0 is never valid */
 	__u64  expires_ns;	/* the lease */
 	__u16  csum_delta;	/* checksum.h: what the rewrite adds to the UDP checksum */
 	__u16  flags;		/* TP_ROW_* bits */
@@ -247,7 +251,8 @@ struct tp_alloc {
 	struct tp_addr server;
 	struct tp_addr relayed[2];	/* bound locally; [0] IPv4, [1] IPv6 */
 	__u8   txid[12];	/* of the Allocate that made it (RFC 8656 section 7.2) */
-	__u8   transport;	/* IPPROTO_UDP, or IPPROTO_TCP for the client's leg */
+	__u8   transport;	/* of the client's leg: IPPROTO_UDP or IPPROTO_TCP; with 0x80
+				 * inside DTLS or TLS */
 	__u8   flags;
 	__u16  worker;
 	__u8   user_id[32];	/* RFC 8489 section 14.4: SHA-256(username ":" realm) */
@@ -315,6 +320,7 @@ struct tp_meta {
 	X(NO_CHECKSUM,	"no_checksum",	"passed up: no UDP checksum, or none yet") \
 	X(HEADROOM,	"headroom",	"passed up: no room to grow head or tail") \
 	X(SEND_FORM,	"send_form",	"passed up: Send indication with unusual attributes") \
+	X(STREAM,	"stream",	"passed up: to a client on TCP, TLS or DTLS") \
 	X(BAD_FRAME,	"bad_frame",	"dropped: malformed Ethernet, IP or UDP header") \
 	X(BAD_CHANNEL,	"bad_channel",	"dropped: ChannelData longer than its datagram") \
 	X(STRANGER,	"stranger",	"dropped: too many requests without credentials") \
@@ -339,7 +345,8 @@ struct tp_meta {
 	X(TOO_LONG,	"too_long",	"discarded: does not fit into a datagram") \
 	X(ICMP_RELAYED,	"icmp_relayed",	"ICMP error reported to the client") \
 	X(ICMP_IGNORED,	"icmp_ignored",	"ICMP error not for a permitted peer") \
-	X(SEND_FAILED,	"send_failed",	"lost: the socket did not take it")
+	X(SEND_FAILED,	"send_failed",	"lost: the socket did not take it") \
+	X(SLOW_CLIENT,	"slow_client",	"lost: the client's connection was too slow for it")
 
 enum tp_reason {
 #define TP_REASON_ENUM(id, word, text) TP_R_##id,

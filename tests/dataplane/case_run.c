@@ -166,7 +166,8 @@ static uint32_t hop_ifindex(const struct world *world, enum case_hop hop)
 
 static uint16_t hop_index(const struct dp_case *c)
 {
-	return c->hop == HOP_NONE ? 0 : c->hop == HOP_BEYOND ? 0xfffe : HOP_INDEX;
+	return c->hop == HOP_NONE ? 0 : c->hop == HOP_BEYOND ? 0xfffd :
+	       c->hop == HOP_DAEMON ? TP_HOP_DAEMON : HOP_INDEX;
 }
 
 static struct row_spec *add_row(struct case_flow *flow, enum tp_row_kind kind)

@@ -9,7 +9,8 @@
 
 #include "world.h"
 
-enum case_hop { HOP_HERE, HOP_THERE, HOP_ELSEWHERE, HOP_UNKNOWN, HOP_NONE, HOP_BEYOND };
+enum case_hop { HOP_HERE, HOP_THERE, HOP_ELSEWHERE, HOP_UNKNOWN, HOP_NONE, HOP_BEYOND,
+		HOP_DAEMON };
 
 /* Zero means: nothing special. */
 struct dp_case {

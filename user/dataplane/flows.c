@@ -130,7 +130,16 @@ static uint16_t flags_of(const struct flows *flows)
 
 static bool has_rows(const struct flows *flows, const struct turn_alloc *alloc)
 {
-	return flows->rows && alloc->host && alloc->path.transport == IPPROTO_UDP;
+	return flows->rows && alloc->host;
+}
+
+/*
+ * The kernel relays between UDP and UDP. Of a client on anything else it knows who may send
+ * to the relayed address, and passes that up (TP_HOP_DAEMON).
+ */
+static bool is_relayed(uint8_t transport)
+{
+	return transport == IPPROTO_UDP;
 }
 
 static void put_relayed(struct flows *flows, const struct turn_alloc *alloc, unsigned int i)
@@ -184,7 +193,8 @@ static void keep_own_rows(struct flows *flows, const struct turn_alloc *alloc)
 			continue;
 		}
 		put_relayed(flows, alloc, i);
-		put_send(flows, alloc, i);
+		if (is_relayed(alloc->path.transport))
+			put_send(flows, alloc, i);
 	}
 }
 
@@ -361,7 +371,7 @@ void flows_keep_channel(struct flows *flows, struct turn_alloc *alloc,
 	saved->channel = htons(channel->number);
 	saved->peer = channel->peer;
 	saved->expires_ns = channel->expires_ns;
-	if (flows->rows && alloc->path.transport == IPPROTO_UDP)
+	if (flows->rows && is_relayed(alloc->path.transport))
 		put_rows(flows, alloc, channel, saved);
 	journal_publish(&saved->state);
 	pthread_mutex_unlock(&flows->lock);
@@ -383,6 +393,23 @@ void flows_drop_channel(struct flows *flows, struct turn_alloc *alloc,
 }
 
 /* ------------------------------------------------------------- permissions */
+
+static void put_pass(struct flows *flows, const struct turn_alloc *alloc,
+			const struct turn_permission *permission, struct tp_binding *saved)
+{
+	const struct turn_relay *relay = relay_of(alloc, &permission->peer);
+	struct row_spec spec = {
+		.kind = TP_ROW_PERMISSION, .channel = TP_KEY_PERMISSION,
+		.src = permission->peer, .dst = relay->local,
+		.out_src = alloc->path.server, .out_dst = alloc->path.client,
+		.nexthop = TP_HOP_DAEMON,
+		.alloc = saved->alloc, .expires_ns = permission->lease_ns,
+	};
+
+	saved->row_down = rows_put(flows->rows, &spec);
+	if (!saved->row_down)
+		count_full(&flows->rows_full);
+}
 
 /* The row holds references to both ways' next hops. */
 static void put_permission(struct flows *flows, const struct turn_alloc *alloc,
@@ -420,6 +447,8 @@ static void drop_permission(struct flows *flows, const struct turn_alloc *alloc,
 	if (!saved->row_down)
 		return;
 	drop_row(flows, peer->family, &saved->row_down, &owner->fast_down);
+	if (!is_relayed(alloc->path.transport))
+		return;
 	nexthop_put(flows->hops, &alloc->path.server, &alloc->path.client);
 	if (!relay_here(flows, peer))
 		nexthop_put(flows->hops, &relay_of(alloc, peer)->local, peer);
@@ -447,7 +476,10 @@ void flows_keep_permission(struct flows *flows, struct turn_alloc *alloc,
 	saved->peer = permission->peer;
 	saved->expires_ns = permission->expires_ns;
 	if (has_rows(flows, alloc)) {
-		put_permission(flows, alloc, permission, saved);
+		if (is_relayed(alloc->path.transport))
+			put_permission(flows, alloc, permission, saved);
+		else
+			put_pass(flows, alloc, permission, saved);
 		if (!saved->row_down)
 			open_relayed(flows, alloc, i);
 	}
@@ -489,7 +521,11 @@ void flows_moved(struct flows *flows, const struct tp_addr *src, const struct tp
 	while ((b = journal_next_binding(flows->journal, &at))) {
 		const struct tp_alloc *owner = &t->allocs[b->alloc];
 		const struct tp_addr *relayed = &owner->relayed[b->peer.family == 6];
-		bool up = goes(src, dst, relayed, &b->peer) && !relay_here(flows, &b->peer);
+		bool up;
+
+		if (!is_relayed(owner->transport))
+			continue;
+		up = goes(src, dst, relayed, &b->peer) && !relay_here(flows, &b->peer);
 
 		if (up && !b->channel && b->row_down)
 			rows_set_nexthop_up(flows->rows, b->peer.family, b->row_down, nexthop);
