@@ -79,6 +79,39 @@ static void wipe(char *text)
 	free(text);
 }
 
+static void free_files(struct conf_files *files)
+{
+	while (files->n)
+		free(files->v[--files->n]);
+	free(files->v);
+}
+
+static void wipe_bytes(struct tls_text *text)
+{
+	if (text->p)
+		explicit_bzero(text->p, text->len);
+	free(text->p);
+}
+
+static void free_tls(struct conf *conf)
+{
+	struct tls_settings *tls = &conf->tls;
+
+	for (unsigned int i = 0; i < tls->n_pairs; i++) {
+		wipe_bytes(&tls->pairs[i].cert);
+		wipe_bytes(&tls->pairs[i].key);
+	}
+	free(tls->pairs);
+	free(tls->ca.p);
+	wipe(tls->password);
+	free(tls->ciphers);
+	free(tls->groups);
+	free_files(&conf->cert);
+	free_files(&conf->pkey);
+	free_files(&conf->ca);
+	free(conf->acme_redirect);
+}
+
 void conf_free(struct conf *conf)
 {
 	struct turn_conf *turn = &conf->turn;
@@ -110,6 +143,8 @@ void conf_free(struct conf *conf)
 	free(conf->aux_server.v);
 	free(conf->relay_ip.v);
 	free(conf->listen.v);
+	free(conf->listen_tcp.v);
+	free_tls(conf);
 	free(conf->external);
 	free(conf->prometheus_address.v);
 	free(conf->prometheus_path);
@@ -417,6 +452,7 @@ void conf_load(struct conf *conf, const struct conf_source *source, struct conf_
 	set_arguments(conf, source, errors);
 	conf_finish(conf, errors);
 	conf_resolve(conf, errors);
+	conf_read_tls(conf, errors);
 	if (!conf->workers)
 		conf->workers = (unsigned int)get_nprocs();
 }

@@ -11,6 +11,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 #include <stdio.h>
+#include "net/tls.h"
 #include "turn/turn.h"
 
 enum conf_dataplane { DATAPLANE_AUTO, DATAPLANE_XDP, DATAPLANE_TC, DATAPLANE_USER };
@@ -26,6 +27,12 @@ struct conf_external {
 	struct tp_addr public, private;
 };
 
+/* Names of files, in order. */
+struct conf_files {
+	char **v;
+	unsigned int n;
+};
+
 struct conf {
 	struct turn_conf turn;		/* relays and own are filled by conf_resolve() */
 
@@ -36,11 +43,25 @@ struct conf {
 	struct conf_addrs relay_ip;	/* as written; none: the listening addresses */
 	struct conf_external *external;
 	unsigned int n_external;
-	struct conf_addrs listen;	/* what to bind; filled by conf_resolve() */
-	bool no_udp;
+	struct conf_addrs listen;	/* what to bind by UDP; filled by conf_resolve() */
+	struct conf_addrs listen_tcp;	/* likewise; each takes plain and TLS, as far as allowed */
+	uint16_t tls_listening_port;	/* host order, 5349 */
+	bool no_udp, no_tcp;
+	bool no_tls;			/* asked for, or there is no certificate */
+	bool no_dtls;
 	uint32_t drain_min_allocations;	/* where draining ends */
 	unsigned int workers;		/* relay-threads; 0: one per CPU */
 	unsigned int sock_buf_size;	/* bytes */
+
+	/* connections */
+	uint32_t max_allocate_timeout_s;	/* without an allocation */
+	char *acme_redirect;		/* URL; NULL: none */
+	bool http_unsupported;		/* HTTP is answered, with 400 */
+
+	/* TLS */
+	struct conf_files cert, pkey;	/* PEM, in pairs */
+	struct conf_files ca;		/* CA-file; the last one counts */
+	struct tls_settings tls;	/* PEM filled in by conf_read_tls() */
 
 	/* data plane (turnpike's own directives) */
 	enum conf_dataplane dataplane;
@@ -122,6 +143,9 @@ void conf_finish(struct conf *conf, struct conf_errors *errors);
 /* Which addresses this host has decides the listeners and relay addresses where
  * the file names none. Looks at the interfaces; needs no privilege. */
 void conf_resolve(struct conf *conf, struct conf_errors *errors);
+
+/* Certificates and keys, from their files into conf->tls, checked; no_tls is final by then. */
+void conf_read_tls(struct conf *conf, struct conf_errors *errors);
 
 /* --check-config: what is in force, with units; secrets are not shown. */
 void conf_print(const struct conf *conf, FILE *out);

@@ -126,9 +126,9 @@ static void check_ports(const struct conf *conf, struct conf_errors *errors)
 		conf_report(errors, where ? where : conf_where(conf, "listening-port"),
 			    LEVEL_WARNING, "the relay ports %u to %u include listening-port %u",
 			    turn->min_port, turn->max_port, conf->listening_port);
-	if (conf->no_udp)
+	if (conf->no_udp && conf->no_tcp && conf->no_tls)
 		conf_report(errors, conf_where(conf, "no-udp"), LEVEL_ERROR,
-			    "no-udp leaves no listener: there is no other transport yet");
+			    "no-udp leaves no listener: there is neither TCP nor TLS");
 	if (turn->stun_only && turn->no_stun)
 		conf_report(errors, conf_where(conf, "no-stun"), LEVEL_ERROR,
 			    "stun-only and no-stun leave nothing to do");
@@ -226,6 +226,22 @@ static void check_metrics(const struct conf *conf, struct conf_errors *errors)
 			    "prometheus-path is empty");
 }
 
+/* Like coturn, which starts without TLS then. */
+static void settle_tls(struct conf *conf, struct conf_errors *errors)
+{
+	if (conf->no_tls)
+		return;
+	if (conf->cert.n)
+		return;
+	conf->no_tls = true;
+	if (conf->pkey.n || conf->ca.n)
+		conf_report(errors, conf_where(conf, conf->pkey.n ? "pkey" : "CA-file"),
+			    LEVEL_WARNING, "no cert is given: TLS is off");
+	else if (conf_where(conf, "tls-listening-port"))
+		conf_report(errors, conf_where(conf, "tls-listening-port"), LEVEL_INFO,
+			    "no cert is given: TLS is off");
+}
+
 static void settle_log(struct conf *conf)
 {
 	if (!conf_where(conf, "log-min-level") && conf->very_verbose)
@@ -240,6 +256,7 @@ static void settle_log(struct conf *conf)
 
 void conf_finish(struct conf *conf, struct conf_errors *errors)
 {
+	settle_tls(conf, errors);
 	check_auth(conf, errors);
 	check_realm(conf, errors);
 	check_ports(conf, errors);

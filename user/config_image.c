@@ -249,6 +249,15 @@ static void keep(struct conf *next, const struct conf *running)
 	if (!conf_where(next, "stateless-nonce-secret"))
 		memcpy(turn->nonce_key, running->turn.nonce_key, sizeof(turn->nonce_key));
 	next->workers = running->workers;
+	/* TLS begins and ends with its listeners; its certificates may change */
+	next->no_tls = running->no_tls;
+	free(next->listen_tcp.v);
+	next->listen_tcp.n = running->listen_tcp.n;
+	next->listen_tcp.v = calloc(next->listen_tcp.n + 1, sizeof(*next->listen_tcp.v));
+	if (!next->listen_tcp.v)
+		abort();
+	memcpy(next->listen_tcp.v, running->listen_tcp.v,
+	       next->listen_tcp.n * sizeof(*next->listen_tcp.v));
 	next->max_allocations = running->max_allocations;
 	free(turn->relays);
 	turn->n_relays = running->turn.n_relays;
@@ -279,6 +288,7 @@ static int assemble(struct conf *next, const struct conf *image, const struct co
 	conf_finish(next, &quiet);
 	conf_resolve(next, &quiet);
 	keep(next, running);
+	conf_read_tls(next, &quiet);
 	return quiet.errors ? -EINVAL : 0;
 }
 

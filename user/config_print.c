@@ -50,6 +50,7 @@ static void print_listeners(const struct conf *conf, FILE *out)
 
 	fprintf(out, "# listeners and addresses\n");
 	print_addrs(out, "listen", &conf->listen);
+	print_addrs(out, "listen (TCP)", &conf->listen_tcp);
 	for (unsigned int i = 0; i < turn->n_relays; i++) {
 		const struct turn_relay_ip *relay = &turn->relays[i];
 
@@ -64,6 +65,24 @@ static void print_listeners(const struct conf *conf, FILE *out)
 		fprintf(out, "relay-threads = %u\n", conf->workers);
 	else
 		fprintf(out, "relay-threads = one per CPU\n");
+}
+
+static void print_streams(const struct conf *conf, FILE *out)
+{
+	const struct tls_settings *tls = &conf->tls;
+
+	fprintf(out, "# TCP and TLS\n");
+	fprintf(out, "plain TCP = %s\n", yes(!conf->no_tcp));
+	fprintf(out, "TLS = %s\n", conf->no_tls ? "no" : tls->only_1_3 ? "1.3" : "1.2 and 1.3");
+	for (unsigned int i = 0; i < conf->cert.n && !conf->no_tls; i++)
+		fprintf(out, "cert = %s, pkey in %s\n", conf->cert.v[i],
+			i < conf->pkey.n ? conf->pkey.v[i] : "the same file");
+	fprintf(out, "CA-file = %s\n", conf->ca.n ? conf->ca.v[conf->ca.n - 1] : "none");
+	fprintf(out, "cipher-list = %s\n", tls->ciphers ? tls->ciphers : "OpenSSL's default");
+	fprintf(out, "ec-curve-name = %s\n", tls->groups ? tls->groups : "OpenSSL's default");
+	fprintf(out, "max-allocate-timeout = %u s\n", conf->max_allocate_timeout_s);
+	fprintf(out, "acme-redirect = %s\n", conf->acme_redirect ? conf->acme_redirect : "none");
+	fprintf(out, "respond-http-unsupported = %s\n", yes(conf->http_unsupported));
 }
 
 static void print_dataplane(const struct conf *conf, FILE *out)
@@ -143,6 +162,7 @@ void conf_print(const struct conf *conf, FILE *out)
 	};
 
 	print_listeners(conf, out);
+	print_streams(conf, out);
 	print_dataplane(conf, out);
 	print_protocol(&conf->turn, out);
 	print_auth(conf, out);

@@ -110,27 +110,44 @@ static void warn_foreign(const struct conf *conf, const char *name,
 				    address_text(&written->v[i], text));
 }
 
+static void listen_at(struct conf_addrs *out, const struct conf_addrs *ips, uint16_t port)
+{
+	for (unsigned int i = 0; i < ips->n; i++) {
+		struct tp_addr addr = ips->v[i];
+
+		addr.port = htons(port);
+		add(&out->v, &out->n, &addr);
+	}
+}
+
+static void listen_aux(struct conf_addrs *out, const struct conf *conf,
+		       const struct conf_addrs *host)
+{
+	for (unsigned int i = 0; i < conf->aux_server.n; i++) {
+		struct conf_addrs one = { &conf->aux_server.v[i], 1 }, ips = { 0 };
+
+		expand(&ips, &one, host);
+		listen_at(out, &ips, ntohs(one.v->port));
+		free(ips.v);
+	}
+}
+
 static void resolve_listeners(struct conf *conf, const struct conf_addrs *ips,
 			      const struct conf_addrs *host)
 {
 	free(conf->listen.v);
-	conf->listen = (struct conf_addrs){ 0 };
-	for (unsigned int i = 0; i < ips->n; i++) {
-		struct tp_addr addr = ips->v[i];
-
-		addr.port = htons(conf->listening_port);
-		add(&conf->listen.v, &conf->listen.n, &addr);
+	free(conf->listen_tcp.v);
+	conf->listen = conf->listen_tcp = (struct conf_addrs){ 0 };
+	if (!conf->no_udp) {
+		listen_at(&conf->listen, ips, conf->listening_port);
+		listen_aux(&conf->listen, conf, host);
 	}
-	for (unsigned int i = 0; i < conf->aux_server.n; i++) {
-		struct conf_addrs one = { &conf->aux_server.v[i], 1 }, out = { 0 };
-
-		expand(&out, &one, host);
-		for (unsigned int j = 0; j < out.n; j++) {
-			out.v[j].port = one.v->port;
-			add(&conf->listen.v, &conf->listen.n, &out.v[j]);
-		}
-		free(out.v);
-	}
+	if (!conf->no_tcp)
+		listen_at(&conf->listen_tcp, ips, conf->listening_port);
+	if (!conf->no_tls)
+		listen_at(&conf->listen_tcp, ips, conf->tls_listening_port);
+	if (!conf->no_tcp || !conf->no_tls)
+		listen_aux(&conf->listen_tcp, conf, host);
 }
 
 /* What clients are told instead of a local address: that of its own pair, else
@@ -182,6 +199,18 @@ static void resolve_relays(struct conf *conf, const struct conf_addrs *listen_ip
 	free(ips.v);
 }
 
+static void add_own(struct conf *conf, const struct conf_addrs *listen)
+{
+	struct turn_conf *turn = &conf->turn;
+
+	for (unsigned int i = 0; i < listen->n; i++) {
+		struct tp_addr external = external_of(conf, &listen->v[i]);
+
+		add(&turn->own, &turn->n_own, &listen->v[i]);
+		add(&turn->own, &turn->n_own, &external);
+	}
+}
+
 /* Listeners by the names that clients know them by as well, and every other address of this
  * host: XDP bypasses its firewall. The loopback has a rule of its own (allow-loopback-peers). */
 static void resolve_own(struct conf *conf, const struct conf_addrs *host)
@@ -191,12 +220,8 @@ static void resolve_own(struct conf *conf, const struct conf_addrs *host)
 	free(turn->own);
 	turn->own = NULL;
 	turn->n_own = 0;
-	for (unsigned int i = 0; i < conf->listen.n; i++) {
-		struct tp_addr external = external_of(conf, &conf->listen.v[i]);
-
-		add(&turn->own, &turn->n_own, &conf->listen.v[i]);
-		add(&turn->own, &turn->n_own, &external);
-	}
+	add_own(conf, &conf->listen);
+	add_own(conf, &conf->listen_tcp);
 	for (unsigned int i = 0; i < host->n; i++)
 		if (!loopback(&host->v[i]))
 			add(&turn->own, &turn->n_own, &host->v[i]);
@@ -307,7 +332,7 @@ void conf_resolve(struct conf *conf, struct conf_errors *errors)
 	resolve_own(conf, &host);
 	warn_foreign(conf, "listening-ip", &host, errors);
 	warn_foreign(conf, "relay-ip", &host, errors);
-	if (!conf->listen.n)
+	if (!ips.n && !conf->aux_server.n)
 		conf_report(errors, conf_where(conf, "listening-ip"), LEVEL_ERROR,
 			    "there is no address to listen on");
 	if (conf_relays(conf)) {

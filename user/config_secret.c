@@ -196,3 +196,13 @@ void conf_set_nonce_secret(const struct conf_line *line)
 		  turn->nonce_key, &len))
 		refuse(line, "could not be hashed");
 }
+
+void conf_set_password(const struct conf_line *line)
+{
+	char **text = (char **)(void *)((char *)line->conf + line->directive->offset);
+
+	if (*text)
+		explicit_bzero(*text, strlen(*text));
+	free(*text);
+	*text = *line->value ? strdup(line->value) : NULL;
+}

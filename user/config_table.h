@@ -114,6 +114,7 @@ void conf_set_char(const struct conf_line *line);
 void conf_set_address(const struct conf_line *line);	/* appends to conf_addrs */
 void conf_set_endpoint(const struct conf_line *line);	/* the same, with a port */
 void conf_set_external(const struct conf_line *line);
+void conf_set_file(const struct conf_line *line);	/* appends to conf_files */
 void conf_set_ranges(const struct conf_line *line);	/* appends to turn_ranges */
 void conf_set_family(const struct conf_line *line);
 void conf_set_keep_family(const struct conf_line *line);
@@ -132,5 +133,6 @@ void conf_set_user(const struct conf_line *line);
 void conf_set_secret(const struct conf_line *line);
 void conf_set_secret_file(const struct conf_line *line);
 void conf_set_nonce_secret(const struct conf_line *line);
+void conf_set_password(const struct conf_line *line);	/* char *, wiped */
 
 #endif

@@ -127,6 +127,23 @@ void conf_set_threads(const struct conf_line *line)
 		line->conf->workers = n ? n : 1;
 }
 
+/* An empty one is none: what was there before goes too. */
+void conf_set_file(const struct conf_line *line)
+{
+	struct conf_files *files = field(line);
+
+	if (!*line->value) {
+		while (files->n)
+			free(files->v[--files->n]);
+		return;
+	}
+	files->v = grown(files->v, files->n + 1, sizeof(*files->v));
+	files->v[files->n] = strdup(line->value);
+	if (!files->v[files->n])
+		abort();
+	conf_place(line, files->n++);
+}
+
 void conf_set_text(const struct conf_line *line)
 {
 	char **text = field(line);

@@ -14,6 +14,7 @@
 #include "address.h"
 #include "control.h"
 #include "log.h"
+#include "net/crowd.h"
 #include "report.h"
 
 #define REQUEST_MAX	4096
@@ -74,6 +75,20 @@ static json_t *dataplane_status(const struct dataplane *dp, const struct conf *c
 			 "interfaces", interfaces);
 }
 
+/* Connections of clients without an allocation; the others are counted by allocations. */
+static json_t *streams_status(const struct control_sources *from)
+{
+	const struct conf *conf = from->shared->conf;
+	unsigned int strangers;
+	uint64_t refused;
+
+	crowd_count(from->shared->crowd, &strangers, &refused);
+	return json_pack("{s:o,s:b,s:b,s:i,s:I}",
+		"listening", texts(conf->listen_tcp.v, conf->listen_tcp.n),
+		"tcp", !conf->no_tcp, "tls", !conf->no_tls, "strangers", (int)strangers,
+		"refused", (json_int_t)refused);
+}
+
 static json_t *answer_status(const struct control_sources *from)
 {
 	const struct conf *conf = from->shared->conf;
@@ -86,7 +101,7 @@ static json_t *answer_status(const struct control_sources *from)
 	if (from->rows)
 		rows_fill(from->rows, used, slots);
 	return json_pack("{s:s,s:i,s:I,s:o,s:o,s:o,s:{s:i,s:i},s:i,s:{s:i,s:i,s:i,s:i,s:I,s:I},"
-			 "s:i,s:{s:b,s:i,s:i,s:s}}",
+			 "s:i,s:o,s:{s:b,s:i,s:i,s:s}}",
 		"version", TURNPIKE_VERSION, "pid", (int)getpid(),
 		"uptime_s", (json_int_t)((now_ns() - from->started_ns) / TURN_NS_PER_S),
 		"dataplane", dataplane_status(from->dataplane, conf),
@@ -97,7 +112,7 @@ static json_t *answer_status(const struct control_sources *from)
 		"rows", "used4", (int)used[0], "slots4", (int)slots[0],
 		"used6", (int)used[1], "slots6", (int)slots[1],
 		"without_row", (json_int_t)full_rows, "without_journal", (json_int_t)full_journal,
-		"workers", (int)conf->workers,
+		"workers", (int)conf->workers, "streams", streams_status(from),
 		"auth", "relays", turn_conf_relays(turn), "users", (int)turn->n_users,
 		"secrets", (int)turn->n_secrets, "realm", turn->realm ? turn->realm : "");
 }

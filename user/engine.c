@@ -39,6 +39,12 @@ void engine_count(const struct engine *e, struct tp_count counts[TP_R_MAX])
 	counts[TP_R_SEND_FAILED].packets += udp_lost(e->tx);
 }
 
+void engine_flush(struct engine *e)
+{
+	udp_flush(e->tx);
+	engine_streams_settle(e);
+}
+
 static void on_tick(evutil_socket_t fd, short what, void *arg)
 {
 	struct engine *e = arg;
@@ -48,7 +54,8 @@ static void on_tick(evutil_socket_t fd, short what, void *arg)
 
 	(void)fd;
 	(void)what;
-	udp_flush(e->tx);
+	engine_flush(e);
+	engine_streams_sweep(e, now.mono_ns);
 	if (next < now.mono_ns + wait)
 		wait = next > now.mono_ns ? next - now.mono_ns : 1000;
 	tv.tv_sec = (time_t)(wait / TURN_NS_PER_S);
@@ -90,7 +97,7 @@ static int add_listeners(struct engine *e, const int *fds)
 }
 
 struct engine *engine_new(const struct engine_shared *shared, unsigned int worker,
-			  const int *listeners)
+			  const struct engine_sockets *sockets)
 {
 	struct engine *e = calloc(1, sizeof(*e));
 
@@ -109,7 +116,8 @@ struct engine *engine_new(const struct engine_shared *shared, unsigned int worke
 	e->tick = event_new(e->base, -1, 0, on_tick, e);
 	e->stop = event_new(e->base, -1, 0, on_stop, e);
 	e->halt = event_new(e->base, -1, 0, engine_on_halt, e);
-	if (!e->server || !e->tick || !e->stop || !e->halt || add_listeners(e, listeners))
+	if (!e->server || !e->tick || !e->stop || !e->halt || add_listeners(e, sockets->udp) ||
+	    engine_gates_open(e, sockets->tcp))
 		goto fail;
 	return e;
 
@@ -150,6 +158,7 @@ void engine_free(struct engine *e)
 
 	if (!e)
 		return;
+	engine_gates_close(e);
 	if (e->server)
 		turn_server_abandon(e->server);
 	DL_FOREACH_SAFE(e->relays, r, next) {

@@ -20,12 +20,19 @@ struct engine_shared {
 	struct turn_shared *turn;
 	struct journal *journal;
 	struct flows *flows;
+	struct crowd *crowd;
+	struct tls_store *tls;		/* NULL: no TLS */
 	bool tc;			/* a tc program relays what arrives at relayed addresses */
 };
 
-/* listeners[i] is this worker's socket on conf->listen.v[i]; they stay the caller's. */
+/* A worker's listeners: udp[i] on conf->listen.v[i], tcp[i] on conf->listen_tcp.v[i]. */
+struct engine_sockets {
+	const int *udp, *tcp;
+};
+
+/* The sockets stay the caller's. */
 struct engine *engine_new(const struct engine_shared *shared, unsigned int worker,
-			  const int *listeners);
+			  const struct engine_sockets *sockets);
 /* Before engine_start(): carry on the journal's allocations that are this worker's.
  * 0 or -ENOMEM. */
 int engine_adopt(struct engine *engine);

@@ -7,18 +7,20 @@
 #include "engine_parts.h"
 #include "log.h"
 
-static struct engine_leg *leg_of(struct engine *e, const struct tp_addr *server)
+/* NULL: not served any more. Of what is not plain UDP the connection is gone. */
+static struct engine_leg *leg_of(struct engine *e, const struct tp_alloc *saved)
 {
+	if (saved->transport != IPPROTO_UDP)
+		return NULL;
 	for (unsigned int i = 0; i < e->shared->conf->listen.n; i++)
-		if (address_equal(&e->listeners[i].addr, server))
+		if (address_equal(&e->listeners[i].addr, &saved->server))
 			return &e->listeners[i].leg;
 	return NULL;
 }
 
 static bool is_mine(const struct engine *e, const struct tp_alloc *saved)
 {
-	return saved->transport == IPPROTO_UDP &&
-	       udp_worker(&saved->client, e->shared->conf->workers) == e->worker;
+	return udp_worker(&saved->client, e->shared->conf->workers) == e->worker;
 }
 
 /* adopted[] is by the journal's index. */
@@ -53,7 +55,7 @@ int engine_adopt(struct engine *e)
 	if (!adopted)
 		return -ENOMEM;
 	while ((saved = journal_next_alloc(j, &at))) {
-		struct engine_leg *leg = leg_of(e, &saved->server);
+		struct engine_leg *leg = leg_of(e, saved);
 		struct turn_alloc *alloc;
 
 		if (!is_mine(e, saved))

@@ -108,10 +108,19 @@ static void host_to_peer(void *ctx, struct turn_relay *relay, const struct tp_ad
 	flows_count(relay->alloc, true, len);
 }
 
+static void tell_leg(struct turn_alloc *alloc, struct turn_alloc *now)
+{
+	struct engine_leg *leg = alloc->path.socket;
+
+	if (leg->ops->allocated)
+		leg->ops->allocated(leg, now);
+}
+
 static void host_alloc_kept(void *ctx, struct turn_alloc *alloc)
 {
 	struct engine *e = ctx;
 
+	tell_leg(alloc, alloc);
 	flows_keep_alloc(e->shared->flows, alloc, e->worker);
 }
 
@@ -150,6 +159,7 @@ static void host_alloc_gone(void *ctx, struct turn_alloc *alloc)
 	struct engine *e = ctx;
 
 	flows_drop_alloc(e->shared->flows, alloc);
+	tell_leg(alloc, NULL);
 }
 
 static void host_random(void *ctx, void *buf, size_t len)

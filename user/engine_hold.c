@@ -41,7 +41,7 @@ unsigned int engine_renew(struct engine *e)
 {
 	unsigned int ended = turn_server_renew(e->server, &e->shared->conf->turn);
 
-	udp_flush(e->tx);
+	engine_flush(e);
 	return ended;
 }
 
@@ -56,6 +56,6 @@ unsigned int engine_kick(struct engine *e,
 {
 	unsigned int ended = turn_server_kick(e->server, match, arg, engine_now());
 
-	udp_flush(e->tx);
+	engine_flush(e);
 	return ended;
 }

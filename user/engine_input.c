@@ -29,10 +29,13 @@ static void count_input(struct engine *e, enum tp_reason reason, size_t bytes)
 	engine_count_one(e, reason, bytes);
 }
 
-void engine_from_client(struct engine *e, const struct turn_path *path, const uint8_t *data,
-			size_t len, struct turn_now now)
+enum tp_reason engine_from_client(struct engine *e, const struct turn_path *path,
+				  const uint8_t *data, size_t len, struct turn_now now)
 {
-	count_input(e, turn_from_client(e->server, path, data, len, now), len);
+	enum tp_reason reason = turn_from_client(e->server, path, data, len, now);
+
+	count_input(e, reason, len);
+	return reason;
 }
 
 void engine_on_listener(evutil_socket_t fd, short what, void *arg)
@@ -61,7 +64,12 @@ void engine_on_listener(evutil_socket_t fd, short what, void *arg)
 			at += len;
 		} while (at < in[i].len);
 	}
-	udp_flush(e->tx);
+	engine_flush(e);
+}
+
+static bool is_stream(const struct turn_alloc *alloc)
+{
+	return (alloc->path.transport & ~TURN_SECURE) == IPPROTO_TCP;
 }
 
 static void from_peer(struct engine *e, struct engine_relay *r, const struct udp_received *in,
@@ -70,6 +78,9 @@ static void from_peer(struct engine *e, struct engine_relay *r, const struct udp
 	size_t at = 0;
 
 	take_ip_fields(e, in, now.mono_ns);
+	/* RFC 8656 section 16: what goes into a stream has arrived, whatever its TTL */
+	if (r->relay && is_stream(r->relay->alloc))
+		e->ttl_over = false;
 	do {
 		size_t len = in->len - at;
 		enum tp_reason reason;
@@ -111,7 +122,7 @@ void engine_on_relay(evutil_socket_t fd, short what, void *arg)
 	/* Nothing to read: then it was the error queue that woke us. */
 	if (n <= 0)
 		icmp_errors(e, r, now);
-	udp_flush(e->tx);
+	engine_flush(e);
 	e->reading = NULL;
 	if (!r->relay)
 		free(r);

@@ -7,6 +7,8 @@
 #include <event2/event_struct.h>
 #include <pthread.h>
 #include "engine.h"
+#include "net/outbox.h"
+#include "net/stream.h"
 #include "net/udp.h"
 
 struct engine_leg;
@@ -16,6 +18,8 @@ struct engine_leg_ops {
 	/* out is copied, or sent before the engine turns to its next input */
 	void (*send)(struct engine_leg *leg, const struct tp_addr *client,
 		     const struct turn_out *out);
+	/* The leg's client has this allocation now, or (NULL) none any more. May be NULL. */
+	void (*allocated)(struct engine_leg *leg, struct turn_alloc *alloc);
 };
 
 /* A client's leg, which turn_path.socket points to: a UDP listener, or one connection. */
@@ -30,6 +34,41 @@ struct engine_listener {
 	struct event *event;
 	struct tp_addr addr;
 	int fd;				/* not owned */
+};
+
+/* A TCP listener. */
+struct engine_gate {
+	struct engine *engine;
+	struct event *event;
+	struct tp_addr addr;
+	bool shut;			/* no descriptors: to be tried again */
+	int fd;				/* not owned */
+};
+
+/* One connection of a client, plain or TLS. */
+struct engine_stream {
+	struct engine_leg leg;
+	struct engine_stream *prev, *next;	/* of the worker's strangers, or of the others */
+	struct engine_stream *next_dirty;
+	struct tp_addr client, server;
+	struct stream io;
+	struct event *readable, *writable;
+	struct outbox out;
+	uint8_t *rest;			/* begin of a message, or unread while answers wait */
+	size_t rest_len;
+	struct turn_alloc *alloc;	/* NULL: a stranger */
+	uint64_t accepted_ns, deadline_ns;
+	uint8_t dscp;
+	unsigned int refusals;		/* of requests, without an allocation */
+	bool known;			/* plain or TLS */
+	bool spoken;			/* one whole message was read */
+	bool waits;			/* reads no more before its answers have left */
+	bool dirty;			/* on the worker's list of those to be settled */
+	bool ending;			/* what is queued is written, then it is over */
+	bool timed;			/* deadline_ns is that of its ending */
+	bool finished;			/* all is written: waiting for the client's end */
+	bool client_ended;
+	bool dead;			/* to be freed as soon as it is settled */
 };
 
 /* The socket of one relayed transport address. */
@@ -50,6 +89,11 @@ struct engine {
 	struct udp_rx *rx;
 	struct udp_tx *tx;
 	struct engine_listener *listeners;
+	struct engine_gate *gates;
+	struct engine_stream *strangers, *clients;	/* connections, by having an allocation */
+	struct engine_stream *dirty;
+	uint8_t *stream_bytes;		/* what is being read or written; ENGINE_STREAM_BYTES */
+	uint64_t swept_ns;
 	struct engine_relay *relays;	/* the open ones */
 	struct engine_relay *reading;	/* whose input is being handled */
 	uint8_t tos, ttl;		/* for what is relayed of that input */
@@ -68,9 +112,30 @@ struct turn_now engine_now(void);
 /* Counts one packet of this many bytes; this worker's thread only. */
 void engine_count_one(struct engine *engine, enum tp_reason reason, size_t bytes);
 /* One datagram or frame of a client, handed to the core and counted. What the core relays
- * of it takes its IP fields from engine->tos, ttl, ttl_over and now_ns. */
-void engine_from_client(struct engine *engine, const struct turn_path *path,
-			const uint8_t *data, size_t len, struct turn_now now);
+ * of it takes its IP fields from engine->tos, ttl, ttl_over and now_ns. The core's reason. */
+enum tp_reason engine_from_client(struct engine *engine, const struct turn_path *path,
+				  const uint8_t *data, size_t len, struct turn_now now);
+
+/* What was queued for sockets leaves: at the end of every callback. */
+void engine_flush(struct engine *engine);
+
+/* Connections: engine_gate.c makes them and looks after their time, engine_stream.c is
+ * what one does. */
+#define ENGINE_STREAM_BYTES	(2 * 65536)
+/* How long a client may take to an allocation (max-allocate-timeout), and most_ns at most. */
+uint64_t engine_patience(const struct engine *engine, uint64_t most_ns);
+int engine_gates_open(struct engine *engine, const int *fds);
+void engine_gates_close(struct engine *engine);
+/* Ends those whose time is over; about once a second. */
+void engine_streams_sweep(struct engine *engine, uint64_t now_ns);
+struct engine_stream *engine_stream_new(struct engine *engine, const struct tp_addr *server,
+					int fd);
+/* Without telling the core: when all of it goes. */
+void engine_stream_free(struct engine_stream *s);
+/* Ends it at the next settling. */
+void engine_stream_kill(struct engine_stream *s);
+/* Writes what is queued, and lets go what is over. */
+void engine_streams_settle(struct engine *engine);
 
 extern const struct turn_host engine_host;	/* ctx is the engine */
 extern const struct engine_leg_ops engine_udp_leg;

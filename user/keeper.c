@@ -22,6 +22,8 @@
 #include "keeper.h"
 #include "link.h"
 #include "log.h"
+#include "net/crowd.h"
+#include "net/tcp.h"
 #include "net/udp.h"
 #include "relay.h"
 #ifdef __SANITIZE_ADDRESS__
@@ -107,29 +109,50 @@ static int open_control(struct keeper *k)
 	return k->setup.control_fd;
 }
 
-static int open_listeners(struct keeper *k)
+static int open_udp(const struct conf *conf, const struct tp_addr *addr, int *fds)
 {
-	const struct conf *conf = k->conf;
-	unsigned int n = conf->listen.n, workers = conf->workers;
+	return udp_open_listeners(fds, conf->workers, addr, conf->sock_buf_size);
+}
+
+static int open_tcp(const struct conf *conf, const struct tp_addr *addr, int *fds)
+{
+	return tcp_open_listeners(fds, conf->workers, addr);
+}
+
+/* One of each address for each worker: *all is [worker * listen->n + address]. */
+static int open_all(const struct conf *conf, const struct conf_addrs *listen, const char *proto,
+		    int (*open_one)(const struct conf *conf, const struct tp_addr *addr, int *fds),
+		    int **all)
+{
+	unsigned int n = listen->n, workers = conf->workers;
 	char text[ADDRESS_TEXT];
 	int *fds = calloc(workers, sizeof(*fds));
 	int err = 0;
 
-	k->setup.listeners = calloc((size_t)n * workers + 1, sizeof(int));
-	if (!fds || !k->setup.listeners)
+	*all = calloc((size_t)n * workers + 1, sizeof(int));
+	if (!fds || !*all)
 		err = -ENOMEM;
 	for (unsigned int i = 0; i < n && !err; i++) {
-		address_text(&conf->listen.v[i], text);
-		err = udp_open_listeners(fds, workers, &conf->listen.v[i], conf->sock_buf_size);
+		address_text(&listen->v[i], text);
+		err = open_one(conf, &listen->v[i], fds);
 		if (err)
-			log_error("listen %s/udp: %s", text, strerror(-err));
+			log_error("listen %s/%s: %s", text, proto, strerror(-err));
 		else
-			log_info("listening address=%s proto=udp", text);
+			log_info("listening address=%s proto=%s", text, proto);
 		for (unsigned int w = 0; w < workers && !err; w++)
-			k->setup.listeners[w * n + i] = fds[w];
+			(*all)[w * n + i] = fds[w];
 	}
 	free(fds);
 	return err;
+}
+
+static int open_listeners(struct keeper *k)
+{
+	const struct conf *conf = k->conf;
+	const char *streams = conf->no_tls ? "tcp" : conf->no_tcp ? "tls" : "tcp,tls";
+	int err = open_all(conf, &conf->listen, "udp", open_udp, &k->setup.listeners);
+
+	return err ? err : open_all(conf, &conf->listen_tcp, streams, open_tcp, &k->setup.gates);
 }
 
 static int write_pidfile(const char *path)
@@ -145,11 +168,12 @@ static int write_pidfile(const char *path)
 	return 0;
 }
 
-/* Every allocation is a descriptor, and the relay process cannot raise this itself. */
+/* Every allocation is a descriptor, with a connection two; and the relay process cannot
+ * raise this itself. */
 static void raise_descriptors(const struct conf *conf)
 {
 	struct rlimit limit;
-	rlim_t want = conf->max_allocations * 2 + 1024;
+	rlim_t want = conf->max_allocations * 2 + CROWD_MAX + 1024;
 
 	if (getrlimit(RLIMIT_NOFILE, &limit) || limit.rlim_cur >= want)
 		return;
@@ -480,5 +504,6 @@ int keeper_main(struct conf **conf, const struct conf_source *source)
 	dataplane_close(&k.dataplane);
 out:
 	free(k.setup.listeners);
+	free(k.setup.gates);
 	return status;
 }

@@ -7,6 +7,8 @@
 #include <time.h>
 #include "dataplane/listeners.h"
 #include "log.h"
+#include "net/crowd.h"
+#include "net/tls.h"
 #include "relay_parts.h"
 
 static void on_sigterm(evutil_socket_t fd, short what, void *arg)
@@ -85,6 +87,23 @@ static bool open_tables(struct relay *r)
 	return true;
 }
 
+/* The rate limit of strangers' requests is that of their connections, too. */
+static bool open_streams(struct relay *r)
+{
+	const struct conf *conf = r->conf;
+	struct tls_fault fault;
+
+	r->shared.crowd = crowd_new(conf->turn.unauthorized_rps != 0);
+	if (!r->shared.crowd)
+		return false;
+	if (conf->no_tls)
+		return true;
+	r->shared.tls = tls_store_new(&conf->tls, &fault);
+	if (!r->shared.tls)
+		log_error("%s: %s", fault.directive, fault.text);
+	return r->shared.tls;
+}
+
 /* Everybody adopts before anybody serves: what is left over then is nobody's. */
 static bool make_engines(struct relay *r)
 {
@@ -94,7 +113,12 @@ static bool make_engines(struct relay *r)
 	if (!r->engines)
 		return false;
 	for (unsigned int i = 0; i < conf->workers; i++) {
-		r->engines[i] = engine_new(&r->shared, i, r->setup->listeners + i * conf->listen.n);
+		struct engine_sockets sockets = {
+			.udp = r->setup->listeners + i * conf->listen.n,
+			.tcp = r->setup->gates + i * conf->listen_tcp.n,
+		};
+
+		r->engines[i] = engine_new(&r->shared, i, &sockets);
 		if (!r->engines[i] || engine_adopt(r->engines[i]))
 			return false;
 	}
@@ -157,6 +181,8 @@ static void relay_free(struct relay *r)
 	limits_free(r->limits);
 	journal_free(r->shared.journal);
 	turn_shared_free(r->shared.turn);
+	crowd_free(r->shared.crowd);
+	tls_store_free(r->shared.tls);
 	if (r->renew)
 		event_free(r->renew);
 	if (r->poke)
@@ -178,8 +204,8 @@ int relay_main(const struct relay_setup *setup)
 
 	evthread_use_pthreads();
 	r.base = event_base_new();
-	if (!r.base || !open_tables(&r) || !make_engines(&r) || !add_events(&r) ||
-	    !add_control(&r) || !relay_operate_start(&r) || !start_engines(&r)) {
+	if (!r.base || !open_tables(&r) || !open_streams(&r) || !make_engines(&r) ||
+	    !add_events(&r) || !add_control(&r) || !relay_operate_start(&r) || !start_engines(&r)) {
 		log_error("relay process cannot start: out of memory or threads");
 		goto out;
 	}

@@ -13,6 +13,7 @@ struct relay_setup {
 	struct conf **conf;		/* the process's own copy, which a reload replaces */
 	struct dataplane *dataplane;
 	int *listeners;			/* [worker * conf->listen.n + address] */
+	int *gates;			/* TCP: [worker * conf->listen_tcp.n + address] */
 	int control_fd;
 	int link;			/* to the keeper */
 	bool draining;			/* a predecessor was told to */

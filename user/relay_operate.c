@@ -7,6 +7,8 @@
 #include "dataplane/listeners.h"
 #include "link.h"
 #include "log.h"
+#include "net/crowd.h"
+#include "net/tls.h"
 #include "relay_parts.h"
 
 #define DRAIN_LOOK_S	1
@@ -37,14 +39,19 @@ static void finish_reload(struct relay *r, json_t *answer)
 /* The flow tables' listeners at once, too: what they may answer can have changed. */
 static bool put_conf(struct relay *r, struct conf *next, unsigned int *ended)
 {
+	struct tls_fault fault;
 	bool ok;
 
+	/* connections keep the certificates that they began with */
+	if (r->shared.tls && tls_store_replace(r->shared.tls, &next->tls, &fault))
+		return false;
 	hold(r);
 	ok = turn_shared_renew(r->shared.turn, &next->turn);
 	if (ok) {
 		r->shared.conf = next;
 		flows_renew(r->shared.flows, &next->turn);
 		limits_renew(r->limits, &next->turn);
+		crowd_limit(r->shared.crowd, next->turn.unauthorized_rps != 0);
 		for (unsigned int i = 0; i < next->workers; i++)
 			*ended += engine_renew(r->engines[i]);
 	}

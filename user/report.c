@@ -5,6 +5,7 @@
 #include <string.h>
 #include "address.h"
 #include "report.h"
+#include "turn/turn.h"
 
 #define NS_PER_S	1000000000ULL
 #define CHANNEL_TEXT	8		/* "0x4000" and its NUL */
@@ -15,19 +16,6 @@ struct directions {
 
 /* ------------------------------------------------------------------- reasons */
 
-static const struct {
-	const char *word, *text;
-} reasons[TP_R_MAX] = {
-#define REASON_TEXT(id, word, text) { word, text },
-	TP_REASONS(REASON_TEXT)
-#undef REASON_TEXT
-};
-
-const char *report_reason(enum tp_reason reason)
-{
-	return reasons[reason].word;
-}
-
 static bool is_daemons(enum tp_reason reason)
 {
 	return reason >= TP_R_USER_TO_PEER;
@@ -35,6 +23,13 @@ static bool is_daemons(enum tp_reason reason)
 
 json_t *report_stats(const struct tables *tables, const struct tp_count *user_counts)
 {
+	static const struct {
+		const char *word, *text;
+	} reasons[] = {
+#define REASON_TEXT(id, word, text) { word, text },
+		TP_REASONS(REASON_TEXT)
+#undef REASON_TEXT
+	};
 	struct tp_count counts[TP_R_MAX] = { 0 };
 	json_t *list;
 
@@ -220,6 +215,15 @@ static void add_bindings(const struct tables *t, struct entry *entries, uint64_t
 	}
 }
 
+static const char *transport(uint8_t leg)
+{
+	bool secure = leg & TURN_SECURE;
+
+	if ((leg & ~TURN_SECURE) == IPPROTO_TCP)
+		return secure ? "tls" : "tcp";
+	return secure ? "dtls" : "udp";
+}
+
 static json_t *relayed(const struct tp_alloc *a, uint64_t now_ns)
 {
 	json_t *list = json_array();
@@ -241,7 +245,7 @@ static json_t *allocation(const struct entry *e, uint64_t now_ns)
 	add(&fast.down, &e->rows.down);
 	return json_pack("{s:o,s:o,s:s,s:o,s:o,s:I,s:I,s:i,s:o,s:o,s:o,s:o}",
 		"client", address(&a->client), "server", address(&a->server),
-		"transport", a->transport == IPPROTO_TCP ? "tcp" : "udp",
+		"transport", transport(a->transport),
 		"relayed", relayed(a, now_ns), "user", name(a->user, sizeof(a->user)),
 		"expires_s", seconds_left(last, now_ns),
 		"age_s", seconds_left(now_ns, a->created_ns), "worker", a->worker,

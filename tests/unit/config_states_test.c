@@ -17,7 +17,9 @@ static const char *const work[] = {
 	"verbose", "Verbose", "log-file", "no-stdout-log", "syslog", "log-min-level",
 	"log-binding", "pidfile", "proc-user", "proc-group", "rfc5766-channel-numbers",
 	"keep-address-family", "allocation-default-address-family", "software-attribute",
-	"no-software-attribute",
+	"no-software-attribute", "tls-listening-port", "no-tcp", "no-tls", "no-dtls",
+	"max-allocate-timeout", "cert", "pkey", "pkey-pwd", "cipher-list", "CA-file", "no-tlsv1_2",
+	"ec-curve-name", "acme-redirect", "respond-http-unsupported",
 	/* ours */
 	"static-auth-secret-file", "dataplane", "pin-path", "fast-path-flows",
 	"fast-path-ipv6-share",
@@ -27,7 +29,7 @@ static const char *const work[] = {
 };
 
 static const char *const silent[] = {
-	"udp-recvmmsg", "no-tcp", "no-tls", "no-dtls", "no-tcp-relay", "server-name", "simple-log",
+	"udp-recvmmsg", "no-tcp-relay", "server-name", "simple-log",
 	"new-log-timestamp", "no-cli", "no-rfc5780", "response-origin-only-with-rfc5780",
 	"drop-invalid-packets",
 	/* of older versions */
@@ -36,21 +38,20 @@ static const char *const silent[] = {
 };
 
 static const char *const told[] = {
-	"tls-listening-port", "alt-listening-port", "alt-tls-listening-port", "udp-self-balance",
+	"alt-listening-port", "alt-tls-listening-port", "udp-self-balance",
 	"udp-recvmmsg-log", "udp-sendmmsg-log", "udp-gso", "multiplex-peer-port",
 	"multiplex-peer-max-peers", "dtls", "no-auth-pings", "no-dynamic-ip-list",
 	"no-dynamic-realms", "check-origin-consistency", "secret-key-file",
-	"max-allocate-timeout", "cert", "pkey", "pkey-pwd", "cipher-list",
-	"no-tlsv1_2", "dh-file", "ec-curve-name", "raw-public-keys", "syslog-facility",
+	"dh-file", "raw-public-keys", "syslog-facility",
 	"new-log-timestamp-format", "version", "prometheus-cert",
 	"prometheus-key", "cli", "cli-ip", "cli-port", "cli-password", "cli-max-output-sessions",
-	"web-admin-ip", "web-admin-port", "web-admin-listen-on-workers", "acme-redirect",
-	"respond-http-unsupported", "stun-backward-compatibility", "rfc3489-compatibility",
+	"web-admin-ip", "web-admin-port", "web-admin-listen-on-workers",
+	"stun-backward-compatibility", "rfc3489-compatibility",
 	"include-reason-string", "drop-invalid-packets-log",
 };
 
 static const char *const warned[] = {
-	"tcp-proxy-port", "mobility", "redis-statsdb", "CA-file", "tlsv1", "tlsv1_1", "dh566",
+	"tcp-proxy-port", "mobility", "redis-statsdb", "tlsv1", "tlsv1_1", "dh566",
 	"dh1066", "daemon", "prometheus-username-labels", "web-admin", "alternate-server", "tls-alternate-server",
 	"tcp-alternate-server", "udp-alternate-server", "rfc5780",
 };

@@ -182,6 +182,14 @@ static void U30_U31_flood(void **state)
 		answers += ask_plain(w) == 401;
 	}
 	assert_in_range(answers, 9, 11);
+	/* by TCP nobody else can be answered, and nobody asks again */
+	w->path.transport = IPPROTO_TCP;
+	for (answers = i = 0; i < 100; i++) {
+		begin(w, TURN_ALLOCATE);
+		answers += ask_plain(w) == 401;
+	}
+	assert_int_equal(answers, 100);
+	w->path.transport = IPPROTO_UDP;
 	/* and another address is another matter */
 	client(w, "203.0.113.9:4000");
 	challenge(w);

@@ -63,6 +63,19 @@ static void show_list(const char *label, const json_t *list)
 		printf("%-12s none\n", label);
 }
 
+static void show_streams(const json_t *streams)
+{
+	bool tcp = json_is_true(json_object_get(streams, "tcp"));
+	bool tls = json_is_true(json_object_get(streams, "tls"));
+
+	if (!tcp && !tls)
+		return;
+	show_list(tcp && tls ? "TCP and TLS" : tcp ? "TCP" : "TLS",
+		  json_object_get(streams, "listening"));
+	printf("%-12s %lld connections without an allocation, %lld refused\n", "",
+	       number(streams, "strangers"), number(streams, "refused"));
+}
+
 static void show_dataplane(const json_t *dp)
 {
 	const json_t *interface;
@@ -105,7 +118,8 @@ void show_status(const struct cli *cli, const json_t *status)
 	printf("turnpiked %s, process %lld, up %s\n", text(status, "version"),
 	       number(status, "pid"), duration(buf, number(status, "uptime_s")));
 	show_dataplane(json_object_get(status, "dataplane"));
-	show_list("listening", json_object_get(status, "listening"));
+	show_list("UDP", json_object_get(status, "listening"));
+	show_streams(json_object_get(status, "streams"));
 	show_list("relay", json_object_get(status, "relay"));
 	printf("%-12s %lld of %lld in use\n", "relay ports", number(ports, "used"),
 	       number(ports, "total"));
@@ -208,14 +222,15 @@ void show_allocations(const struct cli *cli, const json_t *answer)
 		relayed = width(relayed, joined(buf, json_object_get(a, "relayed")));
 		user = width(user, text(a, "user"));
 	}
-	printf("%-*s %-*s %-*s %8s %8s %5s | %6s %7s %4s | %6s %7s %4s\n", client, "CLIENT",
-	       relayed, "RELAYED", user, "USER", "EXPIRES", "AGE", "CHANS", "UP", "", "XDP",
+	printf("%-*s %-4s %-*s %-*s %8s %8s %5s | %6s %7s %4s | %6s %7s %4s\n", client, "CLIENT",
+	       "BY", relayed, "RELAYED", user, "USER", "EXPIRES", "AGE", "CHANS", "UP", "", "XDP",
 	       "DOWN", "", "XDP");
 	json_array_foreach(list, i, a) {
 		traffic(up, json_object_get(a, "up"));
 		traffic(down, json_object_get(a, "down"));
-		printf("%-*s %-*s %-*s %8s %8s %5zu | %s | %s\n", client, text(a, "client"),
-		       relayed, joined(buf, json_object_get(a, "relayed")), user, text(a, "user"),
+		printf("%-*s %-4s %-*s %-*s %8s %8s %5zu | %s | %s\n", client,
+		       text(a, "client"), text(a, "transport"), relayed,
+		       joined(buf, json_object_get(a, "relayed")), user, text(a, "user"),
 		       duration(left, number(a, "expires_s")), duration(age, number(a, "age_s")),
 		       json_array_size(json_object_get(a, "channels")), up, down);
 		if (cli->channels)

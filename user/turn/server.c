@@ -116,6 +116,14 @@ static void reply_error(struct request *rq, int code)
 		stun_put_unknown(&rq->w, rq->msg->unknown, rq->msg->n_unknown);
 }
 
+/* Only by plain UDP can somebody else be answered than who asked; elsewhere nobody repeats
+ * a request that is not answered. */
+static bool server_limits(struct request *rq)
+{
+	return rq->path->transport == TURN_UDP && !rq->auth.proved &&
+	       !ratelimit_allows(rq->server->shared, &rq->path->client, rq->now.mono_ns);
+}
+
 /* The one place where requests are answered. */
 static enum tp_reason server_reply(struct request *rq, int code)
 {
@@ -123,8 +131,7 @@ static enum tp_reason server_reply(struct request *rq, int code)
 	struct turn_out out = { .head = rq->w.buf };
 
 	if (code) {
-		if (!rq->auth.proved && !ratelimit_allows(s->shared, &rq->path->client,
-							  rq->now.mono_ns))
+		if (server_limits(rq))
 			return TP_R_STUN_LIMITED;
 		reply_error(rq, code);
 	}

@@ -1,0 +1,123 @@
+// SPDX-License-Identifier: MIT
+/* TCP connections: accepted, counted, and ended when their time is over. */
+#include <errno.h>
+#include <stdlib.h>
+#include <unistd.h>
+#include <utlist.h>
+#include "engine_parts.h"
+#include "log.h"
+#include "net/crowd.h"
+#include "net/tcp.h"
+
+#define ACCEPT_BATCH	64
+#define SWEEP_NS	(TURN_NS_PER_S / 2)
+#define FIRST_NS	(10 * TURN_NS_PER_S)	/* for a first byte, and for a handshake */
+
+uint64_t engine_patience(const struct engine *e, uint64_t most_ns)
+{
+	uint64_t ns = e->shared->conf->max_allocate_timeout_s * TURN_NS_PER_S;
+
+	return ns < most_ns ? ns : most_ns;
+}
+
+static void shut(struct engine_gate *gate, int err)
+{
+	/* T17: the listener would stay readable: rest until the next sweep */
+	event_del(gate->event);
+	gate->shut = true;
+	log_warning("no more connections for now worker=%u: error %d", gate->engine->worker, -err);
+}
+
+static void take(struct engine_gate *gate, const struct tcp_accepted *in, uint64_t now_ns)
+{
+	struct engine *e = gate->engine;
+	struct engine_stream *s;
+
+	if (!crowd_enter(e->shared->crowd, &in->client, now_ns)) {
+		close(in->fd);
+		return;
+	}
+	s = engine_stream_new(e, &gate->addr, in->fd);
+	if (!s) {
+		crowd_leave(e->shared->crowd, &in->client, now_ns);
+		close(in->fd);
+		return;
+	}
+	s->client = in->client;
+	s->dscp = in->dscp;
+	s->accepted_ns = now_ns;
+	s->deadline_ns = now_ns + engine_patience(e, FIRST_NS);
+}
+
+static void on_gate(evutil_socket_t fd, short what, void *arg)
+{
+	struct engine_gate *gate = arg;
+	struct tcp_accepted in;
+	uint64_t now_ns = engine_now().mono_ns;
+	int n = 1;
+
+	(void)what;
+	for (int i = 0; i < ACCEPT_BATCH && n > 0; i++) {
+		n = tcp_accept(fd, &in);
+		if (n > 0)
+			take(gate, &in, now_ns);
+	}
+	if (n < 0)
+		shut(gate, n);
+}
+
+int engine_gates_open(struct engine *e, const int *fds)
+{
+	const struct conf_addrs *listen = &e->shared->conf->listen_tcp;
+
+	if (!listen->n)
+		return 0;
+	e->gates = calloc(listen->n, sizeof(*e->gates));
+	e->stream_bytes = malloc(ENGINE_STREAM_BYTES);
+	if (!e->gates || !e->stream_bytes)
+		return -ENOMEM;
+	for (unsigned int i = 0; i < listen->n; i++) {
+		struct engine_gate *gate = &e->gates[i];
+
+		*gate = (struct engine_gate){ .engine = e, .addr = listen->v[i], .fd = fds[i] };
+		gate->event = event_new(e->base, gate->fd, EV_READ | EV_PERSIST, on_gate, gate);
+		if (!gate->event || event_add(gate->event, NULL))
+			return -ENOMEM;
+	}
+	return 0;
+}
+
+void engine_gates_close(struct engine *e)
+{
+	struct engine_stream *s, *next;
+
+	DL_FOREACH_SAFE(e->strangers, s, next)
+		engine_stream_free(s);
+	DL_FOREACH_SAFE(e->clients, s, next)
+		engine_stream_free(s);
+	for (unsigned int i = 0; e->gates && i < e->shared->conf->listen_tcp.n; i++)
+		if (e->gates[i].event)
+			event_free(e->gates[i].event);
+	free(e->gates);
+	free(e->stream_bytes);
+}
+
+void engine_streams_sweep(struct engine *e, uint64_t now_ns)
+{
+	struct engine_stream *s;
+
+	if (!e->gates || now_ns < e->swept_ns + SWEEP_NS)
+		return;
+	e->swept_ns = now_ns;
+	/* those with an allocation have its lifetime */
+	DL_FOREACH(e->strangers, s)
+		if (s->deadline_ns <= now_ns)
+			engine_stream_kill(s);
+	for (unsigned int i = 0; i < e->shared->conf->listen_tcp.n; i++) {
+		struct engine_gate *gate = &e->gates[i];
+
+		if (gate->shut && !event_add(gate->event, NULL))
+			gate->shut = false;
+	}
+	engine_streams_settle(e);
+}
