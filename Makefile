@@ -65,6 +65,8 @@ build/%.skel.h: build/%.bpf.o
 
 build/obj/user/dataplane/xdp.o build/san/user/dataplane/xdp.o: build/turnpike.skel.h
 build/obj/user/dataplane/tc.o build/san/user/dataplane/tc.o: build/turnpike_tc.skel.h
+build/obj/user/dataplane/tracer.o build/san/user/dataplane/tracer.o: build/turnpike_trace.skel.h \
+	build/turnpike_trace_tc.skel.h
 
 build/obj/%.o: %.c
 	$(call msg,CC,$@)
@@ -135,6 +137,7 @@ FUZZ_OBJ := $(LIB_SRC:%.c=build/fuzz/%.o)
 
 build/fuzz/user/dataplane/xdp.o: build/turnpike.skel.h
 build/fuzz/user/dataplane/tc.o: build/turnpike_tc.skel.h
+build/fuzz/user/dataplane/tracer.o: build/turnpike_trace.skel.h build/turnpike_trace_tc.skel.h
 
 build/fuzz/user/%.o: user/%.c
 	$(call msg,CC-FUZZ,$@)
@@ -200,6 +203,8 @@ build/check/user/dataplane/xdp.analyze build/check/user/dataplane/xdp.sparse: \
 	build/check/skel/turnpike.skel.h
 build/check/user/dataplane/tc.analyze build/check/user/dataplane/tc.sparse: \
 	build/check/skel/turnpike_tc.skel.h
+build/check/user/dataplane/tracer.analyze build/check/user/dataplane/tracer.sparse: \
+	build/check/skel/turnpike_trace.skel.h build/check/skel/turnpike_trace_tc.skel.h
 
 build/check/skel/%.skel.h: build/%.skel.h
 	$(Q)mkdir -p $(@D) && sed -e '1i #pragma GCC system_header' \

@@ -16,6 +16,19 @@ struct directions {
 
 /* ------------------------------------------------------------------- reasons */
 
+static const struct {
+	const char *word, *text;
+} reasons[TP_R_MAX] = {
+#define REASON_TEXT(id, word, text) { word, text },
+	TP_REASONS(REASON_TEXT)
+#undef REASON_TEXT
+};
+
+const char *report_reason(enum tp_reason reason)
+{
+	return reasons[reason].word;
+}
+
 static bool is_daemons(enum tp_reason reason)
 {
 	return reason >= TP_R_USER_TO_PEER;
@@ -23,13 +36,6 @@ static bool is_daemons(enum tp_reason reason)
 
 json_t *report_stats(const struct tables *tables, const struct tp_count *user_counts)
 {
-	static const struct {
-		const char *word, *text;
-	} reasons[] = {
-#define REASON_TEXT(id, word, text) { word, text },
-		TP_REASONS(REASON_TEXT)
-#undef REASON_TEXT
-	};
 	struct tp_count counts[TP_R_MAX] = { 0 };
 	json_t *list;
 

@@ -10,6 +10,9 @@
 #include <stdint.h>
 #include "dataplane/tables.h"
 
+/* Its word, below TP_R_MAX. */
+const char *report_reason(enum tp_reason reason);
+
 /*
  * { "daemon": bool, "reasons": [ { "reason", "meaning", "packets", "bytes" } ] }
  * in the order of TP_REASONS, kernel and daemon summed. user_counts has TP_R_MAX

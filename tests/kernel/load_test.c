@@ -2,7 +2,8 @@
 /*
  * The program and its maps, by the daemon's own loader, on the kernel that this
  * runs on: the verifier takes it, a driver takes it, a second start takes the
- * pinned state over, and nothing is left behind. In namespaces of its own.
+ * pinned state over, turnpike trace's forms of it replace it and are replaced, and
+ * nothing is left behind. In namespaces of its own.
  */
 #include <errno.h>
 #include <net/if.h>
@@ -18,6 +19,8 @@
 #include <sys/stat.h>
 #include <unistd.h>
 #include <cmocka.h>
+#include "dataplane/tc.h"
+#include "dataplane/tracer.h"
 #include "dataplane/xdp.h"
 
 static char pins[64];
@@ -80,7 +83,41 @@ static void loads_and_attaches(void **state)
 	assert_int_equal(system("ip link show va | grep -qw 'xdp'"), 0);
 }
 
-static void second_start_takes_over(void **state)
+static int none_expected(void *ctx, const struct tp_trace *event)
+{
+	(void)ctx;
+	(void)event;
+	return 0;
+}
+
+/* The tracing forms load, replace the programs and are replaced by them. */
+static void expect_traced(struct xdp *xdp, const struct tables *tables)
+{
+	struct tp_trace_filter filter = { .reasons = 1ULL << TP_R_REWRITE, .sample = 1 };
+	struct xdp_interface iface = { .name = "vb", .ifindex = if_nametoindex("vb") };
+	struct tracer *tracer, *second;
+	char why[XDP_WHY], name[FILTERS_NAME];
+	struct tc *tc;
+
+	assert_int_equal(tc_load(&tc, xdp, tables->meta, why), 0);
+	assert_int_equal(tc_attach(tc, &iface, false), 0);
+	assert_int_equal(tracer_open(&tracer, pins, &filter, none_expected, NULL), 0);
+	assert_int_equal(system("ip -d link show va | grep -q 'name tp_trace_xdp'"), 0);
+	assert_int_equal(tc_filter(iface.ifindex, name), 0);
+	assert_non_null(strstr(name, "tp_trace_tc:"));
+	assert_int_equal(tracer_poll(tracer, 0), 0);
+	assert_int_equal(tracer_follow(tracer), 0);
+	assert_int_equal(tracer_open(&second, pins, &filter, none_expected, NULL), -EBUSY);
+	assert_int_equal(tracer_stop(tracer), 0);
+	assert_int_equal(system("ip -d link show va | grep -q 'name turnpike_xdp'"), 0);
+	assert_int_equal(tc_filter(iface.ifindex, name), 0);
+	assert_non_null(strstr(name, TC_PROG ":"));
+	tracer_close(tracer);
+	assert_int_equal(tc_detach(pins, NULL, 0), 1);
+	tc_close(tc);
+}
+
+static void second_start_takes_over_and_is_traced(void **state)
 {
 	struct tables tables;
 	struct xdp *xdp = load(&tables);
@@ -91,6 +128,7 @@ static void second_start_takes_over(void **state)
 	xdp_drop_others(xdp, &iface, 1);
 	assert_int_not_equal(system("ip link show vb | grep -qw 'xdp'"), 0);
 	assert_int_equal(system("ip link show va | grep -qw 'xdp'"), 0);
+	expect_traced(xdp, &tables);
 	tables_close(&tables);
 	xdp_close(xdp);
 }
@@ -138,7 +176,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(loads_and_attaches),
-		cmocka_unit_test(second_start_takes_over),
+		cmocka_unit_test(second_start_takes_over_and_is_traced),
 		cmocka_unit_test(other_sizes_are_refused),
 		cmocka_unit_test(other_shares_of_the_families_are_carried_on),
 		cmocka_unit_test(detaches_without_a_trace),

@@ -1,15 +1,18 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * The `turnpike` command: main.c reads options and finds the subcommand, ask.c
- * gets what is to be shown, show.c writes it for people.
+ * gets what is to be shown, show.c writes it for people; trace.c has what is traced,
+ * trace_show.c writes that.
  */
 #ifndef TP_CLI_H
 #define TP_CLI_H
 
 #include <jansson.h>
+#include <net/if.h>
 #include <stdbool.h>
 #include <stdint.h>
 #include <stdio.h>
+#include <turnpike/trace.h>
 
 enum cli_exit {
 	CLI_OK = 0,
@@ -32,6 +35,17 @@ struct cli {
 	bool cancel;
 	char **args;			/* what follows the command, n_args of them */
 	int n_args;
+	struct {
+		struct tp_trace_filter filter;	/* reasons 0: all */
+		uint64_t count, seconds;	/* 0: until a signal */
+	} trace;
+};
+
+/* Options without a letter. */
+enum cli_option {
+	OPT_SOCKET = 256, OPT_PINS, OPT_CONFIG, OPT_SECRET, OPT_TTL, OPT_USER, OPT_HOST,
+	OPT_DEADLINE, OPT_CANCEL,
+	OPT_CLIENT, OPT_PEER, OPT_REASON, OPT_SAMPLE, OPT_COUNT, OPT_SECONDS, OPT_HEX,
 };
 
 /* The daemon's answer to request (taken over, {"cmd": …}); NULL, and *err (enum cli_exit) and
@@ -44,6 +58,24 @@ void show_status(const struct cli *cli, const json_t *status);
 void show_stats(const struct cli *cli, const json_t *stats);
 void show_allocations(const struct cli *cli, const json_t *answer);
 
+/* What has been found out for writing lines of packets. */
+#define TRACE_NAMES	16
+
+struct trace_show {
+	bool json;
+	uint64_t epoch_ns;		/* Unix time where CLOCK_MONOTONIC is 0 */
+	struct trace_name {
+		uint32_t ifindex;
+		char name[IF_NAMESIZE];
+	} names[TRACE_NAMES];		/* by the low bits of ifindex */
+};
+
+void trace_show_init(struct trace_show *show, const struct cli *cli);
+void trace_show(struct trace_show *show, const struct tp_trace *event);
+/* Whether option is one of trace's, and its value good; a line on stderr says what is not. */
+bool trace_option(struct cli *cli, int option, const char *value);
+
+int trace_run(const struct cli *cli);
 int credentials_run(const struct cli *cli);
 int detach_run(const struct cli *cli);
 int reload_run(const struct cli *cli);

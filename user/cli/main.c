@@ -28,13 +28,11 @@ static const struct command {
 	{ "drain", "take no new allocations, end when the last one has ended", .run = drain_run },
 	{ "kick", "end the allocations of a user, or of a client by its address",
 	  .run = kick_run, .n_args = 1 },
+	{ "trace", "packets as the kernel's path sees them, one line each", .run = trace_run },
 	{ "credentials", "make a username and a password that are valid for a time",
 	  .run = credentials_run },
 	{ "detach", "take our programs and tables out of the kernel", .run = detach_run },
 };
-
-enum { OPT_SOCKET = 256, OPT_PINS, OPT_CONFIG, OPT_SECRET, OPT_TTL, OPT_USER, OPT_HOST,
-       OPT_DEADLINE, OPT_CANCEL };
 
 static const struct option options[] = {
 	{ "json", no_argument, NULL, 'j' },
@@ -51,6 +49,13 @@ static const struct option options[] = {
 	{ "host", required_argument, NULL, OPT_HOST },
 	{ "deadline", required_argument, NULL, OPT_DEADLINE },
 	{ "cancel", no_argument, NULL, OPT_CANCEL },
+	{ "client", required_argument, NULL, OPT_CLIENT },
+	{ "peer", required_argument, NULL, OPT_PEER },
+	{ "reason", required_argument, NULL, OPT_REASON },
+	{ "sample", required_argument, NULL, OPT_SAMPLE },
+	{ "count", required_argument, NULL, OPT_COUNT },
+	{ "seconds", required_argument, NULL, OPT_SECONDS },
+	{ "hex", no_argument, NULL, OPT_HEX },
 	{ NULL, 0, NULL, 0 }
 };
 
@@ -71,6 +76,14 @@ static void usage(FILE *out)
 	      "drain:\n"
 	      "  --deadline TIME     end what is left by then: 600, 30m, 24h\n"
 	      "  --cancel            serve again\n"
+	      "trace (all that is given must hold; Ctrl-C ends it):\n"
+	      "  --client ADDRESS    of this client: an address, or address:port\n"
+	      "  --peer ADDRESS      of this peer\n"
+	      "  --reason WORD,...   with these reasons, as in stats\n"
+	      "  --sample N          one in N, at random\n"
+	      "  --count N           end after N packets\n"
+	      "  --seconds N         end after N seconds\n"
+	      "  --hex               the first bytes, too\n"
 	      "credentials:\n"
 	      "  --config FILE       where the secret is (" DEFAULT_CONFIG ")\n"
 	      "  --secret-file FILE  or the secret alone, on the first line\n"
@@ -145,7 +158,7 @@ static bool parse_option(struct cli *cli, int option)
 		cli->host = optarg;
 		return true;
 	default:
-		return false;
+		return trace_option(cli, option, optarg);
 	}
 }
 

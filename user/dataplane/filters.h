@@ -5,10 +5,12 @@
 
 #include <stdint.h>
 
+#define FILTERS_NAME	64		/* with its NUL */
+
 struct filter {
 	uint32_t handle;
 	uint16_t priority;
-	char name[64];			/* of a BPF filter; libbpf's are "program:[id]" */
+	char name[FILTERS_NAME];	/* of a BPF filter; libbpf's are "program:[id]" */
 };
 
 enum filters_hook { FILTERS_INGRESS, FILTERS_EGRESS };

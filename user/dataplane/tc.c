@@ -5,12 +5,13 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/utsname.h>
 #include <unistd.h>
+#include "dataplane/constants.h"
 #include "dataplane/device.h"
 #include "dataplane/filters.h"
 #include "dataplane/pins.h"
 #include "dataplane/ports.h"
+#include "dataplane/swap.h"
 #include "dataplane/tc.h"
 #include "log.h"
 /* generated */
@@ -41,18 +42,6 @@ static int share_maps(struct tc *tc)
 	return 0;
 }
 
-static void prepare_constants(struct turnpike_tc_bpf *bpf, const struct tp_meta *meta)
-{
-	struct utsname host;
-
-	bpf->rodata->tp_seed[0] = meta->hash_seed[0];
-	bpf->rodata->tp_seed[1] = meta->hash_seed[1];
-	bpf->rodata->tp_slots4 = meta->rows4;
-	bpf->rodata->tp_slots6 = meta->rows6;
-	/* the kernel's architecture counts, not this program's */
-	bpf->rodata->tp_weak_order = uname(&host) || !strstr(host.machine, "86");
-}
-
 int tc_load(struct tc **out, struct xdp *xdp, const struct tp_meta *meta, char *why)
 {
 	struct tc *tc = calloc(1, sizeof(*tc));
@@ -66,7 +55,7 @@ int tc_load(struct tc **out, struct xdp *xdp, const struct tp_meta *meta, char *
 		err = -errno;
 		goto out;
 	}
-	prepare_constants(tc->bpf, meta);
+	CONSTANTS_SET(tc->bpf->rodata, meta);
 	err = share_maps(tc);
 	err = err ? err : turnpike_tc_bpf__load(tc->bpf);
 	if (!err) {
@@ -113,7 +102,21 @@ static int look(unsigned int ifindex, struct there *there)
 /* By its name: to look at the program itself takes CAP_SYS_ADMIN, which the unit does without. */
 static bool is_ours(const struct filter *filter)
 {
-	return !strncmp(filter->name, TC_PROG ":", strlen(TC_PROG ":"));
+	return !strncmp(filter->name, TC_PROG ":", strlen(TC_PROG ":")) ||
+	       !strncmp(filter->name, SWAP_TC ":", strlen(SWAP_TC ":"));
+}
+
+int tc_filter(unsigned int ifindex, char name[FILTERS_NAME])
+{
+	struct there there;
+	int err = look(ifindex, &there);
+
+	if (err)
+		return err;
+	if (!there.at.priority || !is_ours(&there.at))
+		return -ENOENT;
+	memcpy(name, there.at.name, FILTERS_NAME);
+	return 0;
 }
 
 /* -------------------------------------------------------------- attaching */
@@ -152,14 +155,19 @@ static int note(const struct tc *tc, const char *prefix, unsigned int ifindex)
 			    xdp_pin_path(tc->xdp), number);
 }
 
-static int put_filter(const struct tc *tc, unsigned int ifindex, bool replace)
+static int put_filter(unsigned int ifindex, int prog_fd, bool replace)
 {
 	LIBBPF_OPTS(bpf_tc_hook, hook, .ifindex = (int)ifindex, .attach_point = BPF_TC_INGRESS);
 	LIBBPF_OPTS(bpf_tc_opts, opts, .handle = TC_HANDLE, .priority = TC_PRIORITY,
-		    .prog_fd = bpf_program__fd(tc->bpf->progs.turnpike_tc),
+		    .prog_fd = prog_fd,
 		    .flags = replace ? BPF_TC_F_REPLACE : 0);
 
 	return bpf_tc_attach(&hook, &opts);
+}
+
+int tc_put(unsigned int ifindex, int prog_fd)
+{
+	return put_filter(ifindex, prog_fd, true);
 }
 
 /* Notes come first: whoever dies here leaves a note too many, never one too few. */
@@ -185,7 +193,7 @@ static int attach(const struct tc *tc, const struct xdp_interface *iface, bool *
 		err = note(tc, PINS_CLSACT, iface->ifindex);
 	if (err && err != -EEXIST)
 		return err;
-	return put_filter(tc, iface->ifindex, *kept);
+	return put_filter(iface->ifindex, bpf_program__fd(tc->bpf->progs.turnpike_tc), *kept);
 }
 
 int tc_attach(struct tc *tc, struct xdp_interface *iface, bool after_xdp)

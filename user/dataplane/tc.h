@@ -9,6 +9,7 @@
 #ifndef TP_DATAPLANE_TC_H
 #define TP_DATAPLANE_TC_H
 
+#include "dataplane/filters.h"
 #include "dataplane/xdp.h"
 
 #define TC_PROG		"turnpike_tc"
@@ -28,6 +29,11 @@ int tc_load(struct tc **out, struct xdp *xdp, const struct tp_meta *meta, char *
  */
 int tc_attach(struct tc *tc, struct xdp_interface *iface, bool after_xdp);
 void tc_close(struct tc *tc);		/* filters stay */
+
+/* The name of our filter on this interface: "program:[id]". -ENOENT: it has none. */
+int tc_filter(unsigned int ifindex, char name[FILTERS_NAME]);
+/* Replace it by one with this program. 0 or -errno. */
+int tc_put(unsigned int ifindex, int prog_fd);
 
 /* Take off our filters, of pin_path, except from the n interfaces in keep, and our pins for
  * them. The number of those removed, or -errno. */

@@ -7,8 +7,8 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/utsname.h>
 #include <unistd.h>
+#include "dataplane/constants.h"
 #include "dataplane/device.h"
 #include "dataplane/pins.h"
 #include "dataplane/ports.h"
@@ -185,18 +185,6 @@ static int prepare_maps(struct xdp *xdp, const struct tp_meta *meta)
 	return err;
 }
 
-static void prepare_constants(struct turnpike_bpf *bpf, const struct tp_meta *meta)
-{
-	struct utsname host;
-
-	bpf->rodata->tp_seed[0] = meta->hash_seed[0];
-	bpf->rodata->tp_seed[1] = meta->hash_seed[1];
-	bpf->rodata->tp_slots4 = meta->rows4;
-	bpf->rodata->tp_slots6 = meta->rows6;
-	/* the kernel's architecture counts, not this program's */
-	bpf->rodata->tp_weak_order = uname(&host) || !strstr(host.machine, "86");
-}
-
 /* Descriptors of their own: the tables outlive struct xdp. */
 static int fill_tables(struct xdp *xdp, const struct tp_meta *meta, struct tables *tables)
 {
@@ -225,7 +213,7 @@ static int open_and_load(struct xdp *xdp, const struct tp_meta *meta, char *why)
 		snprintf(why, XDP_WHY, "BPF object: %s", strerror(-err));
 		return err;
 	}
-	prepare_constants(xdp->bpf, meta);
+	CONSTANTS_SET(xdp->bpf->rodata, meta);
 	err = prepare_maps(xdp, meta);
 	err = err ? err : turnpike_bpf__load(xdp->bpf);
 	if (err == -EPERM || err == -EACCES)
