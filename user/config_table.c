@@ -324,9 +324,11 @@ const struct conf_directive conf_table[] = {
 	INFO("web-admin-port", "PORT", NO_ADMIN),
 	INFO("web-admin-listen-on-workers", NULL, NO_ADMIN),
 	{ WORKS("acme-redirect", "URL"), .set = conf_set_text, AT(acme_redirect),
-	  .flags = CONF_RELOAD, .help = "redirect ACME challenges that arrive on a TCP port to URL and token" },
+	  .flags = CONF_RELOAD,
+	  .help = "redirect ACME challenges that arrive on a TCP port to URL and token" },
 	{ WORKS("respond-http-unsupported", NULL), .set = conf_set_bool, AT(http_unsupported),
-	  .flags = CONF_RELOAD, .help = "answer HTTP on a TCP port with 400, rather than not at all" },
+	  .flags = CONF_RELOAD,
+	  .help = "answer HTTP on a TCP port with 400, rather than not at all" },
 
 	GROUP("Redirection"),
 	{ .name = "alternate-server", .arg = "IP:PORT", .state = CONF_WARN,

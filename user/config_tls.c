@@ -16,7 +16,8 @@ static const struct conf_files *files_of(const struct conf *conf, const char *di
 static bool read_text(struct conf *conf, struct tls_text *text, const char *directive,
 		      unsigned int index, struct conf_errors *errors)
 {
-	const char *path = files_of(conf, directive)->v[index], *where = conf_where_nth(conf, directive, index);
+	const char *path = files_of(conf, directive)->v[index];
+	const char *where = conf_where_nth(conf, directive, index);
 	struct conf_line line = {
 		.conf = conf, .directive = conf_find(directive), .errors = errors,
 		.where = where ? where : directive,
