@@ -353,8 +353,8 @@ static enum stun_verdict parse(struct stun_msg *msg, const uint8_t *raw, size_t 
 
 		if (++n > STUN_ATTRS_MAX)
 			return STUN_DISCARD;
-		if (id == STUN_A_FINGERPRINT && !classic) {
-			if (!take_fingerprint(msg, &attr))
+		if (id == STUN_A_FINGERPRINT) {
+			if (!classic && !take_fingerprint(msg, &attr))
 				return STUN_DISCARD;
 		} else if (!is_visible(msg, id)) {
 			continue;
