@@ -139,6 +139,12 @@ void conf_free(struct conf *conf)
 	free(turn->allowed.v);
 	free(turn->denied.v);
 	free(turn->own);
+	free(turn->origins);
+	for (unsigned int i = 0; i < ALTERNATES_LISTS; i++) {
+		for (unsigned int j = 0; j < turn->alternates[i].n; j++)
+			free(turn->alternates[i].v[j].domain);
+		free(turn->alternates[i].v);
+	}
 	free(conf->listening_ip.v);
 	free(conf->aux_server.v);
 	free(conf->relay_ip.v);

@@ -38,6 +38,7 @@ struct conf {
 
 	/* listeners */
 	uint16_t listening_port;	/* host order, 3478 */
+	uint16_t alt_listening_port;	/* of RFC 5780; 0: the one after listening_port */
 	struct conf_addrs listening_ip;	/* as written, port 0; none: every address */
 	struct conf_addrs aux_server;	/* ip:port */
 	struct conf_addrs relay_ip;	/* as written; none: the listening addresses */
@@ -87,6 +88,7 @@ struct conf {
 
 	/* as written; conf_finish() draws its conclusions from them */
 	bool lt_cred_mech, use_auth_secret;
+	bool stun_backward_compatibility, rfc3489_compatibility;
 	bool verbose, very_verbose;
 	unsigned int cpus;
 	/* per row of the table: "file:line" or "--name" that set it last, NULL: nobody */

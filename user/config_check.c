@@ -67,6 +67,9 @@ static void check_auth(const struct conf *conf, struct conf_errors *errors)
 		conf_report(errors, conf_where(conf, "lt-cred-mech"), LEVEL_ERROR,
 			    "lt-cred-mech without user or static-auth-secret: "
 			    "nobody could log in");
+	if (turn->no_auth && turn->mobility)
+		conf_report(errors, conf_where(conf, "mobility"), LEVEL_WARNING,
+			    "mobility needs credentials: with no-auth nobody gets a ticket");
 	if (turn->no_auth)
 		conf_report(errors, conf_where(conf, "no-auth"), LEVEL_WARNING,
 			    "no-auth: ANYBODY WHO REACHES THIS SERVER CAN RELAY THROUGH IT");
@@ -126,6 +129,10 @@ static void check_ports(const struct conf *conf, struct conf_errors *errors)
 		conf_report(errors, where ? where : conf_where(conf, "listening-port"),
 			    LEVEL_WARNING, "the relay ports %u to %u include listening-port %u",
 			    turn->min_port, turn->max_port, conf->listening_port);
+	if (conf->alt_listening_port == conf->listening_port)
+		conf_report(errors, conf_where(conf, "alt-listening-port"), LEVEL_ERROR,
+			    "alt-listening-port is the same as listening-port %u",
+			    conf->listening_port);
 	if (conf->no_udp && conf->no_tcp && conf->no_tls)
 		conf_report(errors, conf_where(conf, "no-udp"), LEVEL_ERROR,
 			    "no-udp leaves no listener: there is neither TCP nor TLS");
@@ -254,6 +261,12 @@ static void settle_log(struct conf *conf)
 	}
 }
 
+static void settle_classic(struct conf *conf)
+{
+	conf->turn.mapped_address = conf->stun_backward_compatibility;
+	conf->turn.classic = conf->stun_backward_compatibility || conf->rfc3489_compatibility;
+}
+
 void conf_finish(struct conf *conf, struct conf_errors *errors)
 {
 	settle_tls(conf, errors);
@@ -265,6 +278,7 @@ void conf_finish(struct conf *conf, struct conf_errors *errors)
 	check_bandwidth(conf, errors);
 	check_metrics(conf, errors);
 	settle_log(conf);
+	settle_classic(conf);
 	if (!conf->workers)
 		conf->workers = conf->cpus;
 	conf_derive_allocations(conf, conf->relay_ip.n);

@@ -101,6 +101,24 @@ static void print_dataplane(const struct conf *conf, FILE *out)
 	fprintf(out, "max-allocations = %u allocations\n", conf->max_allocations);
 }
 
+static void print_alternates(const struct turn_conf *turn, FILE *out)
+{
+	static const char *const names[ALTERNATES_LISTS] = {
+		[ALTERNATES_ANY] = "alternate-server", [ALTERNATES_UDP] = "udp-alternate-server",
+		[ALTERNATES_TCP] = "tcp-alternate-server",
+		[ALTERNATES_TLS] = "tls-alternate-server",
+	};
+	char text[ADDRESS_TEXT];
+
+	for (unsigned int i = 0; i < ALTERNATES_LISTS; i++)
+		for (unsigned int j = 0; j < turn->alternates[i].n; j++) {
+			const struct turn_alternate *a = &turn->alternates[i].v[j];
+
+			fprintf(out, "%s = %s%s%s\n", names[i], address_text(&a->addr, text),
+				a->domain ? "/" : "", a->domain ? a->domain : "");
+		}
+}
+
 static void print_protocol(const struct turn_conf *turn, FILE *out)
 {
 	fprintf(out, "# protocol\n");
@@ -111,6 +129,11 @@ static void print_protocol(const struct turn_conf *turn, FILE *out)
 	fprintf(out, "rfc5766-channel-numbers = %s\n", yes(turn->channels_5766));
 	fprintf(out, "allocation-default-address-family = %s\n",
 		turn->default_family == 4 ? "ipv4" : turn->default_family == 6 ? "ipv6" : "keep");
+	fprintf(out, "mobility = %s\n", yes(turn->mobility));
+	fprintf(out, "rfc5780 = %s\n", yes(turn->rfc5780));
+	fprintf(out, "rfc3489-compatibility = %s\n", yes(turn->classic));
+	fprintf(out, "stun-backward-compatibility = %s\n", yes(turn->mapped_address));
+	print_alternates(turn, out);
 	fprintf(out, "max-allocate-lifetime = %u s\n", turn->max_lifetime_s);
 	fprintf(out, "channel-lifetime = %u s\n", turn->channel_lifetime_s);
 	fprintf(out, "permission-lifetime = %u s\n", turn->permission_lifetime_s);
@@ -148,6 +171,8 @@ static void print_auth(const struct conf *conf, FILE *out)
 	print_bandwidth(out, "bps-capacity", turn->bps_capacity);
 	print_bandwidth(out, "user-max-bps", turn->user_max_bps);
 	print_limit(out, "max-pps", turn->max_pps, "packets per second");
+	print_limit(out, "max-new-peers-per-second", turn->new_peers_rate, "IP addresses");
+	print_limit(out, "max-new-peers", turn->new_peers_max, "IP addresses");
 	print_ranges(out, "allowed-peer-ip", &turn->allowed);
 	print_ranges(out, "denied-peer-ip", &turn->denied);
 	fprintf(out, "no-multicast-peers = %s\n", yes(!turn->multicast_peers));

@@ -29,7 +29,7 @@ static void add(struct tp_addr **v, unsigned int *n, const struct tp_addr *addr)
 	(*v)[(*n)++] = *addr;
 }
 
-static bool loopback(const struct tp_addr *addr)
+bool conf_loopback(const struct tp_addr *addr)
 {
 	static const uint8_t one[16] = { [15] = 1 };
 
@@ -132,6 +132,11 @@ static void listen_aux(struct conf_addrs *out, const struct conf *conf,
 	}
 }
 
+static void add_to(struct conf_addrs *list, const struct tp_addr *addr)
+{
+	add(&list->v, &list->n, addr);
+}
+
 static void resolve_listeners(struct conf *conf, const struct conf_addrs *ips,
 			      const struct conf_addrs *host)
 {
@@ -140,6 +145,8 @@ static void resolve_listeners(struct conf *conf, const struct conf_addrs *ips,
 	conf->listen = conf->listen_tcp = (struct conf_addrs){ 0 };
 	if (!conf->no_udp) {
 		listen_at(&conf->listen, ips, conf->listening_port);
+		if (conf->turn.rfc5780)
+			conf_add_alt_ports(conf, ips, add_to);
 		listen_aux(&conf->listen, conf, host);
 	}
 	if (!conf->no_tcp)
@@ -152,7 +159,7 @@ static void resolve_listeners(struct conf *conf, const struct conf_addrs *ips,
 
 /* What clients are told instead of a local address: that of its own pair, else
  * the one given for the whole family, else the local address itself. */
-static struct tp_addr external_of(const struct conf *conf, const struct tp_addr *local)
+struct tp_addr conf_external_of(const struct conf *conf, const struct tp_addr *local)
 {
 	struct tp_addr found = *local;
 
@@ -164,7 +171,7 @@ static struct tp_addr external_of(const struct conf *conf, const struct tp_addr 
 			break;
 		}
 		if (!external->private.family && external->public.family == local->family &&
-		    !loopback(local))
+		    !conf_loopback(local))
 			found = external->public;
 	}
 	found.port = local->port;
@@ -182,7 +189,7 @@ static void resolve_relays(struct conf *conf, const struct conf_addrs *listen_ip
 	if (conf->relay_ip.n || listen_ips->n)
 		expand(&ips, written, host);
 	for (unsigned int i = 0; i < ips.n; i++)
-		real |= !loopback(&ips.v[i]);
+		real |= !conf_loopback(&ips.v[i]);
 	free(turn->relays);
 	turn->relays = NULL;
 	turn->n_relays = 0;
@@ -190,9 +197,9 @@ static void resolve_relays(struct conf *conf, const struct conf_addrs *listen_ip
 		struct turn_relay_ip relay = { .local = ips.v[i] };
 
 		/* of no use to anybody else, and taken only where it was asked for */
-		if (real && loopback(&ips.v[i]) && !has(&conf->relay_ip, &ips.v[i]))
+		if (real && conf_loopback(&ips.v[i]) && !has(&conf->relay_ip, &ips.v[i]))
 			continue;
-		relay.external = external_of(conf, &relay.local);
+		relay.external = conf_external_of(conf, &relay.local);
 		turn->relays = grown(turn->relays, turn->n_relays + 1, sizeof(relay));
 		turn->relays[turn->n_relays++] = relay;
 	}
@@ -204,7 +211,7 @@ static void add_own(struct conf *conf, const struct conf_addrs *listen)
 	struct turn_conf *turn = &conf->turn;
 
 	for (unsigned int i = 0; i < listen->n; i++) {
-		struct tp_addr external = external_of(conf, &listen->v[i]);
+		struct tp_addr external = conf_external_of(conf, &listen->v[i]);
 
 		add(&turn->own, &turn->n_own, &listen->v[i]);
 		add(&turn->own, &turn->n_own, &external);
@@ -223,7 +230,7 @@ static void resolve_own(struct conf *conf, const struct conf_addrs *host)
 	add_own(conf, &conf->listen);
 	add_own(conf, &conf->listen_tcp);
 	for (unsigned int i = 0; i < host->n; i++)
-		if (!loopback(&host->v[i]))
+		if (!conf_loopback(&host->v[i]))
 			add(&turn->own, &turn->n_own, &host->v[i]);
 }
 
@@ -330,6 +337,8 @@ void conf_resolve(struct conf *conf, struct conf_errors *errors)
 	resolve_listeners(conf, &ips, &host);
 	resolve_relays(conf, &ips, &host);
 	resolve_own(conf, &host);
+	if (conf->turn.rfc5780)
+		conf_find_origins(conf, &ips, errors);
 	warn_foreign(conf, "listening-ip", &host, errors);
 	warn_foreign(conf, "relay-ip", &host, errors);
 	if (!ips.n && !conf->aux_server.n)

@@ -100,6 +100,14 @@ bool conf_ports_clash(uint16_t low, uint16_t high, const char *range, const char
 
 /* True if the server would relay for anybody. */
 bool conf_relays(const struct conf *conf);
+/* What clients are told instead of a local address (external-ip). */
+struct tp_addr conf_external_of(const struct conf *conf, const struct tp_addr *local);
+bool conf_loopback(const struct tp_addr *addr);
+/* With rfc5780 (config_origins.c): more listeners, and then what belongs together. */
+void conf_add_alt_ports(struct conf *conf, const struct conf_addrs *ips,
+			void (*add)(struct conf_addrs *list, const struct tp_addr *addr));
+void conf_find_origins(struct conf *conf, const struct conf_addrs *ips,
+		       struct conf_errors *errors);
 /* max_allocations where it was not given: what the quota or the ports allow. */
 void conf_derive_allocations(struct conf *conf, unsigned int n_relays);
 
@@ -113,6 +121,7 @@ void conf_set_text(const struct conf_line *line);	/* char *; empty: NULL */
 void conf_set_char(const struct conf_line *line);
 void conf_set_address(const struct conf_line *line);	/* appends to conf_addrs */
 void conf_set_endpoint(const struct conf_line *line);	/* the same, with a port */
+void conf_set_alternate(const struct conf_line *line);	/* appends to turn_alternates */
 void conf_set_external(const struct conf_line *line);
 void conf_set_file(const struct conf_line *line);	/* appends to conf_files */
 void conf_set_ranges(const struct conf_line *line);	/* appends to turn_ranges */

@@ -362,6 +362,40 @@ void conf_set_external(const struct conf_line *line)
 	conf->external[conf->n_external++] = new;
 }
 
+/* RFC 8489 section 14.16: letters, digits, hyphens and dots, 255 at most. */
+static bool domain(const char *name)
+{
+	size_t len = strlen(name);
+
+	return len && len <= 255 &&
+	       strspn(name, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ"
+			    "0123456789-.") == len;
+}
+
+void conf_set_alternate(const struct conf_line *line)
+{
+	struct turn_alternates *list = field(line);
+	struct turn_alternate new = { 0 };
+	char *text = strdup(line->value), *slash = strchr(text, '/');
+
+	if (slash)
+		*slash++ = 0;
+	if (!address_parse_port(&new.addr, text) || unspecified(&new.addr)) {
+		refuse(line, "is not IP[:PORT][/NAME]; names are not looked up");
+	} else if (slash && !domain(slash)) {
+		refuse(line, "does not end in a domain name");
+	} else {
+		if (!new.addr.port)
+			new.addr.port = htons(*line->directive->name == 't' &&
+					      line->directive->name[1] == 'l' ? 5349 : 3478);
+		new.domain = slash ? strdup(slash) : NULL;
+		conf_place(line, list->n);
+		list->v = grown(list->v, list->n + 1, sizeof(new));
+		list->v[list->n++] = new;
+	}
+	free(text);
+}
+
 /* ----------------------------------------------------------------- ranges */
 
 /* An address with /len: the first and the last one under that prefix. False if the

@@ -6,6 +6,7 @@
 #include <time.h>
 #include <unistd.h>
 #include <utlist.h>
+#include "address.h"
 #include "engine_parts.h"
 
 #define TICK_NS		TURN_NS_PER_S	/* the longest sleep of the core's timers */
@@ -72,6 +73,14 @@ static void on_stop(evutil_socket_t fd, short what, void *arg)
 	event_base_loopbreak(e->base);
 }
 
+struct engine_leg *engine_leg_of(struct engine *e, const struct tp_addr *server)
+{
+	for (unsigned int i = 0; i < e->n_listeners; i++)
+		if (address_equal(&e->listeners[i].addr, server))
+			return &e->listeners[i].leg;
+	return NULL;
+}
+
 /* ------------------------------------------------------------------ making */
 
 static int add_listeners(struct engine *e, const int *fds)
@@ -81,6 +90,7 @@ static int add_listeners(struct engine *e, const int *fds)
 	e->listeners = calloc(listen->n, sizeof(*e->listeners));
 	if (listen->n && !e->listeners)
 		return -ENOMEM;
+	e->n_listeners = listen->n;
 	for (unsigned int i = 0; i < listen->n; i++) {
 		struct engine_listener *l = &e->listeners[i];
 
@@ -112,6 +122,8 @@ struct engine *engine_new(const struct engine_shared *shared, unsigned int worke
 	e->tx = udp_tx_new();
 	if (!e->base || !e->rx || !e->tx)
 		goto fail;
+	if (engine_mail_open(e))
+		goto fail;
 	e->server = turn_server_new(&shared->conf->turn, shared->turn, &engine_host, e);
 	e->tick = event_new(e->base, -1, 0, on_tick, e);
 	e->stop = event_new(e->base, -1, 0, on_stop, e);
@@ -119,6 +131,7 @@ struct engine *engine_new(const struct engine_shared *shared, unsigned int worke
 	if (!e->server || !e->tick || !e->stop || !e->halt || add_listeners(e, sockets->udp) ||
 	    engine_gates_open(e, sockets->tcp))
 		goto fail;
+	turn_server_number(e->server, worker);
 	return e;
 
 fail:
@@ -166,10 +179,11 @@ void engine_free(struct engine *e)
 		close(r->fd);
 		free(r);
 	}
-	for (unsigned int i = 0; e->listeners && i < e->shared->conf->listen.n; i++)
+	for (unsigned int i = 0; i < e->n_listeners; i++)
 		if (e->listeners[i].event)
 			event_free(e->listeners[i].event);
 	free(e->listeners);
+	engine_mail_close(e);
 	if (e->tick)
 		event_free(e->tick);
 	if (e->stop)

@@ -22,6 +22,7 @@ struct engine_shared {
 	struct flows *flows;
 	struct crowd *crowd;
 	struct tls_store *tls;		/* NULL: no TLS */
+	struct engine **engines;	/* conf->workers of them, for handing clients over */
 	bool tc;			/* a tc program relays what arrives at relayed addresses */
 };
 

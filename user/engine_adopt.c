@@ -3,19 +3,13 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
-#include "address.h"
 #include "engine_parts.h"
 #include "log.h"
 
 /* NULL: not served any more. Of what is not plain UDP the connection is gone. */
 static struct engine_leg *leg_of(struct engine *e, const struct tp_alloc *saved)
 {
-	if (saved->transport != IPPROTO_UDP)
-		return NULL;
-	for (unsigned int i = 0; i < e->shared->conf->listen.n; i++)
-		if (address_equal(&e->listeners[i].addr, &saved->server))
-			return &e->listeners[i].leg;
-	return NULL;
+	return saved->transport == IPPROTO_UDP ? engine_leg_of(e, &saved->server) : NULL;
 }
 
 static bool is_mine(const struct engine *e, const struct tp_alloc *saved)

@@ -89,7 +89,17 @@ static void host_to_client(void *ctx, const struct turn_path *path, const struct
 	if (out->data &&
 	    (e->ttl_over || !may_relay(e, e->reading->relay, false, out->data_len)))
 		return;
-	leg->ops->send(leg, &path->client, out);
+	if (leg)		/* its connection may be gone, and it may come back (RFC 8016) */
+		leg->ops->send(leg, &path->client, out);
+}
+
+static void host_to_client_from(void *ctx, const struct tp_addr *server,
+				const struct tp_addr *client, const struct turn_out *out)
+{
+	struct engine_leg *leg = engine_leg_of(ctx, server);
+
+	if (leg)
+		leg->ops->send(leg, client, out);
 }
 
 static void host_to_peer(void *ctx, struct turn_relay *relay, const struct tp_addr *peer,
@@ -137,6 +147,28 @@ static void host_permission_kept(void *ctx, struct turn_alloc *alloc,
 	struct engine *e = ctx;
 
 	flows_keep_permission(e->shared->flows, alloc, permission);
+}
+
+static void host_alloc_parked(void *ctx, struct turn_alloc *alloc)
+{
+	struct engine *e = ctx;
+
+	flows_park_alloc(e->shared->flows, alloc);
+}
+
+static void host_channel_parked(void *ctx, struct turn_alloc *alloc, struct turn_channel *channel)
+{
+	struct engine *e = ctx;
+
+	flows_park_channel(e->shared->flows, alloc, channel);
+}
+
+static void host_permission_parked(void *ctx, struct turn_alloc *alloc,
+				   struct turn_permission *permission)
+{
+	struct engine *e = ctx;
+
+	flows_park_permission(e->shared->flows, alloc, permission);
 }
 
 static void host_channel_gone(void *ctx, struct turn_alloc *alloc, struct turn_channel *channel)
@@ -192,10 +224,15 @@ const struct turn_host engine_host = {
 	.relay_open = host_relay_open,
 	.relay_close = host_relay_close,
 	.to_client = host_to_client,
+	.to_client_from = host_to_client_from,
 	.to_peer = host_to_peer,
+	.hand_over = engine_hand_over,
 	.alloc_kept = host_alloc_kept,
 	.channel_kept = host_channel_kept,
 	.permission_kept = host_permission_kept,
+	.alloc_parked = host_alloc_parked,
+	.channel_parked = host_channel_parked,
+	.permission_parked = host_permission_parked,
 	.channel_gone = host_channel_gone,
 	.permission_gone = host_permission_gone,
 	.alloc_gone = host_alloc_gone,

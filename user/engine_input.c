@@ -34,7 +34,8 @@ enum tp_reason engine_from_client(struct engine *e, const struct turn_path *path
 {
 	enum tp_reason reason = turn_from_client(e->server, path, data, len, now);
 
-	count_input(e, reason, len);
+	if (reason != TP_R_MAX)
+		count_input(e, reason, len);
 	return reason;
 }
 

@@ -80,6 +80,14 @@ struct engine_relay {
 	int fd;
 };
 
+/* What other workers hand over. */
+struct engine_mail {
+	pthread_mutex_t lock;
+	struct engine_letter *letters;
+	size_t bytes;
+	struct event *event;
+};
+
 struct engine {
 	const struct engine_shared *shared;
 	unsigned int worker;
@@ -89,6 +97,7 @@ struct engine {
 	struct udp_rx *rx;
 	struct udp_tx *tx;
 	struct engine_listener *listeners;
+	unsigned int n_listeners;	/* as at the start: the configuration may be another */
 	struct engine_gate *gates;
 	struct engine_stream *strangers, *clients;	/* connections, by having an allocation */
 	struct engine_stream *dirty;
@@ -105,6 +114,7 @@ struct engine {
 	pthread_mutex_t lock;		/* of these two */
 	bool hold, held;		/* the main thread's wish, the worker's state */
 	pthread_cond_t changed;
+	struct engine_mail mail;
 	struct tp_count counts[TP_R_MAX];	/* written by the worker, read by any */
 };
 
@@ -136,6 +146,15 @@ void engine_stream_free(struct engine_stream *s);
 void engine_stream_kill(struct engine_stream *s);
 /* Writes what is queued, and lets go what is over. */
 void engine_streams_settle(struct engine *engine);
+
+/* The UDP leg of this server address; NULL: not ours. */
+struct engine_leg *engine_leg_of(struct engine *engine, const struct tp_addr *server);
+
+int engine_mail_open(struct engine *engine);	/* 0 or -1 */
+void engine_mail_close(struct engine *engine);
+/* turn_host.hand_over */
+bool engine_hand_over(void *ctx, unsigned int worker, const struct turn_path *path,
+		      const uint8_t *data, size_t len);
 
 extern const struct turn_host engine_host;	/* ctx is the engine */
 extern const struct engine_leg_ops engine_udp_leg;

@@ -71,6 +71,9 @@ static bool open_tables(struct relay *r)
 	r->shared.tc = r->setup->dataplane->tc != NULL;
 	r->shared.tables = tables;
 	r->shared.turn = turn_shared_new(&r->conf->turn);
+	if (r->shared.turn)
+		turn_shared_ticket_key(r->shared.turn, tables->meta->hash_seed,
+				       sizeof(tables->meta->hash_seed));
 	r->shared.journal = journal_new(tables);
 	if (tables->kernel) {
 		r->rows = rows_new(tables);
@@ -112,6 +115,7 @@ static bool make_engines(struct relay *r)
 	r->engines = calloc(conf->workers, sizeof(struct engine *));
 	if (!r->engines)
 		return false;
+	r->shared.engines = r->engines;
 	for (unsigned int i = 0; i < conf->workers; i++) {
 		struct engine_sockets sockets = {
 			.udp = r->setup->listeners + i * conf->listen.n,

@@ -266,7 +266,8 @@ struct tp_alloc {
 				 * family of the relayed address, as the next one */
 	__u32  row_relayed[2];	/* slot + 1 in the table of that family */
 	__u8   open[2];		/* TP_RELAYED_OPEN for good */
-	__u8   pad[6];
+	__u8   pad[2];
+	__u32  ticket;		/* RFC 8016: how often its client got one; 0: never */
 } __attribute__((aligned(8)));
 
 /* A permission, and the channel bound to one of its peers if there is one. */

@@ -48,6 +48,9 @@ static void check_fields(const struct stun_msg *m)
 	check_inside(m, m->userhash);
 	check_inside(m, m->data);
 	check_inside(m, m->token);
+	check_inside(m, m->ticket);
+	check_inside(m, m->padding);
+	check_inside(m, m->alternate_domain);
 	check_inside(m, m->password_algorithms);
 	CHECK(m->username.len <= 763 && m->realm.len <= 763 && m->nonce.len <= 763);
 	CHECK(m->token.len == (m->has & STUN_BIT(RESERVATION_TOKEN) ? 8 : 0));
@@ -131,10 +134,26 @@ static void check_round_trip(const struct stun_msg *m)
 	CHECK(stun_check_mi(&got, &key) && stun_check_mi_sha256(&got, &key));
 }
 
+/* A message without the cookie; never one with it. */
+static void check_classic(uint8_t *raw, size_t len)
+{
+	struct stun_msg m;
+
+	if (stun_parse_classic(&m, raw, len) != STUN_OK)
+		return;
+	CHECK(m.raw == raw && m.len == len && len % 4 == 0);
+	check_fields(&m);
+	stun_disown(&m, STUN_BIT(CHANGE_REQUEST) | STUN_BIT(PADDING));
+	CHECK(!((m.has | m.bad) & (STUN_BIT(CHANGE_REQUEST) | STUN_BIT(PADDING))));
+	CHECK(m.n_unknown <= STUN_UNKNOWN_MAX);
+	CHECK(stun_parse(&m, raw, len) == STUN_DISCARD);
+}
+
 static void check(uint8_t *raw, size_t len)
 {
 	struct stun_msg m;
 
+	check_classic(raw, len);
 	if (stun_parse(&m, raw, len) != STUN_OK)
 		return;
 	CHECK(m.raw == raw && m.len == len && len % 4 == 0);

@@ -13,6 +13,8 @@ import tempfile
 import time
 
 ROOT = os.path.abspath(os.path.join(os.path.dirname(__file__), '..', '..'))
+# The daemon to test; sanitized_test.sh names another.
+TURNPIKED = os.environ.get('TURNPIKED', 'build/turnpiked')
 LIBC = ctypes.CDLL(None, use_errno=True)
 # As in scripts/lab.sh; by family.
 CLIENT = {4: '11.0.1.2', 6: '2a00:1:1::2'}
@@ -134,7 +136,7 @@ class Lab:
         self.log = open(f'{self.tmp}/relay.log', 'w+')
         self.daemon = subprocess.Popen(
             self.enter('relay') + [
-                'build/turnpiked', '-n', '--realm=lab', '--lt-cred-mech', '--user=alice:secret',
+                TURNPIKED, '-n', '--realm=lab', '--lt-cred-mech', '--user=alice:secret',
                 f'--control-socket={self.tmp}/control.sock', f'--pin-path={self.tmp}/bpf/tp',
                 f'--listening-ip={SERVER[4]}', f'--listening-ip={SERVER[6]}',
                 f'--relay-ip={RELAY[4]}', f'--relay-ip={RELAY[6]}', '--relay-threads=2',

@@ -216,10 +216,12 @@ static void H24_classic_stun(void **state)
 	assert_int_equal(parse(&m, &r), STUN_DISCARD);
 }
 
-static void H25_rfc5780_and_others_are_unknown(void **state)
+static void H25_what_is_not_offered_is_unknown(void **state)
 {
-	/* CHANGE-REQUEST, PADDING, RESPONSE-PORT, ACCESS-TOKEN, CONNECTION-ID, BANDWIDTH. */
-	static const uint16_t type[] = { 0x0003, 0x0026, 0x0027, 0x001b, 0x002a, 0x0010 };
+	/* ACCESS-TOKEN, CONNECTION-ID, BANDWIDTH, CHANGE-REQUEST, PADDING, RESPONSE-PORT. */
+	static const uint16_t type[] = { 0x001b, 0x002a, 0x0010, 0x0003, 0x0026, 0x0027 };
+	const uint64_t rfc5780 = STUN_BIT(CHANGE_REQUEST) | STUN_BIT(PADDING) |
+				 STUN_BIT(RESPONSE_PORT);
 
 	(void)state;
 	raw_begin(&r, 0x0001);
@@ -227,9 +229,13 @@ static void H25_rfc5780_and_others_are_unknown(void **state)
 		raw_u32(&r, type[i], 0);
 	raw_attr(&r, 0x8030, "ticket", 6);			/* MOBILITY-TICKET: optional */
 	assert_int_equal(parse(&m, &r), STUN_OK);
+	assert_int_equal(m.n_unknown, 3);
+	assert_int_equal(m.has, rfc5780 | STUN_BIT(MOBILITY_TICKET));
+	stun_disown(&m, rfc5780);
 	assert_int_equal(m.n_unknown, 6);
 	assert_memory_equal(m.unknown, type, sizeof(type));
-	assert_int_equal(m.has | m.bad, 0);
+	assert_int_equal(m.has, STUN_BIT(MOBILITY_TICKET));
+	assert_int_equal(m.bad, 0);
 }
 
 static void every_truncation(void **state)
@@ -394,7 +400,7 @@ int main(void)
 		cmocka_unit_test(H22_attribute_budget),
 		cmocka_unit_test(H22_budget_counts_hidden_attributes),
 		cmocka_unit_test(H24_classic_stun),
-		cmocka_unit_test(H25_rfc5780_and_others_are_unknown),
+		cmocka_unit_test(H25_what_is_not_offered_is_unknown),
 		cmocka_unit_test(every_truncation),
 		cmocka_unit_test(every_truncation_with_length_corrected),
 		cmocka_unit_test(A18_anything_after_fingerprint),

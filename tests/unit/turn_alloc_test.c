@@ -381,8 +381,12 @@ static void L26_mobility_ticket(void **state)
 	struct world *w = *state;
 
 	allocate_begin(w);
-	attr_len(w, 0x8030, 0);
-	assert_int_equal(ask(w), 0);		/* optional, and not known here: ignored */
+	attr_len(w, STUN_T_MOBILITY_TICKET, 0);
+	assert_int_equal(ask(w), 405);
+	allocate_begin(w);
+	attr_len(w, STUN_T_MOBILITY_TICKET, 4);
+	assert_int_equal(ask(w), 400);
+	assert_int_equal(w->allocs, 0);
 }
 
 static void L27_L28_impossible_sources(void **state)

@@ -76,6 +76,13 @@ struct world {
 	struct stun_key key;
 	enum tp_reason reason;
 	unsigned int asked;
+
+	struct turn_origin origins[6];
+	__be16 answer_port;			/* where answers go; 0: the client's */
+	struct turn_server *worker[2];		/* others that share; NULL: there are none */
+	unsigned int handed_over;
+	unsigned int parked;			/* now: rows that are off while a client moves */
+	struct turn_path kept_path;		/* of the allocation kept last */
 };
 
 static inline struct tp_addr addr(const char *text)
@@ -144,6 +151,15 @@ static inline void host_to_client(void *ctx, const struct turn_path *path,
 	w->out_len = out->head_len + out->data_len + out->pad;
 }
 
+static inline void host_to_client_from(void *ctx, const struct tp_addr *server,
+				       const struct tp_addr *client, const struct turn_out *out)
+{
+	struct turn_path path = { .client = *client, .server = *server,
+				  .transport = IPPROTO_UDP };
+
+	host_to_client(ctx, &path, out);
+}
+
 static inline void host_to_peer(void *ctx, struct turn_relay *relay, const struct tp_addr *peer,
 				const uint8_t *data, size_t len, unsigned int flags)
 {
@@ -180,13 +196,55 @@ static inline void host_alloc_kept(void *ctx, struct turn_alloc *a)
 	struct world *w = ctx;
 
 	host_kept(w, &a->host, &w->allocs, &w->allocs_kept);
+	w->kept_path = a->path;
+	/* its own rows come back last */
+	assert_true(a->parked || !w->parked);
+}
+
+static inline bool host_hand_over(void *ctx, unsigned int worker, const struct turn_path *path,
+				  const uint8_t *data, size_t len)
+{
+	struct world *w = ctx;
+
+	assert_in_range(worker, 0, 1);
+	assert_non_null(w->worker[worker]);
+	assert_ptr_not_equal(w->worker[worker], w->server);
+	w->handed_over++;
+	w->reason = turn_from_client(w->worker[worker], path, data, len, w->now);
+	return true;
+}
+
+static inline void host_alloc_parked(void *ctx, struct turn_alloc *a)
+{
+	struct world *w = ctx;
+
+	assert_ptr_equal(a->host, w);
+	assert_true(a->parked);
+	assert_int_equal(w->parked, 0);
+}
+
+static inline void host_channel_parked(void *ctx, struct turn_alloc *a, struct turn_channel *c)
+{
+	struct world *w = ctx;
+
+	assert_true(a->parked && c->host == w);
+	w->parked++;
+}
+
+static inline void host_permission_parked(void *ctx, struct turn_alloc *a,
+					  struct turn_permission *p)
+{
+	struct world *w = ctx;
+
+	assert_true(a->parked && p->host == w);
+	w->parked++;
 }
 
 static inline void host_channel_kept(void *ctx, struct turn_alloc *a, struct turn_channel *c)
 {
 	struct world *w = ctx;
 
-	(void)a;
+	w->parked -= a->parked;
 	host_kept(w, &c->host, &w->chans, &w->chans_kept);
 	w->lease_ns = c->lease_ns;
 }
@@ -200,6 +258,7 @@ static inline void host_permission_kept(void *ctx, struct turn_alloc *a,
 	assert_true(p->lease_ns <= p->expires_ns);
 	assert_true(p->lease_ns <= a->relay[p->peer.family == 6].expires_ns);
 	w->perm_lease_ns = p->lease_ns;
+	w->parked -= a->parked;
 	host_kept(w, &p->host, &w->perms, &w->perms_kept);
 }
 
@@ -255,7 +314,12 @@ static const struct turn_host fake_host = {
 	.relay_open = host_relay_open,
 	.relay_close = host_relay_close,
 	.to_client = host_to_client,
+	.to_client_from = host_to_client_from,
 	.to_peer = host_to_peer,
+	.hand_over = host_hand_over,
+	.alloc_parked = host_alloc_parked,
+	.channel_parked = host_channel_parked,
+	.permission_parked = host_permission_parked,
 	.alloc_kept = host_alloc_kept,
 	.channel_kept = host_channel_kept,
 	.permission_kept = host_permission_kept,

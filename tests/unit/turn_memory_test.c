@@ -73,14 +73,43 @@ static void good(int code)
 	assert_true(code == 0 || code == 508);
 }
 
+static int allocate_mobile(struct world *w)
+{
+	allocate_begin(w);
+	attr_u8(w, STUN_T_ADDITIONAL_ADDRESS_FAMILY, 2);
+	attr_len(w, STUN_T_MOBILITY_TICKET, 0);
+	return ask(w);
+}
+
+/* A move that finds no memory is tried again, with the same ticket. */
+static void move(struct world *w, uint8_t ticket[TURN_TICKET_LEN], const char *to)
+{
+	int code;
+
+	client(w, to);
+	challenge(w);
+	do {
+		begin(w, TURN_REFRESH);
+		attr(w, STUN_T_MOBILITY_TICKET, ticket, TURN_TICKET_LEN);
+		code = ask(w);
+		good(code);
+	} while (code);
+	memcpy(ticket, w->reply.ticket.p, TURN_TICKET_LEN);
+	if (w->chans)
+		send_channel(w, 0x4001, "x");
+}
+
 static void dialogue(struct world *w)
 {
+	uint8_t ticket[TURN_TICKET_LEN];
 	unsigned int i, perms;
 	char peer[32];
 
 	w->conf.stale_nonce_s = 0;
-	while (allocate_attr(w, STUN_T_ADDITIONAL_ADDRESS_FAMILY, 2))
+	w->conf.mobility = true;
+	while (allocate_mobile(w))
 		assert_int_equal(w->reply.error, 508);
+	memcpy(ticket, w->reply.ticket.p, sizeof(ticket));
 	for (i = 0; i < 40; i++) {
 		snprintf(peer, sizeof(peer), i & 1 ? "[2600::%x]:9" : "9.9.9.%u:9", i + 1);
 		perms = w->perms;
@@ -96,7 +125,11 @@ static void dialogue(struct world *w)
 		if (w->reply.class == STUN_ERROR)
 			assert_int_equal(w->perms, perms);
 	}
+	move(w, ticket, "203.0.113.1:1");
+	move(w, ticket, "203.0.113.2:2");
+	move(w, ticket, "203.0.113.3:3");
 	assert_int_equal(refresh(w, 700), 0);
+	client(w, "198.51.100.7:5000");
 }
 
 static void E8_every_failure(void **state)

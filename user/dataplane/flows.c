@@ -207,6 +207,18 @@ static void open_relayed(struct flows *flows, const struct turn_alloc *alloc, un
 	put_relayed(flows, alloc, i);
 }
 
+/* It changes with a client that moves, and flows_moved() reads it. */
+static void keep_path(struct flows *flows, const struct turn_alloc *alloc)
+{
+	struct tp_alloc *saved = alloc->host;
+
+	pthread_mutex_lock(&flows->lock);
+	saved->client = alloc->path.client;
+	saved->server = alloc->path.server;
+	saved->transport = alloc->path.transport;
+	pthread_mutex_unlock(&flows->lock);
+}
+
 void flows_keep_alloc(struct flows *flows, struct turn_alloc *alloc, unsigned int worker)
 {
 	struct tp_alloc *saved = alloc->host;
@@ -226,9 +238,8 @@ void flows_keep_alloc(struct flows *flows, struct turn_alloc *alloc, unsigned in
 	}
 	saved->max_bps = alloc->max_bps;
 	saved->created_ns = alloc->created_ns;
-	saved->client = alloc->path.client;
-	saved->server = alloc->path.server;
-	saved->transport = alloc->path.transport;
+	keep_path(flows, alloc);
+	saved->ticket = alloc->ticket;
 	saved->worker = (__u16)worker;
 	for (unsigned int i = 0; i < 2; i++) {
 		const struct turn_relay *relay = &alloc->relay[i];
@@ -239,19 +250,26 @@ void flows_keep_alloc(struct flows *flows, struct turn_alloc *alloc, unsigned in
 	memcpy(saved->txid, alloc->txid, sizeof(saved->txid));
 	memcpy(saved->user_id, alloc->user_id, sizeof(saved->user_id));
 	strncpy(saved->user, alloc->user, sizeof(saved->user) - 1);	/* zeroed when claimed */
-	if (has_rows(flows, alloc))
+	if (has_rows(flows, alloc) && !alloc->parked)
 		keep_own_rows(flows, alloc);
 	journal_publish(&saved->state);
+}
+
+/* Without a row of the relayed address, what comes from peers goes up to the daemon while
+ * its permissions have none. */
+void flows_park_alloc(struct flows *flows, struct turn_alloc *alloc)
+{
+	if (!has_rows(flows, alloc))
+		return;
+	drop_own_rows(flows, alloc, 0);
+	drop_own_rows(flows, alloc, 1);
 }
 
 void flows_drop_alloc(struct flows *flows, struct turn_alloc *alloc)
 {
 	if (!alloc->host)
 		return;
-	if (has_rows(flows, alloc)) {
-		drop_own_rows(flows, alloc, 0);
-		drop_own_rows(flows, alloc, 1);
-	}
+	flows_park_alloc(flows, alloc);
 	if (flows->limits && alloc->limited)
 		limits_drop(flows->limits, journal_index(flows->journal, alloc->host));
 	alloc->limited = false;
@@ -377,6 +395,16 @@ void flows_keep_channel(struct flows *flows, struct turn_alloc *alloc,
 	pthread_mutex_unlock(&flows->lock);
 }
 
+void flows_park_channel(struct flows *flows, struct turn_alloc *alloc,
+			struct turn_channel *channel)
+{
+	if (!channel->host || !flows->rows)
+		return;
+	pthread_mutex_lock(&flows->lock);
+	drop_rows(flows, alloc, &channel->peer, channel->host);
+	pthread_mutex_unlock(&flows->lock);
+}
+
 void flows_drop_channel(struct flows *flows, struct turn_alloc *alloc,
 			struct turn_channel *channel)
 {
@@ -484,6 +512,16 @@ void flows_keep_permission(struct flows *flows, struct turn_alloc *alloc,
 			open_relayed(flows, alloc, i);
 	}
 	journal_publish(&saved->state);
+	pthread_mutex_unlock(&flows->lock);
+}
+
+void flows_park_permission(struct flows *flows, struct turn_alloc *alloc,
+			   struct turn_permission *permission)
+{
+	if (!permission->host || !has_rows(flows, alloc))
+		return;
+	pthread_mutex_lock(&flows->lock);
+	drop_permission(flows, alloc, &permission->peer, permission->host);
 	pthread_mutex_unlock(&flows->lock);
 }
 

@@ -29,6 +29,13 @@ void flows_keep_channel(struct flows *flows, struct turn_alloc *alloc,
 			struct turn_channel *channel);
 void flows_keep_permission(struct flows *flows, struct turn_alloc *alloc,
 			   struct turn_permission *permission);
+/* The client moves: off with the rows that know its address; what a successor needs stays,
+ * and so do their counts. flows_keep_*() puts them on again (turn_host.alloc_parked). */
+void flows_park_alloc(struct flows *flows, struct turn_alloc *alloc);
+void flows_park_channel(struct flows *flows, struct turn_alloc *alloc,
+			struct turn_channel *channel);
+void flows_park_permission(struct flows *flows, struct turn_alloc *alloc,
+			   struct turn_permission *permission);
 void flows_drop_channel(struct flows *flows, struct turn_alloc *alloc,
 			struct turn_channel *channel);
 void flows_drop_permission(struct flows *flows, struct turn_alloc *alloc,

@@ -41,7 +41,8 @@ struct field {
 #define FIELD(kind_, member) { .kind = FIELD_##kind_, .offset = offsetof(struct stun_msg, member) }
 
 static const struct field fields[STUN_A_MAX] = {
-	[STUN_A_MAPPED_ADDRESS] = { .kind = FIELD_ADDR },
+	[STUN_A_MAPPED_ADDRESS] = FIELD(ADDR, plain_mapped),
+	[STUN_A_CHANGE_REQUEST] = FIELD(U32, change),
 	[STUN_A_USERNAME] = FIELD(BYTES, username),
 	[STUN_A_ERROR_CODE] = FIELD(ERROR, error),
 	[STUN_A_CHANNEL_NUMBER] = FIELD(U16, channel),
@@ -58,10 +59,16 @@ static const struct field fields[STUN_A_MAX] = {
 	[STUN_A_USERHASH] = FIELD(BYTES, userhash),
 	[STUN_A_XOR_MAPPED_ADDRESS] = FIELD(XOR_ADDR, mapped),
 	[STUN_A_RESERVATION_TOKEN] = FIELD(BYTES, token),
+	[STUN_A_PADDING] = FIELD(BYTES, padding),
+	[STUN_A_RESPONSE_PORT] = FIELD(U16, response_port),
 	[STUN_A_ADDITIONAL_ADDRESS_FAMILY] = FIELD(U8, additional_family),
 	[STUN_A_ADDRESS_ERROR_CODE] = { .kind = FIELD_ERROR },
 	[STUN_A_PASSWORD_ALGORITHMS] = FIELD(ALGORITHMS, password_algorithms),
 	[STUN_A_ALTERNATE_SERVER] = FIELD(ADDR, alternate),
+	[STUN_A_ALTERNATE_DOMAIN] = FIELD(BYTES, alternate_domain),
+	[STUN_A_RESPONSE_ORIGIN] = FIELD(ADDR, origin),
+	[STUN_A_OTHER_ADDRESS] = FIELD(ADDR, other),
+	[STUN_A_MOBILITY_TICKET] = FIELD(BYTES, ticket),
 };
 
 static const struct {
@@ -309,15 +316,15 @@ static bool take_fingerprint(struct stun_msg *msg, const struct attr *attr)
 	return true;
 }
 
-/* RFC 8489 sections 5 and 6.3. */
-static bool read_header(struct stun_msg *msg, const uint8_t *raw, size_t len)
+/* RFC 8489 sections 5 and 6.3; a classic one is without cookie. */
+static bool read_header(struct stun_msg *msg, const uint8_t *raw, size_t len, bool classic)
 {
 	uint16_t type;
 
 	if (len < TP_STUN_HDR_LEN)
 		return false;
 	type = get_u16(raw);
-	if (type & 0xc000 || get_u32(raw + 4) != TP_STUN_COOKIE)
+	if (type & 0xc000 || (get_u32(raw + 4) == TP_STUN_COOKIE) == classic)
 		return false;
 	if (len % 4 || get_u16(raw + 2) != len - TP_STUN_HDR_LEN)
 		return false;
@@ -331,14 +338,15 @@ static bool read_header(struct stun_msg *msg, const uint8_t *raw, size_t len)
 	return true;
 }
 
-enum stun_verdict stun_parse(struct stun_msg *msg, const uint8_t *raw, size_t len)
+static enum stun_verdict parse(struct stun_msg *msg, const uint8_t *raw, size_t len,
+			       bool classic)
 {
 	size_t at = TP_STUN_HDR_LEN;
 	unsigned int n = 0;
 	struct attr attr;
 	int rc;
 
-	if (!read_header(msg, raw, len))
+	if (!read_header(msg, raw, len, classic))
 		return STUN_DISCARD;
 	while ((rc = attr_next(msg, &at, &attr)) > 0) {
 		unsigned int id = attr_id(attr.type);
@@ -346,7 +354,7 @@ enum stun_verdict stun_parse(struct stun_msg *msg, const uint8_t *raw, size_t le
 		if (++n > STUN_ATTRS_MAX)
 			return STUN_DISCARD;
 		if (id == STUN_A_FINGERPRINT) {
-			if (!take_fingerprint(msg, &attr))
+			if (!classic && !take_fingerprint(msg, &attr))
 				return STUN_DISCARD;
 		} else if (!is_visible(msg, id)) {
 			continue;
@@ -357,6 +365,33 @@ enum stun_verdict stun_parse(struct stun_msg *msg, const uint8_t *raw, size_t le
 		}
 	}
 	return rc ? STUN_DISCARD : STUN_OK;
+}
+
+enum stun_verdict stun_parse(struct stun_msg *msg, const uint8_t *raw, size_t len)
+{
+	return parse(msg, raw, len, false);
+}
+
+enum stun_verdict stun_parse_classic(struct stun_msg *msg, const uint8_t *raw, size_t len)
+{
+	return parse(msg, raw, len, true);
+}
+
+void stun_disown(struct stun_msg *msg, uint64_t bits)
+{
+	static const uint16_t types[STUN_A_MAX] = {
+#define ATTR_TYPE(id, type, least, most) [STUN_A_##id] = type,
+		STUN_ATTRS(ATTR_TYPE)
+	};
+
+	bits &= msg->has | msg->bad;
+	if (!bits)
+		return;
+	msg->has &= ~bits;
+	msg->bad &= ~bits;
+	for (unsigned int id = 0; id < STUN_A_MAX; id++)
+		if (bits & 1ULL << id)
+			take_unknown(msg, types[id]);
 }
 
 int stun_peer_next(const struct stun_msg *msg, size_t *at, struct tp_addr *peer)

@@ -36,10 +36,12 @@ enum stun_method {
 /*
  * Every attribute the codec knows: X(identifier, type, least length, greatest
  * length). A value outside its lengths is kept out of the message and marked in
- * stun_msg.bad. RFC 8489 section 18.3, RFC 8656 section 18, RFC 5780.
+ * stun_msg.bad. RFC 8489 section 18.3, RFC 8656 section 18, RFC 5780
+ * section 7, RFC 8016 section 3.3.
  */
 #define STUN_ATTRS(X) \
 	X(MAPPED_ADDRESS,		0x0001, 8, 20) \
+	X(CHANGE_REQUEST,		0x0003, 4, 4) \
 	X(USERNAME,			0x0006, 0, 763) \
 	X(MESSAGE_INTEGRITY,		0x0008, 20, 20) \
 	X(ERROR_CODE,			0x0009, 4, 767) \
@@ -60,13 +62,19 @@ enum stun_method {
 	X(USERHASH,			0x001E, 32, 32) \
 	X(XOR_MAPPED_ADDRESS,		0x0020, 8, 20) \
 	X(RESERVATION_TOKEN,		0x0022, 8, 8) \
+	X(PADDING,			0x0026, 0, 65535) \
+	X(RESPONSE_PORT,		0x0027, 2, 4) \
 	X(ADDITIONAL_ADDRESS_FAMILY,	0x8000, 4, 4) \
 	X(ADDRESS_ERROR_CODE,		0x8001, 4, 767) \
 	X(PASSWORD_ALGORITHMS,		0x8002, 4, 763) \
+	X(ALTERNATE_DOMAIN,		0x8003, 0, 255) \
 	X(ICMP,				0x8004, 8, 8) \
 	X(SOFTWARE,			0x8022, 0, 65535) \
 	X(ALTERNATE_SERVER,		0x8023, 8, 20) \
-	X(FINGERPRINT,			0x8028, 4, 4)
+	X(FINGERPRINT,			0x8028, 4, 4) \
+	X(RESPONSE_ORIGIN,		0x802B, 8, 20) \
+	X(OTHER_ADDRESS,		0x802C, 8, 20) \
+	X(MOBILITY_TICKET,		0x8030, 0, 65535)
 
 enum stun_attr_id {
 #define STUN_ATTR_ENUM(id, type, min, max) STUN_A_##id,
@@ -83,6 +91,14 @@ enum stun_attr_type {
 	STUN_ATTRS(STUN_ATTR_TYPE)
 #undef STUN_ATTR_TYPE
 };
+
+/* RFC 3489 section 11.2: only ever in answers to its clients. */
+#define STUN_T_SOURCE_ADDRESS	0x0004
+#define STUN_T_CHANGED_ADDRESS	0x0005
+
+/* stun_msg.change (RFC 5780 section 7.2) */
+#define STUN_CHANGE_IP		4
+#define STUN_CHANGE_PORT	2
 
 /* Bytes inside the datagram that was parsed; not owned. */
 struct stun_bytes {
@@ -120,7 +136,7 @@ struct stun_msg {
 	uint16_t unknown[STUN_UNKNOWN_MAX];	/* types, host order, no doubles */
 	unsigned int n_unknown;
 
-	struct stun_bytes username, realm, nonce, userhash, data, token;
+	struct stun_bytes username, realm, nonce, userhash, data, token, ticket, padding;
 	struct stun_bytes password_algorithms;	/* the whole value, as it was sent */
 	enum stun_algorithm password_algorithm;	/* NONE where absent or unknown to us */
 	uint16_t alg_raw;			/* its number, also where unknown to us */
@@ -133,6 +149,11 @@ struct stun_msg {
 	struct tp_addr mapped;			/* XOR-MAPPED-ADDRESS, for clients */
 	struct tp_addr relayed;			/* XOR-RELAYED-ADDRESS, for clients */
 	struct tp_addr alternate;		/* ALTERNATE-SERVER, for clients */
+	struct stun_bytes alternate_domain;	/* for clients */
+	struct tp_addr plain_mapped, origin, other;	/* MAPPED-ADDRESS, RESPONSE-ORIGIN and
+							 * OTHER-ADDRESS, for clients */
+	uint32_t change;			/* STUN_CHANGE_* bits, and others that mean nothing */
+	uint16_t response_port;			/* host order */
 	uint16_t error;				/* ERROR-CODE 300..699, for clients */
 
 	/* Offsets of the attribute headers; 0 where not in has. */
@@ -154,6 +175,16 @@ enum stun_verdict {
 enum stun_verdict stun_parse(struct stun_msg *msg, const uint8_t *raw, size_t len);
 
 /*
+ * The same for a message of RFC 3489, which has no cookie: its transaction id has 16
+ * bytes, from raw + 4 on, and no attribute is XORed. Nothing of later RFCs is in it.
+ */
+enum stun_verdict stun_parse_classic(struct stun_msg *msg, const uint8_t *raw, size_t len);
+
+/* Has attributes that are comprehension-required and known here, but not offered (bits),
+ * count as unknown ones (RFC 8489 section 6.3.1). */
+void stun_disown(struct stun_msg *msg, uint64_t bits);
+
+/*
  * Walk all XOR-PEER-ADDRESS attributes in front of the integrity attribute.
  * *at is 0 at first. Returns 1 and *peer, 0 at the end, -EINVAL where one is
  * malformed.
@@ -173,6 +204,8 @@ struct stun_writer {
 
 void stun_begin(struct stun_writer *w, uint8_t *buf, size_t cap, uint16_t method,
 		enum stun_class class, const uint8_t txid[TP_STUN_TXID_LEN]);
+/* Makes the finished message one of RFC 3489: id takes the place of cookie and txid. */
+void stun_make_classic(struct stun_writer *w, const uint8_t id[16]);
 /* Each pads to 4 with zero bytes and keeps the header's length right. */
 void stun_put(struct stun_writer *w, uint16_t type, const void *value, size_t len);
 void stun_put_u32(struct stun_writer *w, uint16_t type, uint32_t value);

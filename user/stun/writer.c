@@ -75,6 +75,12 @@ void stun_begin(struct stun_writer *w, uint8_t *buf, size_t cap, uint16_t method
 	w->len = TP_STUN_HDR_LEN;
 }
 
+void stun_make_classic(struct stun_writer *w, const uint8_t id[16])
+{
+	if (!w->overflow)
+		memcpy(w->buf + 4, id, 16);
+}
+
 uint8_t *stun_put_reserve(struct stun_writer *w, uint16_t type, size_t len)
 {
 	size_t most = w->cap < WRITER_MAX ? w->cap : WRITER_MAX;

@@ -28,6 +28,13 @@ static int adopt_relay(struct turn_server *s, struct alloc *a, const struct tp_a
 	return err;
 }
 
+static bool adopt_ticket(struct turn_server *s, struct alloc *a, const struct tp_alloc *saved)
+{
+	if (!mobility_allowed(s->conf) || !saved->ticket)
+		return true;
+	return mobility_give(s, a, saved->ticket);
+}
+
 struct turn_alloc *turn_adopt(struct turn_server *server, struct tp_alloc *saved,
 			      void *listener, struct turn_now now)
 {
@@ -53,6 +60,7 @@ struct turn_alloc *turn_adopt(struct turn_server *server, struct tp_alloc *saved
 	/* It was within the limits when it was made. */
 	if (!got || quota_bandwidth(server->shared, saved, &a->pub.max_bps) ||
 	    quota_charge(server->shared, a->pub.user_id, true, &a->quota) ||
+	    !adopt_ticket(server, a, saved) ||
 	    !alloc_add(server, a)) {
 		alloc_free(server, a, now.mono_ns);
 		return NULL;

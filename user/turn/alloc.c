@@ -7,7 +7,7 @@
 #include "turn/core.h"
 #include "pure.h"
 
-static bool same_path(const struct turn_path *a, const struct turn_path *b)
+bool path_same(const struct turn_path *a, const struct turn_path *b)
 {
 	return a->transport == b->transport && address_equal(&a->client, &b->client) &&
 	       address_equal(&a->server, &b->server);
@@ -20,13 +20,20 @@ struct alloc *alloc_find(struct turn_server *s, const struct turn_path *path, ui
 	for (; node; node = table_next(node)) {
 		struct alloc *a = core_of(node, struct alloc, node);
 
-		if (!same_path(&a->pub.path, path))
-			continue;
-		if (a->timer.due_ns > now_ns)
-			return a;
-		return alloc_expire(s, a, now_ns) ? a : NULL;
+		if (path_same(&a->pub.path, path))
+			return alloc_alive(s, a, now_ns) ? a : NULL;
+	}
+	if (s->coming.count) {
+		struct alloc *a = mobility_coming(s, path);
+
+		return a && alloc_alive(s, a, now_ns) ? a : NULL;
 	}
 	return NULL;
+}
+
+bool alloc_alive(struct turn_server *s, struct alloc *a, uint64_t now_ns)
+{
+	return a->timer.due_ns > now_ns || alloc_expire(s, a, now_ns);
 }
 
 struct alloc *alloc_new(const struct turn_path *path, const char *user)
@@ -85,6 +92,13 @@ bool alloc_add(struct turn_server *s, struct alloc *a)
 	table_add(&s->allocs, &a->node, hash_path(s->key, &a->pub.path));
 	alloc_rearm(s, a);
 	return true;
+}
+
+void alloc_rename(struct turn_server *s, struct alloc *a, const struct turn_path *path)
+{
+	table_remove(&s->allocs, &a->node);
+	a->pub.path = *path;
+	table_add(&s->allocs, &a->node, hash_path(s->key, path));
 }
 
 void alloc_lifetime(struct turn_server *s, struct alloc *a, unsigned int i, uint64_t expires_ns)
@@ -165,8 +179,9 @@ static void alloc_unlink(struct turn_server *s, struct alloc *a)
 	table_remove(&s->allocs, &a->node);
 }
 
-static void alloc_release(struct alloc *a)
+static void alloc_release(struct turn_server *s, struct alloc *a)
 {
+	mobility_free(s, a);
 	table_clear(&a->perms);
 	table_clear(&a->by_number);
 	table_clear(&a->by_peer);
@@ -186,7 +201,7 @@ void alloc_free(struct turn_server *s, struct alloc *a, uint64_t now_ns)
 	if (a->quota)
 		quota_release(s->shared, a->quota);
 	quota_bandwidth_release(s->shared, a->pub.max_bps);
-	alloc_release(a);
+	alloc_release(s, a);
 }
 
 void turn_alloc_end(struct turn_server *server, struct turn_alloc *alloc, struct turn_now now)
@@ -198,7 +213,7 @@ void alloc_forget(struct turn_server *s, struct alloc *a)
 {
 	alloc_strip(s, a, 0, false);
 	alloc_unlink(s, a);
-	alloc_release(a);
+	alloc_release(s, a);
 }
 
 void alloc_drop(struct turn_server *s, struct alloc *a, unsigned int i, uint64_t now_ns)

@@ -69,6 +69,10 @@ static int allocate_check(const struct request *rq, struct wish *wish)
 		return 403;
 	if (!has(rq, STUN_BIT(REQUESTED_TRANSPORT)))
 		return 400;						/* 3 */
+	if (has(rq, STUN_BIT(MOBILITY_TICKET)) && rq->msg->ticket.len)
+		return 400;			/* RFC 8016 section 3.1.2 */
+	if (has(rq, STUN_BIT(MOBILITY_TICKET)) && !mobility_allowed(rq->server->conf))
+		return 405;
 	if (rq->msg->transport != TURN_UDP)
 		return 442;						/* 3 */
 	if (has(rq, STUN_BIT(RESERVATION_TOKEN)))
@@ -178,6 +182,7 @@ static int allocate_success(struct request *rq, const struct alloc *a)
 	if (a->has_token)
 		stun_put(&rq->w, STUN_T_RESERVATION_TOKEN, a->token, sizeof(a->token));
 	stun_put_xor_addr(&rq->w, STUN_T_XOR_MAPPED_ADDRESS, &rq->path->client);
+	mobility_put(rq, a);
 	if (a->missing_family)
 		stun_put_address_error(&rq->w, a->missing_family, a->missing_code);
 	return 0;
@@ -205,6 +210,8 @@ int allocate_request(struct request *rq)
 
 	if (rq->alloc)
 		return allocate_again(rq);
+	if (alternate_exists(rq))
+		return 300;						/* 11 */
 	code = allocate_check(rq, &wish);
 	if (code)
 		return code;
@@ -219,6 +226,8 @@ int allocate_request(struct request *rq)
 		code = quota_bandwidth(s->shared, NULL, &a->pub.max_bps);
 	if (!code)
 		code = allocate_relays(rq, a, &wish, expires_ns);
+	if (!code && has(rq, STUN_BIT(MOBILITY_TICKET)) && !mobility_give(s, a, 1))
+		code = 508;
 	if (!code && !alloc_add(s, a))
 		code = 508;
 	if (code) {

@@ -150,6 +150,7 @@ int chan_request(struct request *rq)
 	struct turn_server *s = rq->server;
 	const struct stun_msg *m = rq->msg;
 	uint64_t now_ns = rq->now.mono_ns;
+	unsigned int peers;
 	struct chan *c;
 	int code;
 
@@ -168,10 +169,15 @@ int chan_request(struct request *rq)
 		return code;
 	if (!m->peer.port)
 		return 403;	/* C11: nobody can be there */
+	peers = rq->alloc->perms.count;
 	if (!c)
 		c = chan_new(s, rq->alloc, m->channel, &m->peer);
 	if (!c)
 		return 508;
+	if (rq->alloc->perms.count > peers && !perm_admit(s, rq->alloc, 1, now_ns)) {
+		chan_free(s, c, false);
+		return 508;
+	}
 	perm_refresh(s, c->perm, now_ns + s->conf->permission_lifetime_s * TURN_NS_PER_S);
 	chan_refresh(s, c, now_ns + s->conf->channel_lifetime_s * TURN_NS_PER_S);
 	return 0;

@@ -95,6 +95,20 @@ struct reservation {
 	uint64_t expires_ns;		/* also the port's free_at; 0: slot unused */
 };
 
+/*
+ * With which worker an allocation lives that does not live where its client's address
+ * says, or may have to be found from elsewhere: by a ticket, or by a 5-tuple.
+ */
+#define HOME_NAME	40
+
+struct home {
+	struct table_node node;		/* of turn_shared.homes */
+	uint8_t name[HOME_NAME];
+	unsigned int worker;
+	struct alloc *alloc;		/* for that worker's eyes only */
+	bool listed;
+};
+
 #define RESERVE_SLOTS		256
 #define RESERVE_PER_USER	8
 
@@ -132,6 +146,13 @@ struct turn_shared {
 	struct users users;
 	const uint8_t *algorithms;	/* PASSWORD-ALGORITHMS as we offer them */
 	size_t algorithms_len;
+
+	pthread_mutex_t homes_lock;
+	struct table homes;
+	unsigned int places;		/* of them 5-tuples; atomic */
+
+	uint8_t ticket_key[32];
+	unsigned int alternate_turn;	/* whose it is; atomic */
 
 	pthread_mutex_t lock;		/* of what follows */
 	struct table quotas;
@@ -197,7 +218,9 @@ struct turn_server {
 	void *ctx;
 	uint64_t key[2];		/* of hashes and transaction ids */
 	uint64_t indications;		/* Data indications so far */
+	unsigned int worker;
 	struct table allocs;		/* struct alloc by 5-tuple */
+	struct table coming;		/* struct mobility by the 5-tuple that it goes to */
 	struct timers timers;
 	bool draining;
 	uint64_t note_s;		/* the second that note_lines are of */
@@ -233,6 +256,9 @@ struct alloc {
 	bool has_token;
 	uint8_t missing_family;		/* ADDRESS-ERROR-CODE: 1 or 2, 0 for none */
 	uint16_t missing_code;
+	struct mobility *mobility;	/* NULL: no ticket */
+	uint64_t peers_full_ns;		/* when it may have a whole burst of new peers again */
+	uint32_t peers;			/* new ones so far */
 	uint32_t icmp_count;		/* reported in second icmp_s */
 	uint64_t icmp_s;
 	char user[];			/* pub.user */
@@ -255,13 +281,20 @@ static inline struct turn_path path_make(const struct tp_addr *client,
 	};
 }
 
-/* The live allocation of a 5-tuple; one that is over is removed on the way. */
+bool path_same(const struct turn_path *a, const struct turn_path *b);
+
+/* The live allocation of a 5-tuple, also of one that its client comes to; one that is over is
+ * removed on the way. */
 struct alloc *alloc_find(struct turn_server *s, const struct turn_path *path, uint64_t now_ns);
+/* Lets go what is over of one that was found; false: that was all of it. */
+bool alloc_alive(struct turn_server *s, struct alloc *a, uint64_t now_ns);
 struct alloc *alloc_new(const struct turn_path *path, const char *user);
 /* Binds a relayed address and takes over its port. 0 or -errno; then the port is the caller's. */
 int alloc_relay(struct turn_server *s, struct alloc *a, struct pool *pool, uint16_t port,
 		uint64_t expires_ns);
 bool alloc_add(struct turn_server *s, struct alloc *a);
+/* It is to be found by this 5-tuple from now on. */
+void alloc_rename(struct turn_server *s, struct alloc *a, const struct turn_path *path);
 void alloc_lifetime(struct turn_server *s, struct alloc *a, unsigned int i, uint64_t expires_ns);
 /* Removes one relayed address, and the whole if it was the last one. */
 void alloc_drop(struct turn_server *s, struct alloc *a, unsigned int i, uint64_t now_ns);
@@ -272,10 +305,40 @@ void alloc_free(struct turn_server *s, struct alloc *a, uint64_t now_ns);
 void alloc_forget(struct turn_server *s, struct alloc *a);
 bool alloc_serves(const struct alloc *a, uint8_t family, uint64_t now_ns);
 
+/* What home_find() goes by. */
+void home_name_path(uint8_t name[HOME_NAME], const struct turn_path *path);
+void home_name_ticket(uint8_t name[HOME_NAME], const uint8_t ticket[TURN_TICKET_LEN]);
+/* The ticket that it is named after. */
+const uint8_t *home_ticket(const struct home *home);
+/* False: no memory, or the name is taken. */
+bool home_add(struct turn_shared *shared, struct home *home);
+void home_remove(struct turn_shared *shared, struct home *home);
+/* True and where it is; *alloc is NULL if it is another worker's. */
+bool home_find(struct turn_server *s, const uint8_t name[HOME_NAME], unsigned int *worker,
+	       struct alloc **alloc);
+
+bool mobility_allowed(const struct turn_conf *conf);
+/* Gives an allocation its first ticket, or the one that its journal says it has. False: no
+ * memory. */
+bool mobility_give(struct turn_server *s, struct alloc *a, uint32_t serial);
+void mobility_free(struct turn_server *s, struct alloc *a);
+/* The allocation that comes to this 5-tuple. */
+struct alloc *mobility_coming(const struct turn_server *s, const struct turn_path *path);
+/* Application data came by this path: if it is where the client comes to, it is there now. */
+void mobility_arrived(struct turn_server *s, struct alloc *a, const struct turn_path *path,
+		      uint64_t now_ns);
+/* True if the client's datagram, or its request with a ticket (otherwise NULL), was another
+ * worker's, and *reason what became of it. */
+bool mobility_elsewhere(struct turn_server *s, const struct turn_path *path,
+			const struct stun_msg *ticket, struct stun_bytes data,
+			enum tp_reason *reason, uint64_t now_ns);
+
 struct perm *perm_find(const struct turn_server *s, const struct alloc *a,
 		       const struct tp_addr *peer);
 /* Found or made; not alive before perm_refresh(). NULL: no room. */
 struct perm *perm_get(struct turn_server *s, struct alloc *a, const struct tp_addr *peer);
+/* May it have n more peers that it has not now? If so they count. */
+bool perm_admit(struct turn_server *s, struct alloc *a, unsigned int n, uint64_t now_ns);
 void perm_refresh(struct turn_server *s, struct perm *p, uint64_t expires_ns);
 /* Tells the host about its lease, after something that it depends on has changed. */
 void perm_keep(struct turn_server *s, struct perm *p);
@@ -323,6 +386,8 @@ struct request {
 	struct alloc *alloc;		/* of the 5-tuple, NULL if there is none */
 	struct auth auth;
 	struct stun_writer w;		/* the success answer, while it is being made */
+	const struct turn_origin *origin;	/* where it leaves from; NULL: the path's server */
+	struct tp_addr to;		/* and goes to, of the path's client another port perhaps */
 };
 
 /* What only authentication looks at. */
@@ -345,7 +410,34 @@ bool nonce_valid(const struct turn_conf *conf, const struct turn_path *path, uin
 /* The nonce cookie says "Password algorithms" (RFC 8489 section 18.1). */
 bool nonce_has_algorithms(struct stun_bytes nonce);
 
+/* A Refresh request with a ticket: whose it is, NULL if nobody's. */
+struct alloc *mobility_claimed(struct turn_server *s, const struct stun_msg *msg,
+			       uint64_t now_ns);
+/* 0 or the error code (RFC 8016 section 3.2.2), before it is asked whose it is. */
+int mobility_check(const struct request *rq);
+/* 0 with the new ticket in the answer, or an error code. */
+int mobility_move(struct request *rq);
+/* Puts the ticket of an allocation that has one into the answer. */
+void mobility_put(struct request *rq, const struct alloc *a);
+
+/* The attributes that are not for this path: see stun_disown(). */
+uint64_t binding_disowned(const struct turn_conf *conf, const struct turn_path *path,
+			  const struct stun_msg *msg);
+/* A datagram that may be a Binding request of RFC 3489. */
+enum tp_reason binding_classic(struct turn_server *s, const struct turn_path *path,
+			       const uint8_t *data, size_t len, struct turn_now now);
+
+/* Is there a server to send this client to? If so, it can be written into the answer (300). */
+bool alternate_exists(const struct request *rq);
+void alternate_write(struct request *rq);
+
+/* One of our listeners: nobody talks to us from there. */
+bool server_is_own(const struct turn_conf *conf, const struct tp_addr *addr);
+/* Sends what rq->w holds. */
+void server_send(struct request *rq);
+
 /* Handlers: 0 with the success answer's attributes written, or an error code. */
+int binding_request(struct request *rq);
 int allocate_request(struct request *rq);
 int refresh_request(struct request *rq);
 int perm_request(struct request *rq);

@@ -58,6 +58,7 @@ enum tp_reason data_channel(struct turn_server *s, const struct turn_path *path,
 	/* The RFC leaves this direction open; both data paths want a permission. */
 	if (!perm_alive(c->perm, now_ns))
 		return TP_R_NO_PERMISSION;
+	mobility_arrived(s, a, path, now_ns);
 	return data_to_peer(s, a, &c->pub.peer, payload, 0);
 }
 
@@ -96,6 +97,7 @@ enum tp_reason data_send(struct turn_server *s, const struct turn_path *path,
 	/* Having a permission means that the address passed; on this host the port counts. */
 	if (p->own && acl_check(s->conf, &m->peer))
 		return TP_R_BAD_SEND;
+	mobility_arrived(s, a, path, now_ns);
 	return data_to_peer(s, a, &m->peer, m->data, send_flags(path, m));
 }
 

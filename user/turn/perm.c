@@ -45,6 +45,29 @@ struct perm *perm_get(struct turn_server *s, struct alloc *a, const struct tp_ad
 	return p;
 }
 
+/* What tells a scan of the net from a client that tries its candidates. */
+#define PERM_BURST_S	4
+
+bool perm_admit(struct turn_server *s, struct alloc *a, unsigned int n, uint64_t now_ns)
+{
+	const struct turn_conf *conf = s->conf;
+	uint64_t full_ns = a->peers_full_ns > now_ns ? a->peers_full_ns : now_ns;
+
+	if (!n)
+		return true;
+	if (conf->new_peers_max &&
+	    (a->peers >= conf->new_peers_max || n > conf->new_peers_max - a->peers))
+		return false;
+	if (conf->new_peers_rate) {
+		full_ns += n * (TURN_NS_PER_S / conf->new_peers_rate);
+		if (full_ns - now_ns > PERM_BURST_S * TURN_NS_PER_S)
+			return false;
+		a->peers_full_ns = full_ns;
+	}
+	a->peers += n;
+	return true;
+}
+
 void perm_refresh(struct turn_server *s, struct perm *p, uint64_t expires_ns)
 {
 	struct chan *c;
@@ -100,12 +123,14 @@ static int perm_install(struct request *rq, const struct tp_addr *peers, unsigne
 	struct turn_server *s = rq->server;
 	uint64_t expires_ns = rq->now.mono_ns +
 			      s->conf->permission_lifetime_s * TURN_NS_PER_S;
-	unsigned int i, made;
+	unsigned int i, made, before = rq->alloc->perms.count;
 
 	for (made = 0; made < n; made++) {
 		if (!perm_get(s, rq->alloc, &peers[made]))
 			goto undo;
 	}
+	if (!perm_admit(s, rq->alloc, rq->alloc->perms.count - before, rq->now.mono_ns))
+		goto undo;
 	for (i = 0; i < n; i++)
 		perm_refresh(s, perm_find(s, rq->alloc, &peers[i]), expires_ns);
 	return 0;

@@ -23,10 +23,17 @@ int refresh_request(struct request *rq)
 	uint64_t expires_ns = rq->now.mono_ns + lifetime_s * TURN_NS_PER_S;
 	struct alloc *a = rq->alloc;
 	unsigned int i, family;
+	int code;
 
 	family = m->family == 1 ? 4 : m->family == 2 ? 6 : 0;
 	if (one && (!family || !alloc_serves(a, (uint8_t)family, rq->now.mono_ns)))
 		return 443;
+	stun_put_u32(&rq->w, STUN_T_LIFETIME, lifetime_s);
+	if (!end && m->has & STUN_BIT(MOBILITY_TICKET)) {
+		code = mobility_move(rq);
+		if (code)
+			return code;
+	}
 	if (end && one) {
 		alloc_drop(rq->server, a, alloc_index((uint8_t)family), rq->now.mono_ns);
 	} else if (end) {
@@ -39,6 +46,5 @@ int refresh_request(struct request *rq)
 		}
 		rq->server->host->alloc_kept(rq->server->ctx, &a->pub);
 	}
-	stun_put_u32(&rq->w, STUN_T_LIFETIME, lifetime_s);
 	return 0;
 }

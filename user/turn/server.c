@@ -9,7 +9,7 @@
 #include "turn/core.h"
 #include "pure.h"
 
-#define REPLY_MAX	2048	/* REALM and SOFTWARE may have 763 bytes each */
+#define REPLY_MAX	4096	/* REALM and SOFTWARE may have 763 bytes each, PADDING 1500 */
 #define NOW_STEP_NS	(TURN_NS_PER_S / 4)
 
 enum method_needs { NEEDS_NOTHING, NEEDS_AUTH, NEEDS_ALLOC };
@@ -20,14 +20,8 @@ struct method {
 	int (*handle)(struct request *rq);
 };
 
-static int server_binding(struct request *rq)
-{
-	stun_put_xor_addr(&rq->w, STUN_T_XOR_MAPPED_ADDRESS, &rq->path->client);
-	return 0;
-}
-
 static const struct method methods[] = {
-	{ STUN_BINDING,			NEEDS_NOTHING,	server_binding },
+	{ STUN_BINDING,			NEEDS_NOTHING,	binding_request },
 	{ TURN_ALLOCATE,		NEEDS_AUTH,	allocate_request },
 	{ TURN_REFRESH,			NEEDS_ALLOC,	refresh_request },
 	{ TURN_CREATE_PERMISSION,	NEEDS_ALLOC,	perm_request },
@@ -57,6 +51,12 @@ void server_txid(struct turn_server *s, uint8_t txid[TP_STUN_TXID_LEN])
 	memcpy(txid, words, TP_STUN_TXID_LEN);
 }
 
+/* RFC 8016 section 3.2.2: a ticket, not the 5-tuple, says which allocation is meant. */
+static bool server_ticketed(const struct stun_msg *msg)
+{
+	return msg->method == TURN_REFRESH && (msg->has & STUN_BIT(MOBILITY_TICKET));
+}
+
 static int server_authenticate(struct request *rq)
 {
 	const struct turn_conf *conf = rq->server->conf;
@@ -65,7 +65,10 @@ static int server_authenticate(struct request *rq)
 	 * passwords: refuse at once (house). */
 	if (conf->stun_only || !turn_conf_relays(conf))
 		return 403;
-	rq->alloc = alloc_find(rq->server, rq->path, rq->now.mono_ns);
+	if (server_ticketed(rq->msg))
+		rq->alloc = mobility_claimed(rq->server, rq->msg, rq->now.mono_ns);
+	else
+		rq->alloc = alloc_find(rq->server, rq->path, rq->now.mono_ns);
 	return auth_check(rq);
 }
 
@@ -85,6 +88,11 @@ static int server_process(struct request *rq, const struct method *method)
 		return 420;
 	if (rq->msg->bad & ~(open_to_all ? AUTH_ATTRS : 0))
 		return 400;
+	if (server_ticketed(rq->msg)) {
+		code = mobility_check(rq);
+		if (code)
+			return code;
+	}
 	if (method->needs == NEEDS_ALLOC) {
 		if (!rq->alloc)
 			return 437;
@@ -108,10 +116,14 @@ static void reply_challenge(struct request *rq)
 
 static void reply_error(struct request *rq, int code)
 {
+	rq->origin = NULL;
+	rq->to = rq->path->client;
 	stun_begin(&rq->w, rq->w.buf, rq->w.cap, rq->msg->method, STUN_ERROR, rq->msg->txid);
 	stun_put_error(&rq->w, (uint16_t)code);
 	if (code == 401 || code == 438)
 		reply_challenge(rq);
+	if (code == 300)
+		alternate_write(rq);
 	if (code == 420)
 		stun_put_unknown(&rq->w, rq->msg->unknown, rq->msg->n_unknown);
 }
@@ -124,11 +136,23 @@ static bool server_limits(struct request *rq)
 	       !ratelimit_allows(rq->server->shared, &rq->path->client, rq->now.mono_ns);
 }
 
+void server_send(struct request *rq)
+{
+	struct turn_server *s = rq->server;
+	struct turn_out out = { .head = rq->w.buf, .head_len = rq->w.len };
+	struct turn_path path = *rq->path;
+
+	path.client = rq->to;
+	if (rq->origin)
+		s->host->to_client_from(s->ctx, &rq->origin->local, &rq->to, &out);
+	else
+		s->host->to_client(s->ctx, &path, &out);
+}
+
 /* The one place where requests are answered. */
 static enum tp_reason server_reply(struct request *rq, int code)
 {
 	struct turn_server *s = rq->server;
-	struct turn_out out = { .head = rq->w.buf };
 
 	if (code) {
 		if (server_limits(rq))
@@ -145,26 +169,34 @@ static enum tp_reason server_reply(struct request *rq, int code)
 		stun_put_fingerprint(&rq->w);
 	if (rq->w.overflow)
 		return TP_R_TOO_LONG;
-	out.head_len = rq->w.len;
-	s->host->to_client(s->ctx, rq->path, &out);
+	server_send(rq);
 	return code ? TP_R_STUN_ERROR : TP_R_STUN_SUCCESS;
+}
+
+bool server_is_own(const struct turn_conf *conf, const struct tp_addr *addr)
+{
+	unsigned int i;
+
+	for (i = 0; i < conf->n_own; i++) {
+		if (address_equal(&conf->own[i], addr))
+			return true;
+	}
+	return false;
 }
 
 static enum tp_reason server_request(struct turn_server *s, const struct turn_path *path,
 				     const struct stun_msg *msg, struct turn_now now)
 {
 	const struct method *method = server_method(s->conf, msg->method);
-	struct request rq = { .server = s, .path = path, .msg = msg, .now = now };
+	struct request rq = { .server = s, .path = path, .msg = msg, .now = now,
+			      .to = path->client };
 	uint8_t buf[REPLY_MAX];
-	unsigned int i;
 
 	if (!method)
 		return TP_R_STUN_IGNORED;
 	/* A forged source that is our own listener would have us talk to ourselves. */
-	for (i = 0; i < s->conf->n_own; i++) {
-		if (address_equal(&s->conf->own[i], &path->client))
-			return TP_R_STUN_IGNORED;
-	}
+	if (server_is_own(s->conf, &path->client))
+		return TP_R_STUN_IGNORED;
 	stun_begin(&rq.w, buf, sizeof(buf), msg->method, STUN_SUCCESS, msg->txid);
 	return server_reply(&rq, server_process(&rq, method));
 }
@@ -181,11 +213,18 @@ static void server_now(struct turn_server *s, uint64_t now_ns)
 static enum tp_reason server_stun(struct turn_server *s, const struct turn_path *path,
 				  const uint8_t *data, size_t len, struct turn_now now)
 {
+	enum tp_reason reason;
 	struct stun_msg msg;
 
 	server_now(s, now.mono_ns);
 	if (stun_parse(&msg, data, len) != STUN_OK || (msg.bad & STUN_BIT(FINGERPRINT)))
-		return TP_R_BAD_STUN;
+		return s->conf->classic && path->transport == TURN_UDP ?
+		       binding_classic(s, path, data, len, now) : TP_R_BAD_STUN;
+	stun_disown(&msg, binding_disowned(s->conf, path, &msg));
+	if (msg.class == STUN_REQUEST && server_ticketed(&msg) &&
+	    mobility_elsewhere(s, path, &msg, (struct stun_bytes){ data, len }, &reason,
+			       now.mono_ns))
+		return reason;
 	if (msg.class == STUN_REQUEST)
 		return server_request(s, path, &msg, now);
 	if (msg.class == STUN_INDICATION && msg.method == TURN_SEND)
@@ -197,9 +236,13 @@ enum tp_reason turn_from_client(struct turn_server *server, const struct turn_pa
 				const uint8_t *data, size_t len, struct turn_now now)
 {
 	uint8_t channels_end = server->conf->channels_5766 ? 0x7f : 0x4f;
+	enum tp_reason reason;
 
 	if (!len || !path->client.port)
 		return TP_R_NOT_TURN;
+	if (mobility_elsewhere(server, path, NULL, (struct stun_bytes){ data, len }, &reason,
+			       now.mono_ns))
+		return reason;
 	if (data[0] < 4)
 		return server_stun(server, path, data, len, now);
 	if (data[0] >= 0x40 && data[0] <= channels_end)
@@ -254,6 +297,11 @@ struct turn_server *turn_server_new(const struct turn_conf *conf, struct turn_sh
 	return s;
 }
 
+void turn_server_number(struct turn_server *server, unsigned int worker)
+{
+	server->worker = worker;
+}
+
 void turn_server_drain(struct turn_server *server, bool on)
 {
 	server->draining = on;
@@ -262,6 +310,7 @@ void turn_server_drain(struct turn_server *server, bool on)
 static void server_release(struct turn_server *s)
 {
 	table_clear(&s->allocs);
+	table_clear(&s->coming);
 	free(s->timers.heap);
 	free(s);
 }

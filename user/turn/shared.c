@@ -62,8 +62,10 @@ struct turn_shared *turn_shared_new(const struct turn_conf *conf)
 		return NULL;
 	shared->conf = conf;
 	pthread_mutex_init(&shared->lock, NULL);
+	pthread_mutex_init(&shared->homes_lock, NULL);
 	stun_hmac_sha256(seed, conf->nonce_key, sizeof(conf->nonce_key), "tables", 6);
 	memcpy(shared->key, seed, sizeof(shared->key));
+	turn_shared_ticket_key(shared, conf->nonce_key, sizeof(conf->nonce_key));
 	shared_algorithms(shared);
 	if (shared_pools(shared) && user_index(shared))
 		return shared;
@@ -84,9 +86,11 @@ void turn_shared_free(struct turn_shared *shared)
 	}
 	table_clear(&shared->quotas);
 	user_unindex(&shared->users);
+	table_clear(&shared->homes);
 	for (i = 0; i < shared->n_pools; i++)
 		free(shared->pools[i].free_at);
 	free(shared->pools);
 	pthread_mutex_destroy(&shared->lock);
+	pthread_mutex_destroy(&shared->homes_lock);
 	free(shared);
 }

@@ -41,6 +41,31 @@ struct turn_relay_ip {
 	struct tp_addr external;	/* port 0; equal to local without external-ip */
 };
 
+/*
+ * RFC 5780: one of the server's UDP addresses, and those that answers may come from in its
+ * place, by CHANGE-REQUEST: [0] itself, [1] port, [2] IP, [3] both changed. The last
+ * three are there or NULL together.
+ */
+struct turn_origin {
+	struct tp_addr local, external;		/* external: as clients know it */
+	const struct turn_origin *other[4];
+};
+
+/* A server that clients are sent to (RFC 8489 section 10). */
+struct turn_alternate {
+	struct tp_addr addr;
+	char *domain;			/* of its certificate; NULL: as ours */
+};
+
+struct turn_alternates {
+	struct turn_alternate *v;
+	unsigned int n;
+};
+
+/* For whom: the lists of UDP and TCP come before that of all; TLS and DTLS have their own. */
+enum turn_alternates_for { ALTERNATES_ANY, ALTERNATES_UDP, ALTERNATES_TCP, ALTERNATES_TLS,
+			   ALTERNATES_LISTS };
+
 /* Written once from the configuration, then only read; shared by all workers. */
 struct turn_conf {
 	char *realm;
@@ -55,6 +80,13 @@ struct turn_conf {
 	bool fingerprint;		/* always add FINGERPRINT; else as the request did */
 	char *software;			/* SOFTWARE in answers, NULL for none */
 	bool channels_5766;		/* accept channels 0x5000 to 0x7FFF */
+	bool mapped_address;		/* MAPPED-ADDRESS in every Binding answer */
+	bool classic;			/* answer Binding requests of RFC 3489 */
+	bool rfc5780;
+	struct turn_origin *origins;	/* with rfc5780: every listener */
+	unsigned int n_origins;
+	struct turn_alternates alternates[ALTERNATES_LISTS];
+	bool mobility;			/* RFC 8016; only for those who authenticate */
 
 	uint32_t stale_nonce_s;		/* 0: never stale */
 	uint8_t nonce_key[32];		/* random; tables' hash keys come from it too */
@@ -67,6 +99,8 @@ struct turn_conf {
 	uint64_t bps_capacity;		/* of which all allocations get max_bps, 0: no limit */
 	uint64_t user_max_bps;		/* bytes/s of a user and direction, 0: no limit */
 	uint32_t max_pps;		/* packets/s of an allocation and direction */
+	uint32_t new_peers_rate;	/* peers' addresses new to an allocation, each second */
+	uint32_t new_peers_max;		/* and in its whole life; 0: no limit, either */
 	uint32_t unauthorized_rps;	/* answers to strangers per address, 0: no limit */
 
 	struct turn_relay_ip *relays;
@@ -104,6 +138,8 @@ struct turn_path {
 struct turn_server;
 struct turn_alloc;
 
+#define TURN_TICKET_LEN	20
+
 /* One relayed transport address of an allocation. */
 struct turn_relay {
 	struct tp_addr local;		/* as bound; family 0 if there is none */
@@ -139,6 +175,8 @@ struct turn_alloc {
 	const char *user;		/* shorter than TP_USER_SHOWN */
 	uint64_t created_ns;
 	uint64_t max_bps;		/* bytes/s in each direction; 0: no limit */
+	uint32_t ticket;		/* RFC 8016: which one it has now; 0: none */
+	bool parked;			/* moving: no rows of its own now */
 	bool limited;			/* the host's: it knows of that */
 	void *host;			/* the host's: journal entry; NULL at first */
 };
@@ -167,6 +205,13 @@ struct turn_host {
 	void (*relay_close)(void *ctx, struct turn_relay *relay);
 
 	void (*to_client)(void *ctx, const struct turn_path *path, const struct turn_out *out);
+	/* The same from another of the server's UDP addresses (turn_origin.local). */
+	void (*to_client_from)(void *ctx, const struct tp_addr *server,
+			       const struct tp_addr *client, const struct turn_out *out);
+	/* This client is another worker's: its datagram, or frame, goes to that worker's
+	 * turn_from_client(). False: it cannot (a connection stays where it is). */
+	bool (*hand_over)(void *ctx, unsigned int worker, const struct turn_path *path,
+			  const uint8_t *data, size_t len);
 	/* flags: TURN_SEND_* */
 	void (*to_peer)(void *ctx, struct turn_relay *relay, const struct tp_addr *peer,
 			const uint8_t *data, size_t len, unsigned int flags);
@@ -178,6 +223,16 @@ struct turn_host {
 	void (*alloc_kept)(void *ctx, struct turn_alloc *alloc);
 	void (*channel_kept)(void *ctx, struct turn_alloc *alloc, struct turn_channel *channel);
 	void (*permission_kept)(void *ctx, struct turn_alloc *alloc, struct turn_permission *perm);
+	/*
+	 * The client is about to have another path: what the kernel relays by the present
+	 * one is taken off, what a successor needs stays. alloc_parked comes first, with
+	 * alloc->parked set; then the path changes, alloc_kept says so, the others are kept
+	 * again, and alloc_kept comes once more with alloc->parked cleared.
+	 */
+	void (*alloc_parked)(void *ctx, struct turn_alloc *alloc);
+	void (*channel_parked)(void *ctx, struct turn_alloc *alloc, struct turn_channel *channel);
+	void (*permission_parked)(void *ctx, struct turn_alloc *alloc,
+				  struct turn_permission *perm);
 	/* Called before the socket is closed. */
 	void (*channel_gone)(void *ctx, struct turn_alloc *alloc, struct turn_channel *channel);
 	void (*permission_gone)(void *ctx, struct turn_alloc *alloc, struct turn_permission *perm);
@@ -194,6 +249,9 @@ struct turn_host {
 struct turn_shared;
 struct turn_shared *turn_shared_new(const struct turn_conf *conf);
 void turn_shared_free(struct turn_shared *shared);
+/* Before any allocation: what tickets (RFC 8016) are made with. Those that a predecessor gave
+ * out are good if it had the same; otherwise it comes from nonce_key. */
+void turn_shared_ticket_key(struct turn_shared *shared, const void *secret, size_t len);
 /*
  * Another configuration, while no worker runs: first for what they share, then for each
  * of them. Realm, relay addresses and ports, nonce_key's use in tables and bandwidth limits
@@ -208,12 +266,15 @@ unsigned int turn_shared_ports(const struct turn_shared *shared);
 
 struct turn_server *turn_server_new(const struct turn_conf *conf, struct turn_shared *shared,
 				    const struct turn_host *host, void *ctx);
+/* Which of several that share a struct turn_shared this is; 0 if never called. */
+void turn_server_number(struct turn_server *server, unsigned int worker);
 /* Closes every allocation through the host, as if each had been refreshed to 0. */
 void turn_server_free(struct turn_server *server);
 /* Frees memory only: kernel state and journal stay for the successor. */
 void turn_server_abandon(struct turn_server *server);
 
-/* While on, new allocations are refused (508); what is alive goes on (G18). */
+/* While on, new allocations are refused (508), or sent to an alternate server (300); what is
+ * alive goes on (G18). */
 void turn_server_drain(struct turn_server *server, bool on);
 /* Ends one allocation through the host, as if it had been refreshed to 0. */
 void turn_alloc_end(struct turn_server *server, struct turn_alloc *alloc, struct turn_now now);
@@ -226,9 +287,17 @@ unsigned int turn_server_kick(struct turn_server *server,
 			      bool (*match)(const struct turn_alloc *alloc, const void *arg),
 			      const void *arg, struct turn_now now);
 
-/* A datagram (or frame) from a client. Says under which reason it counts. */
+/* A datagram (or frame) from a client. Says under which reason it counts; TP_R_MAX: under
+ * none, it was handed over. */
 enum tp_reason turn_from_client(struct turn_server *server, const struct turn_path *path,
 				const uint8_t *data, size_t len, struct turn_now now);
+/*
+ * The client's connection is closed, path.socket goes. Its allocation ends, unless it has
+ * a ticket: then it goes on where the client has come to, or waits for it as long as it
+ * lives (RFC 8016 section 3.2.2).
+ */
+void turn_client_gone(struct turn_server *server, const struct turn_path *path,
+		      struct turn_now now);
 /* A datagram from a peer to a relayed transport address. */
 enum tp_reason turn_from_peer(struct turn_server *server, struct turn_relay *relay,
 			      const struct tp_addr *peer, const uint8_t *data, size_t len,
