@@ -156,6 +156,21 @@ build/fuzz/%_fuzz: tests/fuzz/%_fuzz.c build/libturnpike-fuzz.a
 fuzz: $(FUZZ:%=build/fuzz/%_fuzz) ## run every fuzzer for FUZZ_SECONDS (60) each
 	$(Q)FUZZ_SECONDS=$(FUZZ_SECONDS) scripts/fuzz.sh $(FUZZ)
 
+# --------------------------------------------------------------- nightly
+
+# Longer than anybody waits for; each night other frames, which the seed brings again.
+NIGHTLY_COUNT ?= 10000000
+NIGHTLY_SEED ?= $(shell date +%s)
+NIGHTLY_TORN_MS ?= 60000
+NIGHTLY_FUZZ_SECONDS ?= 1800
+NIGHTLYTEST := $(addprefix build/tests/,dataplane/random_test dataplane/torn_test unit/rows_stress_test)
+
+.PHONY: nightly
+nightly: $(NIGHTLYTEST) $(FUZZ:%=build/fuzz/%_fuzz) ## ten million random frames, long races and fuzzing: an hour and a half
+	$(Q)rc=0; TEST_COUNT=$(NIGHTLY_COUNT) TEST_SEED=$(NIGHTLY_SEED) TEST_MS=$(NIGHTLY_TORN_MS) \
+		TEST_TIMEOUT=20000 tests/run.sh $(NIGHTLYTEST) || rc=1; \
+	FUZZ_SECONDS=$(NIGHTLY_FUZZ_SECONDS) scripts/fuzz.sh $(FUZZ) || rc=1; exit $$rc
+
 # ----------------------------------------------------------------- bench
 
 build/bench/bench.bpf.o: tests/bench/bench.bpf.c tests/bench/bench.h

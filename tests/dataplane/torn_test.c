@@ -4,6 +4,7 @@
  * the relay core. What comes out must be all of one content or all of the other
  * (a right checksum proves the difference that belongs to it), or the frame is
  * passed up; a slot that gets another key never relays the old key's frames.
+ * TEST_MS is how long each part goes on.
  */
 #include <errno.h>
 #include <pthread.h>
@@ -145,9 +146,10 @@ static bool stress(struct world *world, int n, uint8_t family, bool reuse, unsig
 	return ok;
 }
 
-int main(int argc, char **argv)
+int main(void)
 {
-	unsigned int ms = argc > 1 ? (unsigned int)atoi(argv[1]) : 800;
+	const char *text = getenv("TEST_MS");
+	unsigned int ms = text ? (unsigned int)atoi(text) : 800;
 	struct world world[2];
 	const char *why = "";
 	int err = world_xdp(&world[1], &why), worlds = err == -EPERM ? 1 : 2, n = 1;

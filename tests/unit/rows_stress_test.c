@@ -54,6 +54,8 @@ static void no_reader_acts_on_a_torn_row(void **state)
 	struct timespec start, now;
 	uint64_t seed = 1;
 	uint32_t slot[16] = { 0 }, round = 0;
+	const char *ms = getenv("TEST_MS");
+	long long for_ms = ms ? atoll(ms) : STRESS_MS;
 	pthread_t reader;
 
 	assert_int_equal(pthread_create(&reader, NULL, stress_reader, &st), 0);
@@ -73,7 +75,7 @@ static void no_reader_acts_on_a_torn_row(void **state)
 		}
 		clock_gettime(CLOCK_MONOTONIC, &now);
 	} while ((now.tv_sec - start.tv_sec) * 1000 + (now.tv_nsec - start.tv_nsec) / 1000000 <
-		 STRESS_MS);
+		 for_ms);
 	__atomic_store_n(&st.stop, true, __ATOMIC_RELAXED);
 	pthread_join(reader, NULL);
 	print_message("# %lu whole, %lu busy, %lu of those torn\n", (unsigned long)st.hits,
