@@ -113,11 +113,11 @@ relay_start()
 	relay_wait 'relaying workers='
 }
 
-# relay_wait TEXT: until the log says it (5 s at most).
+# relay_wait TEXT: until the log says it (20 s at most: a busy machine verifies a program for long).
 relay_wait()
 {
 	local i
-	for i in {1..100}; do
+	for i in {1..400}; do
 		grep -q "$1" "$TAP_TMP/relay.log" && return 0
 		kill -0 "$RELAY_PID" 2>/dev/null || return 1
 		sleep 0.05
