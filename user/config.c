@@ -145,6 +145,7 @@ void conf_free(struct conf *conf)
 			free(turn->alternates[i].v[j].domain);
 		free(turn->alternates[i].v);
 	}
+	free(turn->broadcasts);
 	free(conf->listening_ip.v);
 	free(conf->aux_server.v);
 	free(conf->relay_ip.v);

@@ -50,8 +50,35 @@ static bool unspecified(const struct tp_addr *addr)
 	return !memcmp(addr->ip, zero, 16);
 }
 
-/* The addresses of the interfaces that are up; port 0. */
-static int host_addresses(struct conf_addrs *host)
+/*
+ * What reaches every station of an interface's network: the address with all bits of the
+ * host's part set, the one with none (RFC 1122 section 3.3.6), and what the interface has
+ * been told instead.
+ */
+static void add_broadcasts(struct turn_conf *turn, const struct ifaddrs *at)
+{
+	struct tp_addr addr, mask, told;
+
+	if (!(at->ifa_flags & IFF_BROADCAST) || !at->ifa_netmask ||
+	    !address_from_sockaddr(&addr, at->ifa_addr) || addr.family != 4 ||
+	    !address_from_sockaddr(&mask, at->ifa_netmask))
+		return;
+	/* RFC 3021: a link of two has none */
+	if (mask.ip[3] >= 0xfe)
+		return;
+	if (at->ifa_broadaddr && address_from_sockaddr(&told, at->ifa_broadaddr) &&
+	    told.family == 4)
+		add(&turn->broadcasts, &turn->n_broadcasts, &told);
+	for (int ones = 0; ones < 2; ones++) {
+		for (int i = 0; i < 4; i++)
+			addr.ip[i] = (uint8_t)(ones ? addr.ip[i] | ~mask.ip[i] :
+					       addr.ip[i] & mask.ip[i]);
+		add(&turn->broadcasts, &turn->n_broadcasts, &addr);
+	}
+}
+
+/* The addresses of the interfaces that are up, and their networks' broadcasts; port 0. */
+static int host_addresses(struct conf_addrs *host, struct turn_conf *turn)
 {
 	struct ifaddrs *list, *at;
 	struct tp_addr addr;
@@ -61,6 +88,7 @@ static int host_addresses(struct conf_addrs *host)
 	for (at = list; at; at = at->ifa_next) {
 		if (!(at->ifa_flags & IFF_UP) || !at->ifa_addr)
 			continue;
+		add_broadcasts(turn, at);
 		if (address_from_sockaddr(&addr, at->ifa_addr) && !link_local(&addr))
 			add(&host->v, &host->n, &addr);
 	}
@@ -329,8 +357,12 @@ static void check_process(const struct conf *conf, struct conf_errors *errors)
 void conf_resolve(struct conf *conf, struct conf_errors *errors)
 {
 	struct conf_addrs host = { 0 }, ips = { 0 };
-	int err = host_addresses(&host);
+	int err;
 
+	free(conf->turn.broadcasts);
+	conf->turn.broadcasts = NULL;
+	conf->turn.n_broadcasts = 0;
+	err = host_addresses(&host, &conf->turn);
 	if (err)
 		conf_report(errors, NULL, LEVEL_ERROR, "the host's addresses: %s", strerror(-err));
 	expand(&ips, &conf->listening_ip, &host);

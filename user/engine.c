@@ -37,7 +37,7 @@ void engine_count(const struct engine *e, struct tp_count counts[TP_R_MAX])
 		counts[i].packets += __atomic_load_n(&e->counts[i].packets, __ATOMIC_RELAXED);
 		counts[i].bytes += __atomic_load_n(&e->counts[i].bytes, __ATOMIC_RELAXED);
 	}
-	counts[TP_R_SEND_FAILED].packets += udp_lost(e->tx);
+	udp_count_lost(e->tx, counts);
 }
 
 void engine_flush(struct engine *e)

@@ -64,6 +64,17 @@ static bool may_relay(struct engine *e, const struct turn_relay *relay, bool up,
 	return !e->over_limit;
 }
 
+/* What the input is counted under that this is sent for: the STUN class says it (RFC 8489
+ * section 5), where it is not data. */
+static uint8_t reason_of(const struct turn_out *out)
+{
+	if (out->data)
+		return TP_R_USER_TO_CLIENT;
+	if (!(out->head[0] & 1))
+		return TP_R_ICMP_RELAYED;
+	return out->head[1] & 0x10 ? TP_R_STUN_ERROR : TP_R_STUN_SUCCESS;
+}
+
 static void udp_leg_send(struct engine_leg *leg, const struct tp_addr *client,
 			 const struct turn_out *out)
 {
@@ -76,6 +87,7 @@ static void udp_leg_send(struct engine_leg *leg, const struct tp_addr *client,
 		.head = out->head, .head_len = out->head_len,
 		.data = out->data, .data_len = out->data_len, .pad = out->pad,
 		.tos = relayed ? e->tos : 0, .ttl = relayed ? e->ttl : 0,
+		.reason = reason_of(out), .counted = e->bytes,
 	});
 }
 
@@ -114,6 +126,7 @@ static void host_to_peer(void *ctx, struct turn_relay *relay, const struct tp_ad
 		.fd = r->fd, .to = peer, .data = data, .data_len = len,
 		.tos = e->tos, .ttl = e->ttl,
 		.dont_fragment = flags & TURN_SEND_DF,
+		.reason = TP_R_USER_TO_PEER, .counted = e->bytes,
 	});
 	flows_count(relay->alloc, true, len);
 }

@@ -32,8 +32,10 @@ static void count_input(struct engine *e, enum tp_reason reason, size_t bytes)
 enum tp_reason engine_from_client(struct engine *e, const struct turn_path *path,
 				  const uint8_t *data, size_t len, struct turn_now now)
 {
-	enum tp_reason reason = turn_from_client(e->server, path, data, len, now);
+	enum tp_reason reason;
 
+	e->bytes = (uint32_t)len;
+	reason = turn_from_client(e->server, path, data, len, now);
 	if (reason != TP_R_MAX)
 		count_input(e, reason, len);
 	return reason;
@@ -90,6 +92,7 @@ static void from_peer(struct engine *e, struct engine_relay *r, const struct udp
 			return;
 		if (len > in->segment)
 			len = in->segment;
+		e->bytes = (uint32_t)len;
 		reason = turn_from_peer(e->server, r->relay, &in->from, in->data + at, len, now);
 		count_input(e, reason, len);
 		if (reason == TP_R_USER_TO_CLIENT && r->relay && !e->ttl_over && !e->over_limit)
@@ -102,6 +105,7 @@ static void icmp_errors(struct engine *e, struct engine_relay *r, struct turn_no
 {
 	struct udp_icmp icmp;
 
+	e->bytes = 0;
 	/* Not for ever: what is left makes the descriptor readable again. */
 	for (int i = 0; i < ICMP_BATCH && r->relay && udp_receive_icmp(r->fd, &icmp); i++)
 		engine_count_one(e, turn_icmp(e->server, r->relay, &icmp.peer, icmp.type, icmp.code,

@@ -109,6 +109,7 @@ struct engine {
 	bool ttl_over;			/* nothing of it may be relayed */
 	bool over_limit;		/* the allocation or its user has had enough */
 	uint64_t now_ns;		/* when that input came */
+	uint32_t bytes;			/* of it, as they are counted */
 	pthread_t thread;
 	bool running;
 	pthread_mutex_t lock;		/* of these two */

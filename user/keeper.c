@@ -19,6 +19,7 @@
 #include "address.h"
 #include "control.h"
 #include "dataplane/dataplane.h"
+#include "dataplane/listeners.h"
 #include "keeper.h"
 #include "link.h"
 #include "log.h"
@@ -474,6 +475,18 @@ static int keep_running(struct keeper *k)
 	}
 }
 
+/* The programs may stay, and what they answer by themselves stands for a server. There is no
+ * relay process any more, so that the tables have one writer. */
+static void fall_silent(const struct keeper *k)
+{
+	struct tables tables = k->dataplane.tables;
+	struct rows *rows = tables.kernel ? rows_new(&tables) : NULL;
+
+	if (rows)
+		listeners_drop(rows, k->conf);
+	rows_free(rows);
+}
+
 static int take_signals(struct keeper *k)
 {
 	static const int taken[] = { SIGCHLD, SIGTERM, SIGINT, SIGHUP, SIGUSR1, SIGUSR2 };
@@ -498,6 +511,7 @@ int keeper_main(struct conf **conf, const struct conf_source *source)
 	    prepare(&k))
 		goto out;
 	status = keep_running(&k);
+	fall_silent(&k);
 	unlink(k.conf->control_socket);
 	if (k.conf->pidfile)
 		unlink(k.conf->pidfile);

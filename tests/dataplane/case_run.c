@@ -9,6 +9,7 @@
 #define BOUND		0x4001
 #define BOUND2		0x4002
 #define HOP_INDEX	3
+#define LEASE_S		100000		/* ten million random frames take long */
 
 static const uint8_t mac_own[6] = { 2, 0, 0, 0, 0, 1 }, mac_gateway[6] = { 2, 0, 0, 0, 0, 0x99 };
 static const uint8_t mac_out[6] = { 2, 0, 0, 0, 0, 2 }, mac_next[6] = { 2, 0, 0, 0, 0, 0x77 };
@@ -175,7 +176,7 @@ static struct row_spec *add_row(struct case_flow *flow, enum tp_row_kind kind)
 	struct row_spec *row = &flow->more[flow->n_more++];
 
 	row->kind = kind;
-	row->expires_ns = world_now() + 1000000000000;
+	row->expires_ns = world_now() + LEASE_S * 1000000000ULL;
 	return row;
 }
 
@@ -306,7 +307,7 @@ static const struct row_spec *detour(const struct dp_case *c, struct case_flow *
 void case_flow(const struct dp_case *c, struct case_flow *flow)
 {
 	uint8_t in = c->in == 6 ? 6 : 4, out = c->out == 6 ? 6 : 4;
-	int64_t lease = c->lease_s ? c->lease_s : 1000;
+	int64_t lease = c->lease_s ? c->lease_s : LEASE_S;
 	struct row_spec *row = &flow->row;
 	const struct row_spec *leaves;
 	size_t ip_len;

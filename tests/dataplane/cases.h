@@ -21,7 +21,7 @@ struct dp_case {
 	bool to_client;
 	uint8_t in, out;		/* families, 0: 4 */
 	bool no_row;
-	int lease_s;			/* from now; 0: 1000 */
+	int lease_s;			/* from now; 0: a day */
 	bool row_odd, hop_odd;		/* being written */
 	enum case_hop hop;
 	int mtu_less;			/* next hop's MTU, below the packet's size; 0: 1500 */

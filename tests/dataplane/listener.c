@@ -256,7 +256,8 @@ uint32_t listener_put(struct world *world, uint8_t family, const struct listener
 	row.src.family = row.dst.family = family;
 	memcpy(row.dst.ip, f.dst, 16);
 	row.dst.port = htons(f.dport);
-	row.expires_ns = world_now() + (uint64_t)((c->lease_s ? c->lease_s : 1000) * 1000000000LL);
+	row.expires_ns = world_now() +
+			 (uint64_t)((c->lease_s ? c->lease_s : 100000) * 1000000000LL);
 	row.flags = (uint16_t)((c->silent ? 0 : TP_ROW_BINDING) |
 			       (c->fingerprint ? TP_ROW_FINGERPRINT : 0));
 	row.listener.port[0] = htons(3478);

@@ -13,7 +13,7 @@ struct listener_case {
 	void (*put)(struct stun_writer *w);	/* its attributes */
 	void (*change)(struct frame_spec *in);
 	bool fingerprint, silent;		/* the row's flags */
-	int lease_s;				/* 0: 1000 */
+	int lease_s;				/* 0: a day */
 };
 
 extern const struct listener_case listener_cases[];

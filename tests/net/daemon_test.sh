@@ -109,6 +109,9 @@ test_refusals()
 	tap_is "$(client_say allocate | cut -d' ' -f1)" ok "allocate"
 	tap_is "$(client_say permit 11.0.3.1)" "error 403" \
 		"an address of this host that nothing was told about is no peer"
+	tap_is "$(client_say permit 11.0.2.255)" "error 403" "nor is a network's broadcast address"
+	tap_is "$(client_say permit 11.0.2.0)" "error 403" "by its old form"
+	tap_is "$(client_say bind 0x4001 11.0.3.255:9)" "error 403" "on any interface"
 	tap_is "$(client_say permit $LAB_PEER4)" ok "another host's is"
 	client_stop
 	relay_stop

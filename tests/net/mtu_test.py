@@ -116,8 +116,9 @@ def check_dont_fragment(s):
     data = payload(1400)
     whole, packets, counted = s.up(send_indication(s.peer, data, True), data, 0.5 if both4 else 2)
     if both4:
-        s.tap.same((whole, len(packets), counted.get('send_failed')), (False, 0, 1),
-                   f'{s.name}: DONT-FRAGMENT, too large: not sent, and counted')
+        s.tap.same((whole, len(packets), counted.get('send_failed'), counted.get('user_to_peer')),
+                   (False, 0, 1, None),
+                   f'{s.name}: DONT-FRAGMENT, too large: not sent, and counted once')
     else:
         s.tap.same((whole, pieces(packets)), (True, (2, True)),
                    f'{s.name}: DONT-FRAGMENT, too large: ignored')

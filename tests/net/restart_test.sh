@@ -126,6 +126,34 @@ for kernel in xdp tc; do
 	relay_stop
 done
 
+# What the server's address says to a Binding request: yes, or nobody is there, or nothing.
+ask()
+{
+	lab_exec client python3 -c '
+import os, socket, sys
+s = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+s.settimeout(2)
+s.connect((sys.argv[1], 3478))
+try:
+    s.send(bytes.fromhex("000100002112a442") + os.urandom(12))
+    print("yes" if s.recv(1500)[:2] == b"\1\1" else "what?")
+except ConnectionRefusedError:
+    print("nobody")
+except TimeoutError:
+    print("nothing")' $LAB_RELAY4
+}
+
+relay_start --dataplane=xdp
+tap_is "$(ask)" yes "xdp: answers Binding"
+tap_is "$(relay_count binding)" 1 "xdp: in the kernel"
+kill_child
+tap_is "$(ask)" yes "xdp, relay process killed: still does"
+relay_stop TERM
+tap_is "$(ask)" nobody "xdp, stopped: answers nobody, though the programs stay"
+relay_start --dataplane=xdp
+tap_is "$(ask)" yes "xdp, started again: answers"
+relay_stop
+
 relay_start --dataplane=user
 tap_ok $? "user: starts" "$(cat "$TAP_TMP/relay.log")"
 allocate_and_bind "user, relay process killed"

@@ -278,11 +278,31 @@ static void P13_P14_K9_own(void **state)
 	assert_int_equal(check(w, "5.5.5.5:50000"), 403);
 }
 
+/* What every station of a network of this host would take. */
+static void broadcasts(void **state)
+{
+	struct tp_addr all[2] = { addr("11.0.2.255"), addr("11.0.2.0") };
+	struct world *w = *state;
+
+	assert_int_equal(check(w, "11.0.2.255:9"), 0);
+	w->conf.broadcasts = all;
+	w->conf.n_broadcasts = 2;
+	assert_int_equal(check(w, "11.0.2.255:9"), 403);
+	assert_int_equal(check(w, "11.0.2.0:9"), 403);
+	assert_int_equal(check(w, "11.0.2.0"), 403);
+	assert_int_equal(check(w, "11.0.2.254:9"), 0);
+	/* whoever allows the network means its hosts */
+	range(&w->allowed[0], "11.0.2.0", "11.0.2.255");
+	w->conf.allowed.n = 1;
+	assert_int_equal(check(w, "11.0.2.255:9"), 403);
+	assert_int_equal(check(w, "11.0.2.7:9"), 0);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		T(P5_encodings), T(TH1_oracle), T(allowed_beats_denied),
-		T(loopback_and_multicast), T(P13_P14_K9_own),
+		T(loopback_and_multicast), T(P13_P14_K9_own), T(broadcasts),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

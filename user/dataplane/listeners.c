@@ -31,6 +31,15 @@ static uint16_t flags_of(const struct conf *conf)
 	return TP_ROW_BINDING | (turn->fingerprint ? TP_ROW_FINGERPRINT : 0);
 }
 
+/* Slot + 1, or 0 without room. */
+static uint32_t put(struct rows *rows, struct row_spec *spec, const struct tp_addr *addr)
+{
+	memset(&spec->src, 0, sizeof(spec->src));
+	spec->src.family = addr->family;
+	spec->dst = *addr;
+	return rows_put(rows, spec);
+}
+
 bool listeners_put(struct rows *rows, const struct conf *conf, uint64_t now_ns)
 {
 	struct row_spec spec = {
@@ -43,11 +52,20 @@ bool listeners_put(struct rows *rows, const struct conf *conf, uint64_t now_ns)
 		spec.listener.request_ns = (uint32_t)(TURN_NS_PER_S / conf->turn.unauthorized_rps);
 	if (!list_ports(&conf->listen, spec.listener.port))
 		spec.flags = 0;
-	for (unsigned int i = 0; i < conf->listen.n; i++) {
-		spec.dst = conf->listen.v[i];
-		memset(&spec.src, 0, sizeof(spec.src));
-		spec.src.family = spec.dst.family;
-		all &= rows_put(rows, &spec) != 0;
-	}
+	for (unsigned int i = 0; i < conf->listen.n; i++)
+		all &= put(rows, &spec, &conf->listen.v[i]) != 0;
 	return all;
+}
+
+void listeners_drop(struct rows *rows, const struct conf *conf)
+{
+	/* a row is found by its key, and by its key alone */
+	struct row_spec over = { .kind = TP_ROW_LISTENER };
+	struct tp_count none = { 0 };
+
+	for (unsigned int i = 0; i < conf->listen.n; i++) {
+		const struct tp_addr *addr = &conf->listen.v[i];
+
+		rows_del(rows, addr->family, put(rows, &over, addr), &none);
+	}
 }

@@ -83,6 +83,8 @@ struct udp_datagram {
 	uint8_t tos;			/* DSCP and ECN */
 	uint8_t ttl;			/* or hop limit; 0: the host's default */
 	bool dont_fragment;
+	uint8_t reason;			/* what came in is counted under, and its bytes */
+	uint32_t counted;
 };
 
 #define UDP_HEAD_MAX	128
@@ -94,7 +96,7 @@ void udp_tx_free(struct udp_tx *tx);
 void udp_send(struct udp_tx *tx, const struct udp_datagram *d);
 /* Send what is queued. Call before the received data that it refers to goes. */
 void udp_flush(struct udp_tx *tx);
-/* Datagrams that sockets did not take since the start. */
-uint64_t udp_lost(const struct udp_tx *tx);
+/* What sockets did not take is counted as TP_R_SEND_FAILED instead of its reason. */
+void udp_count_lost(const struct udp_tx *tx, struct tp_count counts[TP_R_MAX]);
 
 #endif

@@ -41,7 +41,10 @@ struct udp_tx {
 	uint8_t heads[TX_DATAGRAMS][UDP_HEAD_MAX];
 	unsigned int n_messages, n_datagrams;
 	bool no_gso;			/* the way out has no checksum offload (EIO) */
-	uint64_t lost;
+	/* of each datagram, and of those that were lost */
+	uint8_t reason[TX_DATAGRAMS];
+	uint32_t counted[TX_DATAGRAMS];
+	struct tp_count lost[TP_R_MAX];
 };
 
 static const uint8_t zeros[4];
@@ -56,14 +59,30 @@ void udp_tx_free(struct udp_tx *tx)
 	free(tx);
 }
 
-uint64_t udp_lost(const struct udp_tx *tx)
+void udp_count_lost(const struct udp_tx *tx, struct tp_count counts[TP_R_MAX])
 {
-	return __atomic_load_n(&tx->lost, __ATOMIC_RELAXED);
+	struct tp_count *failed = &counts[TP_R_SEND_FAILED];
+
+	for (unsigned int i = 0; i < TP_R_MAX; i++) {
+		uint64_t packets = __atomic_load_n(&tx->lost[i].packets, __ATOMIC_RELAXED);
+		uint64_t bytes = __atomic_load_n(&tx->lost[i].bytes, __ATOMIC_RELAXED);
+
+		/* a socket may know before the worker has counted the packet at all */
+		if (packets > counts[i].packets || bytes > counts[i].bytes)
+			continue;
+		counts[i].packets -= packets;
+		counts[i].bytes -= bytes;
+		failed->packets += packets;
+		failed->bytes += bytes;
+	}
 }
 
-static void lose(struct udp_tx *tx, unsigned int n)
+static void lose(struct udp_tx *tx, unsigned int slot)
 {
-	__atomic_store_n(&tx->lost, tx->lost + n, __ATOMIC_RELAXED);
+	struct tp_count *c = &tx->lost[tx->reason[slot]];
+
+	__atomic_store_n(&c->packets, c->packets + 1, __ATOMIC_RELAXED);
+	__atomic_store_n(&c->bytes, c->bytes + tx->counted[slot], __ATOMIC_RELAXED);
 }
 
 /* An ICMP error that waits on the socket is reported by the next call, which
@@ -120,7 +139,7 @@ static void send_apart(struct udp_tx *tx, const struct tx_message *m, const stru
 
 		set_ip_fields(&one, m->to.family, m->tos, m->ttl);
 		if (!send_one(m->fd, &one))
-			lose(tx, 1);
+			lose(tx, m->first + i);
 	}
 }
 
@@ -159,7 +178,7 @@ static void send_run(struct udp_tx *tx, unsigned int from, unsigned int to)
 				tx->no_gso = true;
 			send_apart(tx, m, &tx->mmsg[from].msg_hdr);
 		} else if (!transient(errno) || !send_one(m->fd, &tx->mmsg[from].msg_hdr)) {
-			lose(tx, 1);
+			lose(tx, m->first);
 		}
 		from++;
 	}
@@ -218,7 +237,7 @@ static void send_unfragmented(struct udp_tx *tx, const struct udp_datagram *d, u
 	set_ip_fields(&msg, to->family, d->tos, d->ttl);
 	udp_set_cutting(d->fd, to->family, UDP_WHOLE);
 	if (!send_one(d->fd, &msg))
-		lose(tx, 1);
+		lose(tx, slot);
 	udp_set_cutting(d->fd, to->family, UDP_AT_REST);
 }
 
@@ -239,6 +258,8 @@ void udp_send(struct udp_tx *tx, const struct udp_datagram *d)
 	if (tx->n_datagrams == TX_DATAGRAMS || d->dont_fragment || d->head_len > UDP_HEAD_MAX)
 		udp_flush(tx);
 	slot = tx->n_datagrams;
+	tx->reason[slot] = d->reason;
+	tx->counted[slot] = d->counted;
 	tx->iov[slot * TX_IOV] = (struct iovec){ tx->heads[slot], d->head_len };
 	tx->iov[slot * TX_IOV + 1] = (struct iovec){ (void *)(uintptr_t)d->data, d->data_len };
 	tx->iov[slot * TX_IOV + 2] = (struct iovec){ (void *)(uintptr_t)zeros, d->pad };

@@ -116,6 +116,18 @@ static bool acl_listens(const struct turn_conf *conf, const struct tp_addr *peer
 	return false;
 }
 
+/* One packet in, one from every station out. */
+static bool acl_broadcast(const struct turn_conf *conf, const struct tp_addr *ip)
+{
+	unsigned int i;
+
+	for (i = 0; i < conf->n_broadcasts; i++) {
+		if (address_same_ip(&conf->broadcasts[i], ip))
+			return true;
+	}
+	return false;
+}
+
 static bool acl_relay_ip(const struct turn_conf *conf, const struct tp_addr *ip)
 {
 	unsigned int i;
@@ -154,7 +166,7 @@ int acl_check(const struct turn_conf *conf, const struct tp_addr *peer)
 {
 	if (peer->family != 4 && peer->family != 6)
 		return 403;
-	if (acl_disguised(peer) || acl_listens(conf, peer))
+	if (acl_disguised(peer) || acl_listens(conf, peer) || acl_broadcast(conf, peer))
 		return 403;
 	if (acl_multicast(peer) && !conf->multicast_peers)
 		return 403;

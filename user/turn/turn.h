@@ -114,6 +114,8 @@ struct turn_conf {
 	struct tp_addr *own;		/* listeners with ports, this host's addresses with port 0:
 					 * never peers, but for relayed addresses */
 	unsigned int n_own;
+	struct tp_addr *broadcasts;	/* of the networks that this host is in; port 0 */
+	unsigned int n_broadcasts;
 };
 
 /* True if the server can authenticate anybody (or was told not to). */
