@@ -135,7 +135,7 @@ static void tell_leg(struct turn_alloc *alloc, struct turn_alloc *now)
 {
 	struct engine_leg *leg = alloc->path.socket;
 
-	if (leg->ops->allocated)
+	if (leg && leg->ops->allocated)
 		leg->ops->allocated(leg, now);
 }
 
@@ -166,6 +166,8 @@ static void host_alloc_parked(void *ctx, struct turn_alloc *alloc)
 {
 	struct engine *e = ctx;
 
+	/* it moves: its connection, if it had one, may go without it */
+	tell_leg(alloc, NULL);
 	flows_park_alloc(e->shared->flows, alloc);
 }
 

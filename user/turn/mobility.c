@@ -329,7 +329,7 @@ static void move_each(struct turn_server *s, struct alloc *a, bool park)
 }
 
 /* The client is at the next path, the one before is nobody's. */
-static void settle(struct turn_server *s, struct alloc *a)
+static void settle(struct turn_server *s, struct alloc *a, const struct turn_path *path)
 {
 	struct mobility *m = a->mobility;
 
@@ -337,7 +337,7 @@ static void settle(struct turn_server *s, struct alloc *a)
 	s->host->alloc_parked(s->ctx, &a->pub);
 	move_each(s, a, true);
 	table_remove(&s->coming, &m->node);
-	alloc_rename(s, a, &m->next);
+	alloc_rename(s, a, path);
 	memset(&m->next, 0, sizeof(m->next));
 	home_remove(s->shared, &m->place[m->at]);
 	m->at = !m->at;
@@ -364,7 +364,7 @@ void mobility_arrived(struct turn_server *s, struct alloc *a, const struct turn_
 	struct mobility *m = a->mobility;
 
 	if (m && m->next.client.family && path_same(&m->next, path) && may_settle(m, now_ns))
-		settle(s, a);
+		settle(s, a, path);	/* a connection may be another one since */
 }
 
 void turn_client_gone(struct turn_server *server, const struct turn_path *path,
@@ -379,7 +379,9 @@ void turn_client_gone(struct turn_server *server, const struct turn_path *path,
 	} else if (!path_same(&a->pub.path, path)) {
 		next_forget(server, a->mobility);
 	} else if (a->mobility->next.client.family) {
-		settle(server, a);
+		struct turn_path next = a->mobility->next;
+
+		settle(server, a, &next);
 	} else {
 		struct turn_path nowhere = path_make(&path->client, &path->server,
 						     path->transport, NULL);
