@@ -52,6 +52,7 @@ TP_HOST_API void tp_host_back(struct tp_host *host);
 /* What tp_listener() works on, which the stack of a BPF program has no room for. */
 struct tp_listener_work {
 	struct tp_flow flow;
+	struct tp_key6 key;
 	struct tp_plan row;
 	__u32 word[TP_BINDING_OUT_WORDS];
 };
@@ -76,16 +77,19 @@ TP_INLINE __u16 tp_listener_u16(const __u8 *at)
 }
 
 /* 0: nobody listens there. */
-TP_INLINE int tp_listener_find(struct tp_host *host, const struct tp_flow *flow, int in,
-			       struct tp_plan *row)
+TP_INLINE int tp_listener_find(struct tp_host *host, struct tp_listener_work *work, int in)
 {
-	struct tp_key6 to = { .dport = flow->dport };
+	const struct tp_flow *flow = &work->flow;
+	struct tp_key6 *to = &work->key;
 
+	__builtin_memset(to, 0, sizeof(*to));
+	to->dport = flow->dport;
 	if (in == 4)
-		__builtin_memcpy(to.daddr, &flow->ip4.daddr, sizeof(flow->ip4.daddr));
+		__builtin_memcpy(to->daddr, &flow->ip4.daddr, sizeof(flow->ip4.daddr));
 	else
-		__builtin_memcpy(to.daddr, flow->ip6.daddr, sizeof(to.daddr));
-	return tp_lookup(host, &to, in, row) == TP_R_NONE && row->kind == TP_ROW_LISTENER;
+		__builtin_memcpy(to->daddr, flow->ip6.daddr, sizeof(to->daddr));
+	return tp_lookup(host, to, in, &work->row) == TP_R_NONE &&
+	       work->row.kind == TP_ROW_LISTENER;
 }
 
 /* ------------------------------------------------------------- strangers */
@@ -433,7 +437,7 @@ TP_INLINE enum tp_reason tp_listener_from(struct tp_host *host, struct tp_listen
 		return TP_R_NO_ROW;
 	type = tp_listener_u16(at);
 	binding = type == TP_BINDING_REQUEST;
-	if (!tp_listener_find(host, flow, in, &work->row))
+	if (!tp_listener_find(host, work, in))
 		return TP_R_NO_ROW;
 	if (flow->bad_mac | flow->bad_ip_check | (in == 6 && !flow->udp_check))
 		return TP_R_BAD_FRAME;
