@@ -164,6 +164,7 @@ build/bench/bench.bpf.o: tests/bench/bench.bpf.c tests/bench/bench.h
 
 build/obj/tests/bench/bench.o: ALL_CFLAGS += -Itests/bench
 build/obj/tests/bench/bench.o: build/bench/bench.skel.h
+build/bench/bench: $(addprefix build/obj/tests/,bench/traffic.o dataplane/frame.o)
 
 # The XDP program's source in a program that times it, beside the tests' tables and frames.
 build/bench/timing.bpf.o: tests/bench/timing.bpf.c tests/bench/timing.h bpf/turnpike.bpf.c $(BPF_HDRS)
