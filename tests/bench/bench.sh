@@ -68,7 +68,7 @@ summary()
 	[ -s "$dir/asked" ] || return 0
 	printf '\n== asked and measured\n'
 	awk -F '\t' '
-	{ printf "  %-62s %9s %12s  %s\n", $1, $2, $3,
+	{ printf "  %-62s %9s %12.6g  %s\n", $1, $2, $3,
 		($3 + 0 >= $2 + 0 ? "met" : "missed") }
 	' "$dir/asked"
 }
