@@ -71,8 +71,8 @@ static int load(const char *dir, const struct tables *t, __u32 flags)
 			die("%s: %s", name, strerror(errno));
 	}
 	memcpy((void *)skel->rodata->tp_seed, t->meta->hash_seed, sizeof(t->meta->hash_seed));
-	skel->rodata->tp_mask4 = t->meta->rows4 - 1;
-	skel->rodata->tp_mask6 = t->meta->rows6 - 1;
+	skel->rodata->tp_slots4 = t->meta->rows4;
+	skel->rodata->tp_slots6 = t->meta->rows6;
 	/* half of the table's slots are free */
 	if (bpf_map__set_max_entries(skel->maps.bench_rows, t->meta->rows4 / 2) ||
 	    bpf_map__set_map_flags(skel->maps.bench_rows, flags) || layout_bpf__load(skel))
