@@ -20,7 +20,7 @@ layout_once()
 
 layout_rounds()
 {
-	local round flows name
+	local round flows name to
 	coproc LAYOUT { build/bench/layout "$PINS" toclient; }
 	read -r _ <&"${LAYOUT[0]}" || return
 	for ((round = 0; round < LAYOUT_ROUNDS; round++)); do
@@ -30,7 +30,8 @@ layout_rounds()
 			done
 		done
 	done
-	exec {LAYOUT[1]}>&-
+	to=${LAYOUT[1]}
+	exec {to}>&-
 	wait "$LAYOUT_PID"
 }
 

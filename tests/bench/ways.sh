@@ -34,8 +34,8 @@ forwarder_lab()
 # family way flows-file: OFFERED ARRIVED ...
 way_once()
 {
-	local at=("--client" $LAB_CLIENT4 --server $LAB_RELAY4:3478 --peer $LAB_PEER4:20000)
-	[ "$1" = 4 ] || at=("--client" $LAB_CLIENT6 --server "[$LAB_RELAY6]:3478"
+	local at=(--client "$LAB_CLIENT4" --server "$LAB_RELAY4:3478" --peer "$LAB_PEER4:20000")
+	[ "$1" = 4 ] || at=(--client "$LAB_CLIENT6" --server "[$LAB_RELAY6]:3478"
 		--peer "[$LAB_PEER6]:20000")
 	local lab=$LAB_NAME forward=()
 	[ "$3" != forward ] || lab=${LAB_NAME}f forward=(--forward)
