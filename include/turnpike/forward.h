@@ -202,13 +202,15 @@ TP_INLINE enum tp_reason tp_relay_from(struct tp_host *host, const struct tp_flo
 	struct tp_row *row = 0;
 	enum tp_reason reason;
 
-	if (flow->send) {
+	if (flow->stun == TP_STUN_SEND) {
 		*why = TP_DETOUR_SEND;
 		return TP_R_NONE;
 	}
 	reason = tp_find(host, flow, in, &plan, &row);
 	if (reason == TP_R_NO_ROW) {
 		*why = TP_DETOUR_PEER;
+		if (flow->stun == TP_STUN_BINDING && !tp_flow_impossible(flow, in))
+			*why = TP_DETOUR_BINDING;
 		return TP_R_NONE;
 	}
 	if (reason != TP_R_NONE)
@@ -270,8 +272,16 @@ TP_INLINE enum tp_reason tp_relay_frame(struct tp_host *host)
 
 	if (reason != TP_R_NONE)
 		return reason;
+	/* most of those that no channel claims are the server's, which is no relayed address */
+	if (why == TP_DETOUR_BINDING) {
+		reason = tp_host_unclaimed(host, in);
+		if (reason != TP_R_NO_ROW)
+			return reason;
+	}
 	reason = tp_detour(host, why);
-	return reason == TP_R_NO_ROW ? tp_host_unclaimed(host, in) : reason;
+	if (reason == TP_R_NO_ROW && why != TP_DETOUR_BINDING)
+		reason = tp_host_unclaimed(host, in);
+	return reason;
 }
 
 /* Relay one frame and count it; bytes are the frame's as it came. */

@@ -33,7 +33,6 @@ TP_HOST_API void tp_host_back(struct tp_host *host);
 #define TP_STRANGER_BINDINGS	64
 #define TP_STRANGER_NET_TIMES	10
 
-#define TP_BINDING_REQUEST	0x0001
 #define TP_BINDING_SUCCESS	0x0101
 #define TP_STUN_ANSWER		0x0100	/* class bit of success and error */
 #define TP_STUN_INDICATION	0x0010
@@ -88,7 +87,8 @@ TP_INLINE int tp_listener_find(struct tp_host *host, struct tp_listener_work *wo
 		__builtin_memcpy(to->daddr, &flow->ip4.daddr, sizeof(flow->ip4.daddr));
 	else
 		__builtin_memcpy(to->daddr, flow->ip6.daddr, sizeof(to->daddr));
-	return tp_lookup(host, to, in, &work->row) == TP_R_NONE &&
+	/* in place: a call less */
+	return tp_find_live(host, to, in, &work->row) == TP_R_NONE &&
 	       work->row.kind == TP_ROW_LISTENER;
 }
 
@@ -436,7 +436,7 @@ TP_INLINE enum tp_reason tp_listener_from(struct tp_host *host, struct tp_listen
 	    tp_load32(at + 4) != TP_N32(TP_STUN_COOKIE))
 		return TP_R_NO_ROW;
 	type = tp_listener_u16(at);
-	binding = type == TP_BINDING_REQUEST;
+	binding = type == TP_STUN_BINDING;
 	if (!tp_listener_find(host, work, in))
 		return TP_R_NO_ROW;
 	if (flow->bad_mac | flow->bad_ip_check | (in == 6 && !flow->udp_check))
