@@ -179,6 +179,7 @@ build/bench/bench.bpf.o: tests/bench/bench.bpf.c tests/bench/bench.h
 
 build/obj/tests/bench/bench.o: ALL_CFLAGS += -Itests/bench
 build/obj/tests/bench/bench.o: build/bench/bench.skel.h
+build/bench/bench: $(addprefix build/obj/tests/,bench/traffic.o dataplane/frame.o)
 
 # The XDP program's source in a program that times it, beside the tests' tables and frames.
 build/bench/timing.bpf.o: tests/bench/timing.bpf.c tests/bench/timing.h bpf/turnpike.bpf.c $(BPF_HDRS)
@@ -186,11 +187,17 @@ build/bench/timing.bpf.o: tests/bench/timing.bpf.c tests/bench/timing.h bpf/turn
 	$(Q)mkdir -p $(@D) && $(CLANG) $(BPF_CFLAGS) -Itests/bench -Ibpf -c $< -o $@
 
 build/obj/tests/bench/cases.o: build/bench/timing.skel.h
+
+build/bench/layout.bpf.o: tests/bench/layout.bpf.c bpf/turnpike.bpf.c $(BPF_HDRS)
+	$(call msg,BPF,$@)
+	$(Q)mkdir -p $(@D) && $(CLANG) $(BPF_CFLAGS) -Ibpf -c $< -o $@
+
+build/obj/tests/bench/layout.o: build/bench/layout.skel.h
 build/bench/cases: $(addprefix build/obj/tests/dataplane/,world_xdp.o world_user.o case_run.o frame.o)
 
 build/bench/load build/bench/latency: build/obj/tests/bench/client.o
 
-BENCH_PROGS := $(addprefix build/bench/,bench load cases latency)
+BENCH_PROGS := $(addprefix build/bench/,bench load cases latency layout)
 $(BENCH_PROGS): build/bench/%: build/obj/tests/bench/%.o build/libturnpike.a
 	$(call msg,LD,$@)
 	$(Q)$(CC) $(LDFLAGS) $(filter %.o,$^) $(filter %.a,$^) $(PKG_LIBS) -o $@

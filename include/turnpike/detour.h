@@ -28,6 +28,7 @@
 enum tp_detour_why {
 	TP_DETOUR_SEND,		/* perhaps a Send indication; nothing looked up yet */
 	TP_DETOUR_PEER,		/* no row */
+	TP_DETOUR_BINDING,	/* the same, and it begins like a Binding request */
 	TP_DETOUR_EXPIRED,	/* the channel's lease is over */
 	TP_DETOUR_HERE,		/* channel to a relayed address of this host */
 };

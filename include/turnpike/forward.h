@@ -202,13 +202,15 @@ TP_INLINE enum tp_reason tp_relay_from(struct tp_host *host, const struct tp_flo
 	struct tp_row *row = 0;
 	enum tp_reason reason;
 
-	if (flow->send) {
+	if (flow->stun == TP_STUN_SEND) {
 		*why = TP_DETOUR_SEND;
 		return TP_R_NONE;
 	}
 	reason = tp_find(host, flow, in, &plan, &row);
 	if (reason == TP_R_NO_ROW) {
 		*why = TP_DETOUR_PEER;
+		if (flow->stun == TP_STUN_BINDING && !tp_flow_impossible(flow, in))
+			*why = TP_DETOUR_BINDING;
 		return TP_R_NONE;
 	}
 	if (reason != TP_R_NONE)
@@ -229,8 +231,23 @@ TP_INLINE enum tp_reason tp_relay_from(struct tp_host *host, const struct tp_flo
 	return TP_R_NONE;
 }
 
+/* at is the IPv6 header. A function of its own: it takes more stack than IPv4, and with
+ * it in place that would not be left to what comes after. */
+TP_APART enum tp_reason tp_relay6(struct tp_host *host, int *why)
+{
+	const __u8 *end = tp_host_end(host), *at;
+	struct tp_flow flow;
+	enum tp_reason reason;
+	__u16 type;
+
+	reason = tp_parse_eth(tp_host_data(host), end, &flow, &at, &type);
+	if (reason == TP_R_NONE)
+		reason = tp_parse_ip6(at, end, &flow);
+	return reason == TP_R_NONE ? tp_relay_from(host, &flow, 6, why) : reason;
+}
+
 /* The straight way: one row says it all. TP_R_NONE: nothing was done, and why. */
-TP_APART enum tp_reason tp_relay(struct tp_host *host, int *why, int *in)
+TP_INLINE enum tp_reason tp_relay(struct tp_host *host, int *why, int *in)
 {
 	const __u8 *end = tp_host_end(host), *at;
 	struct tp_flow flow;
@@ -241,12 +258,10 @@ TP_APART enum tp_reason tp_relay(struct tp_host *host, int *why, int *in)
 	if (reason != TP_R_NONE)
 		return reason;
 	*in = type == TP_ETH_IPV4 ? 4 : 6;
-	if (*in == 4) {
-		reason = tp_parse_ip4(at, end, &flow);
-		return reason == TP_R_NONE ? tp_relay_from(host, &flow, 4, why) : reason;
-	}
-	reason = tp_parse_ip6(at, end, &flow);
-	return reason == TP_R_NONE ? tp_relay_from(host, &flow, 6, why) : reason;
+	if (*in == 6)
+		return tp_relay6(host, why);
+	reason = tp_parse_ip4(at, end, &flow);
+	return reason == TP_R_NONE ? tp_relay_from(host, &flow, 4, why) : reason;
 }
 
 /* Relay one frame, by whichever way; counting it is left to the caller. */
@@ -257,8 +272,16 @@ TP_INLINE enum tp_reason tp_relay_frame(struct tp_host *host)
 
 	if (reason != TP_R_NONE)
 		return reason;
+	/* most of those that no channel claims are the server's, which is no relayed address */
+	if (why == TP_DETOUR_BINDING) {
+		reason = tp_host_unclaimed(host, in);
+		if (reason != TP_R_NO_ROW)
+			return reason;
+	}
 	reason = tp_detour(host, why);
-	return reason == TP_R_NO_ROW ? tp_host_unclaimed(host, in) : reason;
+	if (reason == TP_R_NO_ROW && why != TP_DETOUR_BINDING)
+		reason = tp_host_unclaimed(host, in);
+	return reason;
 }
 
 /* Relay one frame and count it; bytes are the frame's as it came. */

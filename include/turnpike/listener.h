@@ -33,7 +33,6 @@ TP_HOST_API void tp_host_back(struct tp_host *host);
 #define TP_STRANGER_BINDINGS	64
 #define TP_STRANGER_NET_TIMES	10
 
-#define TP_BINDING_REQUEST	0x0001
 #define TP_BINDING_SUCCESS	0x0101
 #define TP_STUN_ANSWER		0x0100	/* class bit of success and error */
 #define TP_STUN_INDICATION	0x0010
@@ -52,6 +51,7 @@ TP_HOST_API void tp_host_back(struct tp_host *host);
 /* What tp_listener() works on, which the stack of a BPF program has no room for. */
 struct tp_listener_work {
 	struct tp_flow flow;
+	struct tp_key6 key;
 	struct tp_plan row;
 	__u32 word[TP_BINDING_OUT_WORDS];
 };
@@ -76,16 +76,20 @@ TP_INLINE __u16 tp_listener_u16(const __u8 *at)
 }
 
 /* 0: nobody listens there. */
-TP_INLINE int tp_listener_find(struct tp_host *host, const struct tp_flow *flow, int in,
-			       struct tp_plan *row)
+TP_INLINE int tp_listener_find(struct tp_host *host, struct tp_listener_work *work, int in)
 {
-	struct tp_key6 to = { .dport = flow->dport };
+	const struct tp_flow *flow = &work->flow;
+	struct tp_key6 *to = &work->key;
 
+	__builtin_memset(to, 0, sizeof(*to));
+	to->dport = flow->dport;
 	if (in == 4)
-		__builtin_memcpy(to.daddr, &flow->ip4.daddr, sizeof(flow->ip4.daddr));
+		__builtin_memcpy(to->daddr, &flow->ip4.daddr, sizeof(flow->ip4.daddr));
 	else
-		__builtin_memcpy(to.daddr, flow->ip6.daddr, sizeof(to.daddr));
-	return tp_lookup(host, &to, in, row) == TP_R_NONE && row->kind == TP_ROW_LISTENER;
+		__builtin_memcpy(to->daddr, flow->ip6.daddr, sizeof(to->daddr));
+	/* in place: a call less */
+	return tp_find_live(host, to, in, &work->row) == TP_R_NONE &&
+	       work->row.kind == TP_ROW_LISTENER;
 }
 
 /* ------------------------------------------------------------- strangers */
@@ -432,8 +436,8 @@ TP_INLINE enum tp_reason tp_listener_from(struct tp_host *host, struct tp_listen
 	    tp_load32(at + 4) != TP_N32(TP_STUN_COOKIE))
 		return TP_R_NO_ROW;
 	type = tp_listener_u16(at);
-	binding = type == TP_BINDING_REQUEST;
-	if (!tp_listener_find(host, flow, in, &work->row))
+	binding = type == TP_STUN_BINDING;
+	if (!tp_listener_find(host, work, in))
 		return TP_R_NO_ROW;
 	if (flow->bad_mac | flow->bad_ip_check | (in == 6 && !flow->udp_check))
 		return TP_R_BAD_FRAME;

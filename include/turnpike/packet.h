@@ -116,7 +116,7 @@ struct tp_flow {
 	__u16  udp_len;		/* the UDP datagram, with its header */
 	__u16  udp_check;	/* as it came */
 	__be16 channel;		/* of a ChannelData header, or 0 */
-	__u8   send;		/* begins like a Send indication */
+	__u8   stun;		/* begins like this STUN message: TP_STUN_SEND, _BINDING; or 0 */
 	__u16  channel_len;	/* its Length field */
 	__be16 sport, dport;
 	__u64  dmac;		/* see tp_mac_at() */
@@ -156,12 +156,14 @@ TP_INLINE int tp_parse_mac(const struct tp_eth_hdr *eth, struct tp_flow *flow)
 	return eth->dmac[0] & 1;
 }
 
-/* Does this begin like a Send indication (RFC 8489 section 5)? */
-TP_INLINE __u8 tp_is_send(const __u8 *at, const __u8 *end)
+/* Does this begin like a Send indication or a Binding request (RFC 8489 section 5)? */
+TP_INLINE __u8 tp_parse_stun(const __u8 *at, const __u8 *end)
 {
 	if (at + TP_STUN_HDR_LEN > end)
 		return 0;
-	return !at[0] && at[1] == TP_STUN_SEND && tp_load32(at + 4) == TP_N32(TP_STUN_COOKIE);
+	if (at[0] || (at[1] != TP_STUN_SEND && at[1] != TP_STUN_BINDING))
+		return 0;
+	return tp_load32(at + 4) == TP_N32(TP_STUN_COOKIE) ? at[1] : 0;
 }
 
 /* at is the UDP header, room the bytes of the IP payload. */
@@ -184,13 +186,13 @@ TP_INLINE enum tp_reason tp_parse_udp(const __u8 *at, const __u8 *end, __u32 roo
 	flow->udp_check = udp->check;
 	flow->channel = 0;
 	flow->channel_len = 0;
-	flow->send = 0;
+	flow->stun = 0;
 	at += sizeof(*udp);
 	/* RFC 8656 section 12: the first two bits tell ChannelData from STUN */
 	if (len < sizeof(*udp) + sizeof(*channel) || at + sizeof(*channel) > end)
 		return TP_R_NONE;
 	if ((at[0] & 0xc0) != 0x40) {
-		flow->send = tp_is_send(at, end);
+		flow->stun = tp_parse_stun(at, end);
 		return TP_R_NONE;
 	}
 	channel = (const void *)at;

@@ -24,7 +24,7 @@ struct tp_plan {
 	__u8   family;
 	__u32  ports;		/* source and destination, as in a UDP header */
 	__be16 channel;
-	__u16  flags;
+	__u8   flags;
 	__be16 vlan_tci;
 	union {
 		__be32 ip4[2];	/* source, destination */
@@ -47,7 +47,6 @@ TP_INLINE int tp_plan_take(struct tp_plan *plan, const struct tp_row *row, __u32
 	if (seq & 1)
 		return 0;
 	plan->kind = row->kind;
-	plan->family = row->out_family;
 	plan->nexthop = row->nexthop;
 	plan->nexthop_up = row->nexthop_up;
 	plan->expires_ns = row->expires_ns;
@@ -55,6 +54,7 @@ TP_INLINE int tp_plan_take(struct tp_plan *plan, const struct tp_row *row, __u32
 	plan->ports = tp_load32((const __u8 *)row + __builtin_offsetof(struct tp_row, out_sport));
 	plan->channel = row->out_channel;
 	plan->flags = row->flags;
+	plan->family = plan->flags & TP_ROW_OUT6 ? 6 : 4;
 	if (plan->family == 4)
 		__builtin_memcpy(plan->ip4, &row->out4, sizeof(plan->ip4));
 	else

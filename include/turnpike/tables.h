@@ -18,7 +18,7 @@
 
 /* Raised with every change of meaning or layout; tp_meta carries it, and a
  * program refuses tables of another version. */
-#define TP_ABI_VERSION	4
+#define TP_ABI_VERSION	5
 
 /* ------------------------------------------------------------- addresses */
 
@@ -83,6 +83,7 @@ enum tp_row_kind {
 #define TP_ROW_BINDING		1	/* LISTENER: answer Binding requests */
 #define TP_ROW_FINGERPRINT	2	/* LISTENER: always with FINGERPRINT */
 #define TP_ROW_LIMITED		4	/* relaying: tp_limits has something to say of it */
+#define TP_ROW_OUT6		8	/* what leaves is IPv6 */
 
 /* What a TP_ROW_LISTENER says instead of outgoing addresses. */
 #define TP_LISTENER_PORTS	6
@@ -113,35 +114,35 @@ struct tp_row {
 	/* control */
 	__u32  seq;		/* odd while the slot is being written */
 	__u8   kind;		/* enum tp_row_kind */
-	__u8   out_family;	/* 4 or 6 */
+	__u8   flags;		/* TP_ROW_* bits */
 	__u16  nexthop;		/* index into tp_nexthops, or TP_HOP_*; 0 is never valid */
 	__u64  expires_ns;	/* the lease */
 	__u16  csum_delta;	/* checksum.h: what the rewrite adds to the UDP checksum */
-	__u16  flags;		/* TP_ROW_* bits */
-	__u32  alloc;		/* index into tp_allocs */
+	__be16 out_channel;	/* TO_CLIENT: the number to write; else 0 */
 	__be16 out_sport;
 	__be16 out_dport;
-	__be16 out_channel;	/* TO_CLIENT: the number to write; else 0 */
-	__u16  nexthop_up;	/* PERMISSION: index into tp_nexthops, or TP_HOP_HERE */
-	union {
-		struct tp_row_listener listener;	/* out_family is 6 then, whatever its own */
-		struct {
-			__u8 saddr[4];
-			__u8 daddr[4];
-		} out4;
-		struct {
-			__u8 saddr[16];
-			__u8 daddr[16];
-		} out6;
-	};
+	struct {
+		__u8 saddr[4];
+		__u8 daddr[4];
+	} out4;			/* without TP_ROW_OUT6 */
 	/* data */
 	__u64  packets;		/* relayed by this row */
 	__u64  bytes;		/* application data, without the channel header */
-	__u64  spare;
+	/* control */
+	__u32  alloc;		/* index into tp_allocs */
+	__u16  nexthop_up;	/* PERMISSION: index into tp_nexthops, or TP_HOP_HERE */
+	__u16  zero;
+	union {
+		struct tp_row_listener listener;	/* with TP_ROW_OUT6, whatever its own */
+		struct {
+			__u8 saddr[16];
+			__u8 daddr[16];
+		} out6;		/* with TP_ROW_OUT6 */
+	};
 };
 
-/* Key and row share two adjacent cache lines; what an IPv4 packet reads is in
- * the first one, what it writes in the second. */
+/* Two adjacent cache lines. What relaying from IPv4 to IPv4 reads and writes is in the
+ * first one: with many flows, lines are what a packet costs. */
 struct tp_slot4 {
 	struct tp_key4 key;
 	struct tp_row  row;

@@ -41,6 +41,7 @@ struct tp_stun_attr {
 
 /* First two bytes of Send and Data indications (RFC 8656 section 17), and what is in them
  * (section 18, RFC 8489 section 18.3). */
+#define TP_STUN_BINDING		0x0001
 #define TP_STUN_SEND		0x0016
 #define TP_STUN_DATA		0x0017
 #define TP_ATTR_PEER		0x0012	/* XOR-PEER-ADDRESS */

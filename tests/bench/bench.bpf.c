@@ -2,12 +2,13 @@
 /*
  * What the bench runs beside a relay: a generator at the client, a counter at
  * the peer, and the least that a forwarder can do as the measure of the path.
- * IPv4 without options only: it is the bench's own traffic.
+ * IP without options only: it is the bench's own traffic.
  */
 #include <linux/bpf.h>
 #include <linux/if_ether.h>
 #include <linux/in.h>
 #include <linux/ip.h>
+#include <linux/ipv6.h>
 #include <linux/udp.h>
 #include <bpf/bpf_endian.h>
 #include <bpf/bpf_helpers.h>
@@ -16,6 +17,9 @@
 #define SPINS_MAX	8192	/* of the pacing loop, about 20 ns each */
 
 const volatile __u32 n_flows = 1;
+const volatile __u32 n_words = 1;	/* generate: of a frame's head */
+const volatile __u8 family = 4;
+const volatile __u8 by_port;		/* count: by source port as well */
 const volatile __u32 out_ifindex;	/* generate: the client's interface */
 const volatile __u32 gap_ns;		/* generate: between packets; 0: as fast as it goes */
 const volatile __u16 want_len;		/* count: length in the UDP header, bytes */
@@ -25,9 +29,9 @@ const volatile __u8 next_hop[12];	/* forward: destination and source MAC */
 
 struct {
 	__uint(type, BPF_MAP_TYPE_ARRAY);
-	__uint(max_entries, BENCH_FLOWS_MAX);
-	__type(key, __u32);
-	__type(value, struct bench_flow);
+	__uint(max_entries, 1);
+	__uint(key_size, sizeof(__u32));
+	__uint(value_size, sizeof(struct bench_flow));
 } bench_flows SEC(".maps");
 
 struct {
@@ -36,6 +40,13 @@ struct {
 	__type(key, __u32);
 	__type(value, struct bench_count);
 } bench_counts SEC(".maps");
+
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(max_entries, BENCH_PORTS);
+	__type(key, __u32);
+	__type(value, __u64);
+} bench_ports SEC(".maps");
 
 struct {
 	__uint(type, BPF_MAP_TYPE_DEVMAP);
@@ -66,12 +77,16 @@ SEC("xdp") int generate(struct xdp_md *ctx)
 {
 	void *data = (void *)(long)ctx->data, *end = (void *)(long)ctx->data_end;
 	__u32 i = at;
-	struct bench_flow *flow = bpf_map_lookup_elem(&bench_flows, &i);
+	const __u64 *from = bpf_map_lookup_elem(&bench_flows, &i);
+	__u64 *to = data;
 
 	at = i + 1 < n_flows ? i + 1 : 0;
-	if (!flow || data + BENCH_HEADERS > end)
+	if (!from || data + n_words * sizeof(*to) > end)
 		return XDP_ABORTED;
-	__builtin_memcpy(data, flow->headers, BENCH_HEADERS);
+#pragma unroll
+	for (i = 0; i < BENCH_WORDS_MAX; i++)
+		if (i < n_words)
+			to[i] = from[i];
 	if (gap_ns)
 		pace();
 	sent++;
@@ -83,12 +98,29 @@ static struct udphdr *bench_udp(struct xdp_md *ctx)
 	void *data = (void *)(long)ctx->data, *end = (void *)(long)ctx->data_end;
 	struct ethhdr *eth = data;
 	struct iphdr *ip = (void *)(eth + 1);
+	struct ipv6hdr *ip6 = (void *)(eth + 1);
 	struct udphdr *udp = (void *)(ip + 1);
 
+	if (family == 6) {
+		udp = (void *)(ip6 + 1);
+		if ((void *)(udp + 1) > end || eth->h_proto != bpf_htons(ETH_P_IPV6) ||
+		    ip6->nexthdr != IPPROTO_UDP)
+			return NULL;
+		return udp;
+	}
 	if ((void *)(udp + 1) > end || eth->h_proto != bpf_htons(ETH_P_IP) ||
 	    ip->ihl != 5 || ip->protocol != IPPROTO_UDP)
 		return NULL;
 	return udp;
+}
+
+static void count_port(const struct udphdr *udp)
+{
+	__u32 port = bpf_ntohs(udp->source);
+	__u64 *n = bpf_map_lookup_elem(&bench_ports, &port);
+
+	if (n)
+		(*n)++;
 }
 
 static int is_wanted(struct xdp_md *ctx, const struct udphdr *udp)
@@ -113,6 +145,8 @@ SEC("xdp") int count(struct xdp_md *ctx)
 	c = bpf_map_lookup_elem(&bench_counts, &zero);
 	if (!c)
 		return XDP_ABORTED;
+	if (by_port)
+		count_port(udp);
 	if (is_wanted(ctx, udp))
 		c->wanted++;
 	else

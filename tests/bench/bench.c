@@ -1,14 +1,16 @@
 // SPDX-License-Identifier: MIT
 /*
- * One measurement: packets of given flows from the lab's client to its peer for
- * some seconds, counted where they arrive. Prints one line:
+ * One measurement: packets of given flows from the lab's client to its peer, or by
+ * another way of traffic.h, for some seconds, counted where they arrive. Prints one line:
  *   OFFERED ARRIVED NS_PER_PACKET OTHERS
  * packets/s put in and arrived; processor nanoseconds per packet, which are the
  * softirq time of the generator's core per packet offered (there packets are
  * received, and counted) and the time of the processes named per packet relayed;
  * and the number of UDP packets of a length that no relayed packet has.
- * With --binding the packets are STUN Binding requests, and what is counted is the
- * answers, back at the client.
+ * With --ports "sent PACKETS" follows and for each UDP source port that arrived a line
+ * PORT PACKETS, the warm-up among them.
+ * The generator has real-time priority where it is not the only processor's: other
+ * work on the machine would be measured with it.
  */
 #include <arpa/inet.h>
 #include <bpf/bpf.h>
@@ -16,10 +18,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <getopt.h>
-#include <linux/if_ether.h>
 #include <linux/if_link.h>
-#include <linux/ip.h>
-#include <linux/udp.h>
 #include <net/if.h>
 #include <sched.h>
 #include <stdbool.h>
@@ -30,8 +29,9 @@
 #include <sys/socket.h>
 #include <time.h>
 #include <unistd.h>
-#include <turnpike/wire.h>
+#include "address.h"
 #include "bench.h"
+#include "traffic.h"
 #pragma GCC diagnostic push
 #pragma GCC diagnostic ignored "-Wcast-qual"	/* in what bpftool generates */
 #include "bench/bench.skel.h"
@@ -39,21 +39,19 @@
 
 #define BATCH_PACKETS	1000000		/* a call costs 20 ms to set up */
 #define BATCH_FRAMES	64
+#define WARM_UP_S	0.1
 #define PACED_SECONDS	0.1		/* of a call with a rate */
 #define PACED_FRAMES	16
 #define PAYLOAD_MAX	1400
 #define PIDS_MAX	64
-#define TURN_PORT	3478
-#define BINDING_REQUEST	0x0001
 #define BINDING_SUCCESS	0x0101
-#define BINDING_PAYLOAD	16		/* cookie and transaction ID */
 
 struct bench {
 	/* options */
 	const char *lab, *flows_file;
 	enum { RELAY_DAEMON, RELAY_FORWARD, RELAY_NONE, RELAY_REFLECT } relay;
-	bool binding;			/* STUN Binding requests, not ChannelData */
-	unsigned int payload, n_flows, rate, cpu;
+	bool ports;
+	unsigned int n_flows, rate, cpu;
 	double seconds;
 	int pids[PIDS_MAX];
 	unsigned int n_pids;
@@ -64,7 +62,8 @@ struct bench {
 	int end_if, end_before;		/* its program otherwise, -1: none */
 	unsigned int client_if, in_if, out_if, peer_if;
 	__u8 client_mac[6], in_mac[6], out_mac[6], peer_mac[6];
-	__be32 client_ip, relay_ip;
+	struct traffic traffic;
+	struct frame frame;		/* of one flow: what follows the head is in all of them */
 };
 
 struct sample {
@@ -115,6 +114,8 @@ static unsigned int interface(const char *name, __u8 mac[6])
 
 static void find_interfaces(struct bench *b)
 {
+	bool down = way_from_peer(b->traffic.way);
+
 	enter(b, "client");
 	b->client_if = interface("eth0", b->client_mac);
 	enter(b, "peer");
@@ -122,73 +123,16 @@ static void find_interfaces(struct bench *b)
 	enter(b, "relay");
 	b->in_if = interface("toclient", b->in_mac);
 	b->out_if = interface("topeer", b->out_mac);
+	memcpy(b->traffic.smac, down ? b->peer_mac : b->client_mac, 6);
+	memcpy(b->traffic.dmac, down ? b->out_mac : b->in_mac, 6);
 }
 
 /* --------------------------------------------------------------------- flows */
 
-static __u32 sum16(const void *data, size_t len, __u32 sum)
-{
-	const __u8 *p = data;
-
-	for (size_t i = 0; i + 1 < len; i += 2)
-		sum += (__u32)(p[i] << 8 | p[i + 1]);
-	return len & 1 ? sum + (__u32)(p[len - 1] << 8) : sum;
-}
-
-static __be16 fold(__u32 sum)
-{
-	while (sum >> 16)
-		sum = (sum & 0xFFFF) + (sum >> 16);
-	return htons((__u16)~sum);
-}
-
-/* The payload is the same in every packet, so that the checksum can be made beforehand. */
-static void fill_payload(const struct bench *b, __u8 *payload, unsigned int len)
-{
-	const __be32 cookie = htonl(TP_STUN_COOKIE);
-
-	for (unsigned int i = 0; i < len; i++)
-		payload[i] = (__u8)(i * 7 + 1);
-	if (b->binding)
-		memcpy(payload, &cookie, sizeof(cookie));
-}
-
-static void write_headers(const struct bench *b, struct bench_flow *flow, __u16 port,
-			  __u16 channel)
-{
-	/* a Binding request's first words are its type and a length of 0 */
-	__be16 data_hdr[2] = { htons(b->binding ? BINDING_REQUEST : channel),
-			       htons(b->binding ? 0 : (__u16)b->payload) };
-	__u16 udp_len = (__u16)(sizeof(struct udphdr) + sizeof(data_hdr) + b->payload);
-	struct udphdr udp = { .source = htons(port), .dest = htons(TURN_PORT),
-			      .len = htons(udp_len) };
-	struct iphdr ip = { .version = 4, .ihl = 5, .ttl = 64, .protocol = IPPROTO_UDP,
-			    .tot_len = htons((__u16)(udp_len + sizeof(ip))),
-			    .saddr = b->client_ip, .daddr = b->relay_ip };
-	struct ethhdr eth = { .h_proto = htons(ETH_P_IP) };
-	__u8 payload[PAYLOAD_MAX], *p = flow->headers;
-	__u32 sum = IPPROTO_UDP + udp_len;
-
-	memcpy(eth.h_dest, b->in_mac, 6);
-	memcpy(eth.h_source, b->client_mac, 6);
-	ip.check = fold(sum16(&ip, sizeof(ip), 0));
-	fill_payload(b, payload, b->payload);
-	sum = sum16(&ip.saddr, 8, sum);
-	sum = sum16(&udp, sizeof(udp), sum);
-	sum = sum16(data_hdr, sizeof(data_hdr), sum);
-	udp.check = fold(sum16(payload, b->payload, sum));
-	if (!udp.check)
-		udp.check = 0xFFFF;
-	memcpy(p, &eth, sizeof(eth));
-	memcpy(p + 14, &ip, sizeof(ip));
-	memcpy(p + 34, &udp, sizeof(udp));
-	memcpy(p + 42, data_hdr, sizeof(data_hdr));
-}
-
 /* Fisher and Yates: one after the other in a shuffled table is random order to the relay. */
-static void shuffle(struct bench_flow *flows, unsigned int n)
+static void shuffle(struct traffic_flow *flows, unsigned int n)
 {
-	struct bench_flow tmp;
+	struct traffic_flow tmp;
 
 	srandom(1);
 	for (unsigned int i = n - 1; i > 0; i--) {
@@ -200,25 +144,39 @@ static void shuffle(struct bench_flow *flows, unsigned int n)
 	}
 }
 
-/* The file has a client's port and a channel number on each line, see load.c. */
+/* The file has a client's port, a channel number and perhaps a relayed address on each
+ * line, see load.c. */
+static void read_flow(const struct bench *b, FILE *f, struct traffic_flow *flow)
+{
+	char line[128], relayed[64] = "";
+	unsigned int port, channel;
+
+	if (!fgets(line, sizeof(line), f) ||
+	    sscanf(line, "%u %x %63s", &port, &channel, relayed) < 2)
+		die("%s: fewer than %u flows", b->flows_file, b->n_flows);
+	*flow = (struct traffic_flow){ .port = (uint16_t)port, .channel = (uint16_t)channel };
+	if (*relayed && !address_parse_port(&flow->relayed, relayed))
+		die("%s: %s", b->flows_file, relayed);
+	if (way_from_peer(b->traffic.way) && !flow->relayed.family)
+		die("%s: without relayed addresses", b->flows_file);
+}
+
 static void read_flows(struct bench *b)
 {
-	struct bench_flow *flows = calloc(b->n_flows, sizeof(*flows));
+	struct traffic_flow *flows = calloc(b->n_flows, sizeof(*flows));
 	FILE *f = fopen(b->flows_file, "re");
-	unsigned int port, channel;
 
 	if (!f || !flows)
 		die("%s: %s", b->flows_file, strerror(errno));
-	for (__u32 i = 0; i < b->n_flows; i++) {
-		if (fscanf(f, "%u %x", &port, &channel) != 2)
-			die("%s: %u flows wanted, %u there", b->flows_file, b->n_flows, i);
-		write_headers(b, &flows[i], (__u16)port, (__u16)channel);
-	}
+	for (__u32 i = 0; i < b->n_flows; i++)
+		read_flow(b, f, &flows[i]);
 	fclose(f);
 	shuffle(flows, b->n_flows);
-	for (__u32 i = 0; i < b->n_flows; i++)
-		if (bpf_map_update_elem(bpf_map__fd(b->skel->maps.bench_flows), &i, &flows[i], 0))
+	for (__u32 i = 0; i < b->n_flows; i++) {
+		traffic_frame(&b->traffic, &flows[i], &b->frame);
+		if (bpf_map_update_elem(bpf_map__fd(b->skel->maps.bench_flows), &i, b->frame.b, 0))
 			die("flow table: %s", strerror(errno));
+	}
 	free(flows);
 }
 
@@ -226,8 +184,8 @@ static void read_flows(struct bench *b)
 
 static void load(struct bench *b)
 {
-	unsigned int stripped = b->relay == RELAY_DAEMON ? 4 : 0;
-	bool answered = b->binding && b->relay == RELAY_DAEMON;
+	bool relayed = b->relay == RELAY_DAEMON, down = way_from_peer(b->traffic.way);
+	unsigned int head = traffic_head(&b->traffic);
 	__u8 hop[12];
 
 	memcpy(hop, b->peer_mac, 6);
@@ -236,19 +194,27 @@ static void load(struct bench *b)
 	if (!b->skel)
 		die("open: %s", strerror(errno));
 	b->skel->rodata->n_flows = b->n_flows;
-	b->skel->rodata->out_ifindex = b->client_if;
+	b->skel->rodata->n_words = head / 8;
+	b->skel->rodata->family = b->traffic.server.family;
+	b->skel->rodata->by_port = b->ports;
+	b->skel->rodata->out_ifindex = down ? b->peer_if : b->client_if;
 	b->skel->rodata->gap_ns = b->rate ? 1000000000U / b->rate : 0;
-	b->skel->rodata->want_len = (__u16)(sizeof(struct udphdr) + 4 + b->payload - stripped);
-	b->skel->rodata->want_type = answered ? BINDING_SUCCESS : 0;
+	b->skel->rodata->want_len = (__u16)traffic_arrives(&b->traffic, relayed);
+	if (b->traffic.way == WAY_BINDING && relayed)
+		b->skel->rodata->want_type = BINDING_SUCCESS;
 	memcpy((void *)b->skel->rodata->next_hop, hop, sizeof(hop));
-	if (bench_bpf__load(b->skel))
+	/* all elements' heads and no more: they are read one after the other */
+	if (bpf_map__set_max_entries(b->skel->maps.bench_flows, b->n_flows) ||
+	    bpf_map__set_value_size(b->skel->maps.bench_flows, head) ||
+	    bench_bpf__load(b->skel))
 		die("load: %s", strerror(errno));
 }
 
 /* Where the packets end: the counter takes the place of the program that is there. */
 static void attach_counter(struct bench *b)
 {
-	bool back = b->relay == RELAY_REFLECT || (b->binding && b->relay == RELAY_DAEMON);
+	bool back = b->relay == RELAY_REFLECT ||
+		    (b->relay == RELAY_DAEMON && way_to_client(b->traffic.way));
 	__u32 id;
 
 	b->end_host = back ? "client" : "peer";
@@ -291,16 +257,14 @@ static void attach(struct bench *b)
 
 static void generate(struct bench *b, double seconds)
 {
-	__u8 frame[BENCH_HEADERS + PAYLOAD_MAX] = { 0 };
 	LIBBPF_OPTS(bpf_test_run_opts, opts,
-		.data_in = frame, .data_size_in = BENCH_HEADERS + b->payload,
+		.data_in = b->frame.b, .data_size_in = (__u32)b->frame.len,
 		.repeat = b->rate ? (int)(b->rate * PACED_SECONDS) + 1 : BATCH_PACKETS,
 		.flags = BPF_F_TEST_XDP_LIVE_FRAMES,
 		.batch_size = b->rate ? PACED_FRAMES : BATCH_FRAMES);
 	struct timespec now;
 	double end;
 
-	fill_payload(b, frame + BENCH_HEADERS, b->payload);
 	clock_gettime(CLOCK_MONOTONIC, &now);
 	b->skel->bss->next_ns = (__u64)now.tv_sec * 1000000000ULL + (__u64)now.tv_nsec;
 	end = (double)now.tv_sec + (double)now.tv_nsec / 1e9 + seconds;
@@ -376,8 +340,8 @@ static void measure(struct bench *b)
 	struct sample before, after;
 	double seconds, offered, arrived, cost = 0;
 
-	enter(b, "client");
-	generate(b, 0.3);		/* caches warm, next hops known */
+	enter(b, way_from_peer(b->traffic.way) ? "peer" : "client");
+	generate(b, WARM_UP_S);		/* caches warm, next hops known */
 	take(b, &before);
 	generate(b, b->seconds);
 	take(b, &after);
@@ -391,13 +355,44 @@ static void measure(struct bench *b)
 	       after.count.others - before.count.others);
 }
 
+static void print_ports(const struct bench *b)
+{
+	__u64 n;
+
+	printf("sent %llu\n", b->skel->bss->sent);
+	for (__u32 port = 0; port < BENCH_PORTS; port++) {
+		if (bpf_map_lookup_elem(bpf_map__fd(b->skel->maps.bench_ports), &port, &n))
+			die("ports: %s", strerror(errno));
+		if (n)
+			printf("%u %llu\n", port, n);
+	}
+}
+
+/* Not on the only processor: relays in user space would not get their turn. */
+static void go_real_time(void)
+{
+	struct sched_param param = { .sched_priority = 1 };
+
+	if (sysconf(_SC_NPROCESSORS_ONLN) > 1)
+		sched_setscheduler(0, SCHED_FIFO, &param);
+}
+
 /* -------------------------------------------------------------------- options */
 
 static void usage(void)
 {
-	die("--lab NAME --client IP --server IP --flows-file FILE --flows N --payload BYTES\n"
-	    "  [--seconds S] [--rate PACKETS/S] [--cpu N] [--binding]\n"
-	    "  [--forward | --none | --reflect] [PID...]");
+	die("--lab NAME --client IP --server IP:PORT --peer IP:PORT --flows-file FILE --flows N\n"
+	    "  --payload BYTES [--way channel|wrap|send|data|hairpin|binding] [--seconds S]\n"
+	    "  [--rate PACKETS/S] [--cpu N] [--ports] [--forward | --none | --reflect] [PID...]");
+}
+
+static bool complete(const struct bench *b)
+{
+	const struct traffic *t = &b->traffic;
+
+	return b->lab && b->flows_file && b->n_flows && t->payload >= 32 &&
+	       t->payload <= PAYLOAD_MAX && b->seconds > 0 && t->way < WAY_MAX &&
+	       t->server.port && t->peer.port && t->client.family == t->server.family;
 }
 
 static void parse(struct bench *b, int argc, char **argv)
@@ -405,48 +400,50 @@ static void parse(struct bench *b, int argc, char **argv)
 	static const struct option options[] = {
 		{ "lab", required_argument, NULL, 'l' }, { "client", required_argument, NULL, 'c' },
 		{ "server", required_argument, NULL, 's' },
+		{ "peer", required_argument, NULL, 'P' },
 		{ "flows-file", required_argument, NULL, 'F' },
 		{ "flows", required_argument, NULL, 'n' },
 		{ "payload", required_argument, NULL, 'p' },
 		{ "seconds", required_argument, NULL, 't' },
 		{ "rate", required_argument, NULL, 'r' }, { "cpu", required_argument, NULL, 'C' },
 		{ "forward", no_argument, NULL, 'w' }, { "none", no_argument, NULL, 'x' },
-		{ "reflect", no_argument, NULL, 'e' }, { "binding", no_argument, NULL, 'b' },
+		{ "reflect", no_argument, NULL, 'e' }, { "way", required_argument, NULL, 'W' },
+		{ "ports", no_argument, NULL, 'o' },
 		{ NULL, 0, NULL, 0 }
 	};
+	struct traffic *t = &b->traffic;
+	bool ok = true;
 	int c;
 
 	while ((c = getopt_long(argc, argv, "", options, NULL)) != -1) {
 		switch (c) {
 		case 'l': b->lab = optarg; break;
-		case 'c': b->client_ip = inet_addr(optarg); break;
-		case 's': b->relay_ip = inet_addr(optarg); break;
+		case 'c': ok &= address_parse(&t->client, optarg); break;
+		case 's': ok &= address_parse_port(&t->server, optarg); break;
+		case 'P': ok &= address_parse_port(&t->peer, optarg); break;
 		case 'F': b->flows_file = optarg; break;
 		case 'n': b->n_flows = (unsigned int)atoi(optarg); break;
-		case 'p': b->payload = (unsigned int)atoi(optarg); break;
+		case 'p': t->payload = (unsigned int)atoi(optarg); break;
 		case 't': b->seconds = atof(optarg); break;
 		case 'r': b->rate = (unsigned int)atoi(optarg); break;
 		case 'C': b->cpu = (unsigned int)atoi(optarg); break;
 		case 'w': b->relay = RELAY_FORWARD; break;
 		case 'x': b->relay = RELAY_NONE; break;
 		case 'e': b->relay = RELAY_REFLECT; break;
-		case 'b':
-			b->binding = true;
-			b->payload = BINDING_PAYLOAD;
-			break;
+		case 'W': t->way = way_named(optarg); break;
+		case 'o': b->ports = true; break;
 		default: usage();
 		}
 	}
 	while (optind < argc && b->n_pids < PIDS_MAX)
 		b->pids[b->n_pids++] = atoi(argv[optind++]);
-	if (!b->lab || !b->flows_file || !b->n_flows || b->n_flows > BENCH_FLOWS_MAX ||
-	    !b->payload || b->payload > PAYLOAD_MAX || b->seconds <= 0)
+	if (!ok || !complete(b))
 		usage();
 }
 
 int main(int argc, char **argv)
 {
-	struct bench b = { .seconds = 2 };
+	static struct bench b = { .seconds = 2 };
 	cpu_set_t cpus;
 
 	parse(&b, argc, argv);
@@ -458,7 +455,10 @@ int main(int argc, char **argv)
 	load(&b);
 	read_flows(&b);
 	attach(&b);
+	go_real_time();
 	measure(&b);
+	if (b.ports)
+		print_ports(&b);
 	bpf_link__destroy(b.forwarder);
 	detach_counter(&b);
 	bench_bpf__destroy(b.skel);

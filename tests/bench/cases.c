@@ -5,6 +5,7 @@
  * on the same tables, and what comes out is compared byte for byte with what should
  * (tests/dataplane/case_run.c). Then the copy is timed, in rounds of many runs, against
  * the same loop around nothing. One flow, one frame: everything is in the cache.
+ *   cases [PART OF A NAME]
  */
 #include <bpf/bpf.h>
 #include <bpf/libbpf.h>
@@ -252,7 +253,7 @@ static void time_case(struct world *world, struct timing_bpf *skel, const struct
 	       ns[ROUNDS * 9 / 10]);
 }
 
-int main(void)
+int main(int argc, char **argv)
 {
 	size_t n = sizeof(cases) / sizeof(cases[0]);
 	struct timing_bpf *skel;
@@ -271,7 +272,8 @@ int main(void)
 	printf("  %-36s %8s %8s %8s   of %d rounds\n", "nanoseconds", "median", "1/10", "9/10",
 	       ROUNDS);
 	for (size_t i = 0; i < n; i++)
-		time_case(&world, skel, &cases[i]);
+		if (argc < 2 || strstr(cases[i].name, argv[1]))
+			time_case(&world, skel, &cases[i]);
 	timing_bpf__destroy(skel);
 	world_close(&world);
 	return EXIT_SUCCESS;

@@ -72,18 +72,20 @@ static void finish(const struct client *c, struct stun_writer *w)
 
 static void send_allocate(const struct client *c, uint32_t number)
 {
-	const uint8_t udp[4] = { 17 };
+	const uint8_t udp[4] = { 17 }, ipv6[4] = { 2 };
 	uint8_t buf[MESSAGE_MAX];
 	struct stun_writer w;
 
 	begin(&w, buf, TURN_ALLOCATE, number);
 	stun_put(&w, STUN_T_REQUESTED_TRANSPORT, udp, sizeof(udp));
+	if (c->side->peer.family == 6)
+		stun_put(&w, STUN_T_REQUESTED_ADDRESS_FAMILY, ipv6, sizeof(ipv6));
 	finish(c, &w);
 }
 
 static void send_bind(const struct client *c, uint32_t i)
 {
-	struct tp_addr peer = with_port(c->side->peer, ntohs(c->side->peer.port) + i);
+	struct tp_addr peer = with_port(c->peer, ntohs(c->peer.port) + i);
 	uint8_t buf[MESSAGE_MAX];
 	struct stun_writer w;
 
@@ -136,8 +138,10 @@ void client_allocate(struct client *c)
 		if (!receive(c, &msg, buf) || number_of(&msg) != number)
 			continue;
 		c->transactions++;
-		if (msg.class == STUN_SUCCESS)
+		if (msg.class == STUN_SUCCESS) {
+			c->relayed = msg.relayed;
 			return;
+		}
 		if (msg.error == 438 || (msg.error == 401 && !refused))
 			challenged(c, &msg);
 		else
@@ -205,6 +209,7 @@ void client_open(struct client *c, const struct client_side *side, uint32_t numb
 
 	memset(c, 0, sizeof(*c));
 	c->side = side;
+	c->peer = side->peer;
 	c->port = ntohs(local.port);
 	c->fd = socket(ss.ss_family, SOCK_DGRAM | SOCK_CLOEXEC, 0);
 	if (c->fd < 0 || bind(c->fd, (struct sockaddr *)&ss, len))

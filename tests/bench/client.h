@@ -19,6 +19,8 @@ struct client {
 	const struct client_side *side;
 	int fd;				/* connected to the server */
 	uint16_t port;			/* host order */
+	struct tp_addr peer;		/* side's, unless somebody says otherwise */
+	struct tp_addr relayed;		/* by client_allocate() */
 	char realm[CLIENT_REALM_MAX], nonce[CLIENT_NONCE_MAX];
 	size_t realm_len, nonce_len;
 	struct stun_key key;

@@ -45,6 +45,9 @@ part_allocate()
 	BEGIN { printf "  %-16s %14s %15s %26s\n", "", "allocations/s", "transactions/s",
 			"relay us/allocation" }
 	{ printf "  %-16s %14s %15s %26.1f\n", $1, $6, $8, ($3 - $2) * 1e6 / n }' "$dir/allocate"
+	! have_coturn || asked 'Allocate with credentials, allocations/s, of coturn' 2 "$(awk '
+		{ v[$1] = $6 } END { if (v["coturn"]) printf "%.2f", v["turnpike-xdp"] / v["coturn"] }
+		' "$dir/allocate")"
 	echo '  Two transactions each: the 401 and the success. The clients have a core of their own;'
 	echo '  where the relay is faster than they are, its processor time is what compares.'
 }
@@ -54,7 +57,7 @@ binding_line()
 {
 	local label=$1 offered arrived ns
 	shift
-	read -r offered arrived ns _ <<<"$(best 1 16 --binding "$@")"
+	read -r offered arrived ns _ <<<"$(best 1 32 --way binding "$@")"
 	printf '  %-16s %12d %12d %12d\n' "$label" "$offered" "$arrived" "$ns"
 }
 

@@ -45,12 +45,13 @@ start_relay()
 	return 1
 }
 
+# xdp|user flows option...
 start_turnpike()
 {
 	start_relay build/turnpiked -n --dataplane="$1" --listening-ip=$LAB_RELAY4 \
 		--relay-ip=$LAB_OUTER4 --realm=bench --lt-cred-mech --user=bench:bench \
 		--unauthorized-ratelimit-rps=0 --fast-path-flows="${2:-$FLOWS}" --max-allocations=$MOST \
-		--pin-path="$PINS" --control-socket="$dir/control.sock"
+		--pin-path="$PINS" --control-socket="$dir/control.sock" "${@:3}"
 }
 
 start_coturn()
@@ -65,9 +66,17 @@ bind_channels()
 {
 	local clients=1 channels=1
 	[ "$1" -eq 1 ] || clients=$(((FLOWS + CHANNELS - 1) / CHANNELS)) channels=$CHANNELS
-	lab_exec client build/bench/load --server $LAB_RELAY4:3478 --local $LAB_CLIENT4:20000 \
-		--peer $LAB_PEER4:20000 --user bench --password bench --flows-file "$dir/flows" \
-		--clients $clients --channels $channels
+	load_at 4 "$dir/flows" --clients $clients --channels $channels
+}
+
+# family flows-file option...
+load_at()
+{
+	local server=$LAB_RELAY4:3478 from=$LAB_CLIENT4:20000 peer=$LAB_PEER4:20000
+	[ "$1" = 4 ] ||
+		server=[$LAB_RELAY6]:3478 from=[$LAB_CLIENT6]:20000 peer=[$LAB_PEER6]:20000
+	lab_exec client build/bench/load --server "$server" --local "$from" --peer "$peer" \
+		--user bench --password bench --flows-file "$2" "${@:3}"
 }
 
 # The same list for what has no channels.
@@ -92,9 +101,9 @@ relay_pids()
 # flows payload option...: OFFERED ARRIVED NS OTHERS
 once()
 {
-	build/bench/bench --lab "$LAB_NAME" --client $LAB_CLIENT4 --server $LAB_RELAY4 \
-		--flows-file "$dir/flows" --flows "$1" --payload "$2" --seconds "$SECONDS_EACH" \
-		"${@:3}"
+	build/bench/bench --lab "$LAB_NAME" --client $LAB_CLIENT4 --server $LAB_RELAY4:3478 \
+		--peer $LAB_PEER4:20000 --flows-file "$dir/flows" --flows "$1" --payload "$2" \
+		--seconds "$SECONDS_EACH" "${@:3}"
 }
 
 # A relay in user space drowns in what it cannot take, so that what it relays of the
@@ -120,6 +129,12 @@ best()
 		rate=$((rate * 4 / 3))
 	done
 	echo "$found"
+}
+
+# what at-least measured: a line of the summary
+asked()
+{
+	printf '%s\t%s\t%s\n' "$@" >>"$dir/asked"
 }
 
 # The machine's other work moves everything: how much there was of it.

@@ -2,8 +2,8 @@
 /*
  * Many channels at a TURN server: allocates as so many clients, binds so many
  * channels for each to the peer's ports from a base upwards, and writes one line
- * for each channel: the client's port and the channel number in hexadecimal.
- * With more than one job, so many clients are at it at a time. The allocations
+ * for each channel: the client's port, the channel number in hexadecimal, and the
+ * relayed address. With --hairpin every two clients are each other's peers. With more than one job, so many clients are at it at a time. The allocations
  * stay when it ends, until the server lets them go.
  */
 #include <arpa/inet.h>
@@ -24,6 +24,7 @@
 struct load {
 	struct client_side side;
 	unsigned int clients, channels, jobs;
+	bool hairpin;
 	const char *flows_file;
 	FILE *flows;
 	unsigned long *transactions;	/* of each job, shared with it */
@@ -41,6 +42,15 @@ static void __attribute__((noreturn, format(printf, 1, 2))) die(const char *form
 	exit(EXIT_FAILURE);
 }
 
+static void print_flows(const struct load *l, const struct client *c)
+{
+	char relayed[ADDRESS_TEXT];
+
+	for (uint32_t i = 0; l->flows && i < l->channels; i++)
+		fprintf(l->flows, "%u %x %s\n", c->port, TP_CHANNEL_MIN + i,
+			address_text(&c->relayed, relayed));
+}
+
 static void run_client(struct load *l, uint32_t number, unsigned long *transactions)
 {
 	struct client c;
@@ -48,16 +58,36 @@ static void run_client(struct load *l, uint32_t number, unsigned long *transacti
 	client_open(&c, &l->side, number);
 	client_allocate(&c);
 	client_bind(&c, l->channels);
-	for (uint32_t i = 0; l->flows && i < l->channels; i++)
-		fprintf(l->flows, "%u %x\n", c.port, TP_CHANNEL_MIN + i);
+	print_flows(l, &c);
 	*transactions += c.transactions;
 	close(c.fd);
 }
 
+static void run_pair(struct load *l, uint32_t number, unsigned long *transactions)
+{
+	struct client c[2];
+
+	for (int i = 0; i < 2; i++) {
+		client_open(&c[i], &l->side, number + i);
+		client_allocate(&c[i]);
+	}
+	for (int i = 0; i < 2; i++) {
+		c[i].peer = c[!i].relayed;
+		client_bind(&c[i], 1);
+		print_flows(l, &c[i]);
+		*transactions += c[i].transactions;
+		close(c[i].fd);
+	}
+}
+
 static void run_job(struct load *l, unsigned int job)
 {
-	for (uint32_t i = job; i < l->clients; i += l->jobs)
-		run_client(l, i, &l->transactions[job]);
+	for (uint32_t i = job; i < l->clients; i += l->jobs) {
+		if (l->hairpin)
+			run_pair(l, 2 * i, &l->transactions[job]);
+		else
+			run_client(l, i, &l->transactions[job]);
+	}
 }
 
 /* True where all went well. */
@@ -87,7 +117,7 @@ static bool run_jobs(struct load *l)
 static void usage(void)
 {
 	die("--server IP:PORT --local IP:PORT --peer IP:PORT --user NAME --password TEXT\n"
-	    "  [--clients N] [--channels N] [--jobs N] [--flows-file FILE]");
+	    "  [--clients N] [--channels N] [--jobs N] [--flows-file FILE] [--hairpin]");
 }
 
 static void parse(struct load *l, int argc, char **argv)
@@ -100,7 +130,8 @@ static void parse(struct load *l, int argc, char **argv)
 		{ "clients", required_argument, NULL, 'n' },
 		{ "channels", required_argument, NULL, 'c' },
 		{ "jobs", required_argument, NULL, 'j' },
-		{ "flows-file", required_argument, NULL, 'F' }, { NULL, 0, NULL, 0 }
+		{ "flows-file", required_argument, NULL, 'F' },
+		{ "hairpin", no_argument, NULL, 'h' }, { NULL, 0, NULL, 0 }
 	};
 	bool ok = true;
 	int c;
@@ -116,12 +147,14 @@ static void parse(struct load *l, int argc, char **argv)
 		case 'c': l->channels = (unsigned int)atoi(optarg); break;
 		case 'j': l->jobs = (unsigned int)atoi(optarg); break;
 		case 'F': l->flows_file = optarg; break;
+		case 'h': l->hairpin = true; break;
 		default: usage();
 		}
 	}
 	ok &= l->side.server.port && l->side.local.port && l->side.peer.port;
 	if (!ok || optind != argc || !l->side.user || !l->side.password || !l->clients ||
 	    !l->jobs || l->jobs > JOBS_MAX || (l->flows_file && l->jobs > 1) ||
+	    (l->hairpin && l->channels != 1) ||
 	    TP_CHANNEL_MIN + l->channels - 1 > TP_CHANNEL_MAX)
 		usage();
 }

@@ -13,7 +13,7 @@ measure()
 	shift 2
 	mapfile -t pids < <(relay_pids)
 	for payload in "${PAYLOADS[@]}"; do
-		if [ $((SECONDS - started)) -gt "$DEADLINE" ]; then
+		if [ $((SECONDS - relay_began)) -gt "$DEADLINE" ]; then
 			echo "bench: out of time: $label is not measured" >&2
 			return 1
 		fi
@@ -72,8 +72,32 @@ relay_table()
 	END
 }
 
+# label other flows: packets/s of one by those of the other, of the smaller payload
+relay_ratio()
+{
+	awk -v a="$1" -v b="$2" -v n="$3" -v bytes="${PAYLOADS[0]}" -v c="${4:-5}" '
+	$2 == n && $3 == bytes { v[$1] = $c }
+	END { if (v[b] > 0) printf "%.2f", v[a] / v[b] }' "$dir/results"
+}
+
+relay_asked()
+{
+	asked '1 channel, of the forwarder' 0.9 "$(relay_ratio turnpike-xdp forwarder 1)"
+	asked "$FLOWS channels in random order, of the forwarder" 0.55 \
+		"$(relay_ratio turnpike-xdp forwarder "$FLOWS")"
+	asked "$FLOWS channels in random order, aimed at" 0.75 \
+		"$(relay_ratio turnpike-xdp forwarder "$FLOWS")"
+	have_coturn || return 0
+	asked '1 channel, packets/s, of coturn' 8 "$(relay_ratio turnpike-xdp coturn 1)"
+	asked "1 channel, coturn's processor time per packet, of ours" 20 \
+		"$(relay_ratio coturn turnpike-xdp 1 6)"
+	asked '1 channel, packets/s by the daemon alone, of coturn' 1 \
+		"$(relay_ratio turnpike-user coturn 1)"
+}
+
 part_relay()
 {
+	relay_began=$SECONDS
 	list_flows
 	echo '# generator alone, minimal forwarder' >&2
 	local n
@@ -85,4 +109,5 @@ part_relay()
 	measure_relay turnpike-user start_turnpike user
 	! have_coturn || measure_relay coturn start_coturn
 	relay_table
+	relay_asked
 }

@@ -16,6 +16,7 @@ static void a_row_says_what_its_spec_said(void **state)
 		size_t len = family == 4 ? 4 : 16;
 		struct found found;
 		uint32_t slot;
+		const char *out;
 
 		s.kind = TP_ROW_TO_CLIENT;
 		s.channel = 0;
@@ -27,15 +28,16 @@ static void a_row_says_what_its_spec_said(void **state)
 		assert_int_equal(found.slot_1, slot);
 		assert_false(found.busy);
 		assert_int_equal(found.row.kind, TP_ROW_TO_CLIENT);
-		assert_int_equal(found.row.out_family, family);
+		assert_int_equal(found.row.flags, family == 6 ? TP_ROW_OUT6 : 0);
 		assert_int_equal(found.row.nexthop, 77);
 		assert_int_equal(found.row.expires_ns, 77);
 		assert_int_equal(found.row.alloc, 77);
 		assert_int_equal(found.row.out_sport, htons(77));
 		assert_int_equal(found.row.out_dport, htons(78));
 		assert_int_equal(found.row.out_channel, htons(0x4abc));
-		assert_memory_equal(&found.row.out6.saddr, s.out_src.ip, len);
-		assert_memory_equal((char *)&found.row.out6 + len, s.out_dst.ip, len);
+		out = family == 6 ? (const char *)&found.row.out6 : (const char *)&found.row.out4;
+		assert_memory_equal(out, s.out_src.ip, len);
+		assert_memory_equal(out + len, s.out_dst.ip, len);
 		s.channel = 0x4000;
 		assert_false(look_up(&f->tables, &s, &found));
 	}

@@ -174,14 +174,13 @@ static void make_row(const struct row_spec *spec, struct tp_row *row)
 {
 	memset(row, 0, sizeof(*row));
 	row->kind = (uint8_t)spec->kind;
-	row->flags = spec->flags;
+	row->flags = (uint8_t)spec->flags;
 	row->expires_ns = spec->expires_ns;
 	if (spec->kind == TP_ROW_LISTENER) {
-		row->out_family = 6;
+		row->flags |= TP_ROW_OUT6;
 		row->listener = spec->listener;
 		return;
 	}
-	row->out_family = spec->out_dst.family;
 	row->nexthop = spec->nexthop;
 	row->csum_delta = checksum_delta(spec);
 	row->alloc = spec->alloc;
@@ -189,10 +188,11 @@ static void make_row(const struct row_spec *spec, struct tp_row *row)
 	row->out_dport = spec->out_dst.port;
 	row->out_channel = htons(spec->out_channel);
 	row->nexthop_up = spec->nexthop_up;
-	if (row->out_family == 4) {
+	if (spec->out_dst.family == 4) {
 		memcpy(row->out4.saddr, spec->out_src.ip, 4);
 		memcpy(row->out4.daddr, spec->out_dst.ip, 4);
 	} else {
+		row->flags |= TP_ROW_OUT6;
 		memcpy(row->out6.saddr, spec->out_src.ip, 16);
 		memcpy(row->out6.daddr, spec->out_dst.ip, 16);
 	}
@@ -220,6 +220,11 @@ static uint32_t find(const struct table *t, const union key *key, uint64_t hash)
 	return room;
 }
 
+/* Everything between seq and the counters, and what is behind them. */
+#define FRONT		offsetof(struct tp_row, kind)
+#define COUNTERS	offsetof(struct tp_row, packets)
+#define BACK		offsetof(struct tp_row, alloc)
+
 /* Whether the slot's row differs from new in its lease and next hops only. Those can be
  * written alone, so that refreshing a flow never makes a reader turn a packet away. */
 static bool same_way(const struct tp_row *row, struct tp_row new)
@@ -228,16 +233,15 @@ static bool same_way(const struct tp_row *row, struct tp_row new)
 	new.nexthop = row->nexthop;
 	new.nexthop_up = row->nexthop_up;
 	new.expires_ns = row->expires_ns;
-	return !memcmp(row, &new, offsetof(struct tp_row, packets));
+	return !memcmp(row, &new, COUNTERS) &&
+	       !memcmp((const char *)row + BACK, (const char *)&new + BACK, sizeof(new) - BACK);
 }
 
 static void write_slot(const struct table *t, uint32_t i, const union key *key,
 		       const struct tp_row *new)
 {
-	size_t from = offsetof(struct tp_row, kind);
 	struct tp_row *row = row_at(t, i);
 	bool again = alive(row);	/* then it has this key, and its counters go on */
-	size_t to = again ? offsetof(struct tp_row, packets) : sizeof(*row);
 
 	if (again && same_way(row, *new)) {
 		TP_WRITE(row->nexthop, new->nexthop);
@@ -248,7 +252,9 @@ static void write_slot(const struct table *t, uint32_t i, const union key *key,
 	tp_seq_write_begin(&row->seq);
 	if (!again)
 		memcpy(key_at(t, i), key, t->key_len);
-	memcpy((char *)row + from, (const char *)new + from, to - from);
+	memcpy((char *)row + FRONT, (const char *)new + FRONT,
+	       (again ? COUNTERS : BACK) - FRONT);
+	memcpy((char *)row + BACK, (const char *)new + BACK, sizeof(*row) - BACK);
 	tp_seq_write_end(&row->seq);
 }
 
