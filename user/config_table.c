@@ -197,7 +197,8 @@ const struct conf_directive conf_table[] = {
 	  .max = 1 << 22, .flags = CONF_RELOAD | CONF_GUARD, .initial = "0",
 	  .help = "allocations of all users; 0: no limit" },
 	{ WORKS("max-new-peers-per-second", "N"), .set = conf_set_number,
-	  AT(turn.new_peers_rate), .max = 1000000, .flags = CONF_RELOAD | CONF_GUARD, .initial = "256",
+	  AT(turn.new_peers_rate), .max = 1000000, .initial = "256",
+	  .flags = CONF_RELOAD | CONF_GUARD,
 	  .help = "IP addresses that an allocation may come to know as peers each second, and four "
 		  "times as many at once; 0: no limit" },
 	{ WORKS("max-new-peers", "N"), .set = conf_set_number, AT(turn.new_peers_max),
@@ -346,7 +347,7 @@ const struct conf_directive conf_table[] = {
 	GROUP("Redirection"),
 	{ WORKS("alternate-server", ALTERNATE), .set = conf_set_alternate,
 	  AT(turn.alternates[ALTERNATES_ANY]), .flags = CONF_RELOAD | CONF_REPEAT,
-	  .help = "send clients that want an allocation there, in turn; not those with TLS or DTLS" },
+	  .help = "send who wants an allocation there, in turn; not clients with TLS or DTLS" },
 	{ WORKS("udp-alternate-server", ALTERNATE), .set = conf_set_alternate,
 	  AT(turn.alternates[ALTERNATES_UDP]), .flags = CONF_RELOAD | CONF_REPEAT,
 	  .help = "the same for UDP, and for DTLS without tls-alternate-server" },

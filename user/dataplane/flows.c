@@ -1,27 +1,11 @@
 // SPDX-License-Identifier: MIT
 #include <arpa/inet.h>
-#include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
 #include "address.h"
-#include "dataplane/flows.h"
-#include "dataplane/limits.h"
+#include "dataplane/flows_parts.h"
 
-struct flows {
-	struct tables *tables;
-	struct journal *journal;
-	struct rows *rows;		/* NULL: no kernel data path */
-	struct nexthops *hops;
-	struct limits *limits;		/* NULL: none */
-	/* A binding and its rows change together: flows_moved() comes from another thread. */
-	pthread_mutex_t lock;
-	uint64_t journal_full, rows_full;
-	const struct turn_conf *conf;
-	uint32_t *aliases;		/* slot + 1 for each of conf's relay addresses, or 0 */
-};
-
-/* The relay address that an IP is, by its own or its external name; NULL: somebody else's. */
-static const struct turn_relay_ip *relay_here(const struct flows *flows, const struct tp_addr *ip)
+const struct turn_relay_ip *flows_relay_here(const struct flows *flows, const struct tp_addr *ip)
 {
 	for (unsigned int i = 0; i < flows->conf->n_relays; i++) {
 		const struct turn_relay_ip *r = &flows->conf->relays[i];
@@ -98,7 +82,7 @@ void flows_full(const struct flows *flows, uint64_t *journal, uint64_t *rows)
 	*rows = __atomic_load_n(&flows->rows_full, __ATOMIC_RELAXED);
 }
 
-static void count_full(uint64_t *counter)
+void flows_count_full(uint64_t *counter)
 {
 	__atomic_add_fetch(counter, 1, __ATOMIC_RELAXED);
 }
@@ -109,7 +93,7 @@ static void add_counts(struct tp_count *sum, const struct tp_count *more)
 	sum->bytes += more->bytes;
 }
 
-static void drop_row(struct flows *flows, uint8_t family, uint32_t *slot_1, struct tp_count *sum)
+void flows_drop_row(struct flows *flows, uint8_t family, uint32_t *slot_1, struct tp_count *sum)
 {
 	struct tp_count count = { 0 };
 
@@ -122,22 +106,17 @@ static void drop_row(struct flows *flows, uint8_t family, uint32_t *slot_1, stru
 
 /* ------------------------------------------------------------- allocations */
 
-/* Of every row that relays. */
-static uint16_t flags_of(const struct flows *flows)
+uint16_t flows_row_flags(const struct flows *flows)
 {
 	return flows->limits && limits_any(flows->limits) ? TP_ROW_LIMITED : 0;
 }
 
-static bool has_rows(const struct flows *flows, const struct turn_alloc *alloc)
+bool flows_has_rows(const struct flows *flows, const struct turn_alloc *alloc)
 {
 	return flows->rows && alloc->host;
 }
 
-/*
- * The kernel relays between UDP and UDP. Of a client on anything else it knows who may send
- * to the relayed address, and passes that up (TP_HOP_DAEMON).
- */
-static bool is_relayed(uint8_t transport)
+bool flows_is_relayed(uint8_t transport)
 {
 	return transport == IPPROTO_UDP;
 }
@@ -156,7 +135,7 @@ static void put_relayed(struct flows *flows, const struct turn_alloc *alloc, uns
 
 	saved->row_relayed[i] = rows_put(flows->rows, &spec);
 	if (!saved->row_relayed[i])
-		count_full(&flows->rows_full);
+		flows_count_full(&flows->rows_full);
 }
 
 static void put_send(struct flows *flows, const struct turn_alloc *alloc, unsigned int i)
@@ -164,7 +143,7 @@ static void put_send(struct flows *flows, const struct turn_alloc *alloc, unsign
 	const struct turn_relay *relay = &alloc->relay[i];
 	struct tp_alloc *saved = alloc->host;
 	struct row_spec spec = {
-		.kind = TP_ROW_SEND, .flags = flags_of(flows),
+		.kind = TP_ROW_SEND, .flags = flows_row_flags(flows),
 		.channel = i ? TP_KEY_SEND6 : TP_KEY_SEND4,
 		.src = alloc->path.client, .dst = alloc->path.server,
 		.out_src = relay->local, .out_dst = relay->external,
@@ -173,7 +152,7 @@ static void put_send(struct flows *flows, const struct turn_alloc *alloc, unsign
 
 	saved->row_send[i] = rows_put(flows->rows, &spec);
 	if (!saved->row_send[i])
-		count_full(&flows->rows_full);
+		flows_count_full(&flows->rows_full);
 }
 
 static void drop_own_rows(struct flows *flows, const struct turn_alloc *alloc, unsigned int i)
@@ -181,8 +160,8 @@ static void drop_own_rows(struct flows *flows, const struct turn_alloc *alloc, u
 	struct tp_alloc *saved = alloc->host;
 	struct tp_count none = { 0 };
 
-	drop_row(flows, i ? 6 : 4, &saved->row_relayed[i], &none);
-	drop_row(flows, alloc->path.client.family, &saved->row_send[i], &saved->fast_up);
+	flows_drop_row(flows, i ? 6 : 4, &saved->row_relayed[i], &none);
+	flows_drop_row(flows, alloc->path.client.family, &saved->row_send[i], &saved->fast_up);
 }
 
 static void keep_own_rows(struct flows *flows, const struct turn_alloc *alloc)
@@ -193,13 +172,13 @@ static void keep_own_rows(struct flows *flows, const struct turn_alloc *alloc)
 			continue;
 		}
 		put_relayed(flows, alloc, i);
-		if (is_relayed(alloc->path.transport))
+		if (flows_is_relayed(alloc->path.transport))
 			put_send(flows, alloc, i);
 	}
 }
 
 /* A permission is not in the table, so that what is not there may be permitted yet. */
-static void open_relayed(struct flows *flows, const struct turn_alloc *alloc, unsigned int i)
+void flows_open_relayed(struct flows *flows, const struct turn_alloc *alloc, unsigned int i)
 {
 	struct tp_alloc *saved = alloc->host;
 
@@ -226,7 +205,7 @@ void flows_keep_alloc(struct flows *flows, struct turn_alloc *alloc, unsigned in
 	if (!saved) {
 		saved = journal_claim_alloc(flows->journal);
 		if (!saved) {
-			count_full(&flows->journal_full);
+			flows_count_full(&flows->journal_full);
 			return;
 		}
 		alloc->host = saved;
@@ -250,7 +229,7 @@ void flows_keep_alloc(struct flows *flows, struct turn_alloc *alloc, unsigned in
 	memcpy(saved->txid, alloc->txid, sizeof(saved->txid));
 	memcpy(saved->user_id, alloc->user_id, sizeof(saved->user_id));
 	strncpy(saved->user, alloc->user, sizeof(saved->user) - 1);	/* zeroed when claimed */
-	if (has_rows(flows, alloc) && !alloc->parked)
+	if (flows_has_rows(flows, alloc) && !alloc->parked)
 		keep_own_rows(flows, alloc);
 	journal_publish(&saved->state);
 }
@@ -259,7 +238,7 @@ void flows_keep_alloc(struct flows *flows, struct turn_alloc *alloc, unsigned in
  * its permissions have none. */
 void flows_park_alloc(struct flows *flows, struct turn_alloc *alloc)
 {
-	if (!has_rows(flows, alloc))
+	if (!flows_has_rows(flows, alloc))
 		return;
 	drop_own_rows(flows, alloc, 0);
 	drop_own_rows(flows, alloc, 1);
@@ -301,245 +280,6 @@ void flows_count(struct turn_alloc *alloc, bool up, size_t bytes)
 	__atomic_store_n(&count->bytes, count->bytes + bytes, __ATOMIC_RELAXED);
 }
 
-/* ---------------------------------------------------------------- channels */
-
-static const struct turn_relay *relay_of(const struct turn_alloc *alloc, const struct tp_addr *peer)
-{
-	return &alloc->relay[peer->family == 6];
-}
-
-/* Each row holds one reference to the next hop of the addresses that it sends with. */
-static uint32_t put_row(struct flows *flows, struct row_spec *spec, uint32_t slot_1)
-{
-	bool here = spec->nexthop == TP_HOP_HERE;
-	uint32_t slot;
-
-	if (!here)
-		spec->nexthop = nexthop_find(flows->hops, &spec->out_src, &spec->out_dst);
-	slot = rows_put(flows->rows, spec);
-	if (!here && (slot_1 || !slot))
-		nexthop_put(flows->hops, &spec->out_src, &spec->out_dst);
-	if (!slot)
-		count_full(&flows->rows_full);
-	return slot;
-}
-
-static void put_rows(struct flows *flows, const struct turn_alloc *alloc,
-		     const struct turn_channel *channel, struct tp_binding *saved)
-{
-	const struct turn_relay *relay = relay_of(alloc, &channel->peer);
-	uint16_t flags = flags_of(flows);
-	struct row_spec up = {
-		.kind = TP_ROW_TO_PEER, .flags = flags,
-		.src = alloc->path.client, .dst = alloc->path.server, .channel = channel->number,
-		.out_src = relay->local, .out_dst = channel->peer,
-		.alloc = saved->alloc, .expires_ns = channel->lease_ns,
-	};
-	struct row_spec down = {
-		.kind = TP_ROW_TO_CLIENT, .flags = flags,
-		.src = channel->peer, .dst = relay->local,
-		.out_src = alloc->path.server, .out_dst = alloc->path.client,
-		.out_channel = channel->number,
-		.alloc = saved->alloc, .expires_ns = channel->lease_ns,
-	};
-	const struct turn_relay_ip *here = relay_here(flows, &channel->peer);
-
-	if (here) {
-		/* as it would look if it came to the other relayed address from outside */
-		up.nexthop = TP_HOP_HERE;
-		up.out_src = relay->external;
-		memcpy(up.out_dst.ip, here->local.ip, sizeof(up.out_dst.ip));
-	}
-	saved->row_up = put_row(flows, &up, saved->row_up);
-	saved->row_down = put_row(flows, &down, saved->row_down);
-}
-
-static void drop_rows(struct flows *flows, const struct turn_alloc *alloc,
-		      const struct tp_addr *peer, struct tp_binding *saved)
-{
-	struct tp_alloc *owner = alloc->host;
-
-	if (saved->row_up) {
-		drop_row(flows, alloc->path.client.family, &saved->row_up, &owner->fast_up);
-		if (!relay_here(flows, peer))
-			nexthop_put(flows->hops, &relay_of(alloc, peer)->local, peer);
-	}
-	if (saved->row_down) {
-		drop_row(flows, peer->family, &saved->row_down, &owner->fast_down);
-		nexthop_put(flows->hops, &alloc->path.server, &alloc->path.client);
-	}
-}
-
-void flows_keep_channel(struct flows *flows, struct turn_alloc *alloc,
-			struct turn_channel *channel)
-{
-	struct tp_binding *saved = channel->host;
-
-	if (!alloc->host)
-		return;
-	if (!saved) {
-		saved = journal_claim_binding(flows->journal, alloc->host);
-		if (!saved) {
-			count_full(&flows->journal_full);
-			return;
-		}
-		channel->host = saved;
-	}
-	pthread_mutex_lock(&flows->lock);
-	saved->channel = htons(channel->number);
-	saved->peer = channel->peer;
-	saved->expires_ns = channel->expires_ns;
-	if (flows->rows && is_relayed(alloc->path.transport))
-		put_rows(flows, alloc, channel, saved);
-	journal_publish(&saved->state);
-	pthread_mutex_unlock(&flows->lock);
-}
-
-void flows_park_channel(struct flows *flows, struct turn_alloc *alloc,
-			struct turn_channel *channel)
-{
-	if (!channel->host || !flows->rows)
-		return;
-	pthread_mutex_lock(&flows->lock);
-	drop_rows(flows, alloc, &channel->peer, channel->host);
-	pthread_mutex_unlock(&flows->lock);
-}
-
-void flows_drop_channel(struct flows *flows, struct turn_alloc *alloc,
-			struct turn_channel *channel)
-{
-	struct tp_binding *saved = channel->host;
-
-	if (!saved)
-		return;
-	pthread_mutex_lock(&flows->lock);
-	if (flows->rows)
-		drop_rows(flows, alloc, &channel->peer, saved);
-	journal_free_binding(flows->journal, saved);
-	pthread_mutex_unlock(&flows->lock);
-	channel->host = NULL;
-}
-
-/* ------------------------------------------------------------- permissions */
-
-static void put_pass(struct flows *flows, const struct turn_alloc *alloc,
-			const struct turn_permission *permission, struct tp_binding *saved)
-{
-	const struct turn_relay *relay = relay_of(alloc, &permission->peer);
-	struct row_spec spec = {
-		.kind = TP_ROW_PERMISSION, .channel = TP_KEY_PERMISSION,
-		.src = permission->peer, .dst = relay->local,
-		.out_src = alloc->path.server, .out_dst = alloc->path.client,
-		.nexthop = TP_HOP_DAEMON,
-		.alloc = saved->alloc, .expires_ns = permission->lease_ns,
-	};
-
-	saved->row_down = rows_put(flows->rows, &spec);
-	if (!saved->row_down)
-		count_full(&flows->rows_full);
-}
-
-/* The row holds references to both ways' next hops. */
-static void put_permission(struct flows *flows, const struct turn_alloc *alloc,
-			   const struct turn_permission *permission, struct tp_binding *saved)
-{
-	const struct turn_relay *relay = relay_of(alloc, &permission->peer);
-	const struct turn_path *path = &alloc->path;
-	bool here = relay_here(flows, &permission->peer), again = saved->row_down;
-	struct row_spec spec = {
-		.kind = TP_ROW_PERMISSION, .flags = flags_of(flows), .channel = TP_KEY_PERMISSION,
-		.src = permission->peer, .dst = relay->local,
-		.out_src = path->server, .out_dst = path->client,
-		.nexthop = nexthop_find(flows->hops, &path->server, &path->client),
-		.nexthop_up = TP_HOP_HERE,
-		.alloc = saved->alloc, .expires_ns = permission->lease_ns,
-	};
-
-	if (!here)
-		spec.nexthop_up = nexthop_find(flows->hops, &relay->local, &permission->peer);
-	saved->row_down = rows_put(flows->rows, &spec);
-	if (again || !saved->row_down) {
-		nexthop_put(flows->hops, &path->server, &path->client);
-		if (!here)
-			nexthop_put(flows->hops, &relay->local, &permission->peer);
-	}
-	if (!saved->row_down)
-		count_full(&flows->rows_full);
-}
-
-static void drop_permission(struct flows *flows, const struct turn_alloc *alloc,
-			    const struct tp_addr *peer, struct tp_binding *saved)
-{
-	struct tp_alloc *owner = alloc->host;
-
-	if (!saved->row_down)
-		return;
-	drop_row(flows, peer->family, &saved->row_down, &owner->fast_down);
-	if (!is_relayed(alloc->path.transport))
-		return;
-	nexthop_put(flows->hops, &alloc->path.server, &alloc->path.client);
-	if (!relay_here(flows, peer))
-		nexthop_put(flows->hops, &relay_of(alloc, peer)->local, peer);
-}
-
-void flows_keep_permission(struct flows *flows, struct turn_alloc *alloc,
-			   struct turn_permission *permission)
-{
-	unsigned int i = permission->peer.family == 6;
-	struct tp_binding *saved = permission->host;
-
-	if (!alloc->host)
-		return;
-	if (!saved) {
-		saved = journal_claim_binding(flows->journal, alloc->host);
-		if (!saved) {
-			count_full(&flows->journal_full);
-			if (has_rows(flows, alloc))
-				open_relayed(flows, alloc, i);
-			return;
-		}
-		permission->host = saved;
-	}
-	pthread_mutex_lock(&flows->lock);
-	saved->peer = permission->peer;
-	saved->expires_ns = permission->expires_ns;
-	if (has_rows(flows, alloc)) {
-		if (is_relayed(alloc->path.transport))
-			put_permission(flows, alloc, permission, saved);
-		else
-			put_pass(flows, alloc, permission, saved);
-		if (!saved->row_down)
-			open_relayed(flows, alloc, i);
-	}
-	journal_publish(&saved->state);
-	pthread_mutex_unlock(&flows->lock);
-}
-
-void flows_park_permission(struct flows *flows, struct turn_alloc *alloc,
-			   struct turn_permission *permission)
-{
-	if (!permission->host || !has_rows(flows, alloc))
-		return;
-	pthread_mutex_lock(&flows->lock);
-	drop_permission(flows, alloc, &permission->peer, permission->host);
-	pthread_mutex_unlock(&flows->lock);
-}
-
-void flows_drop_permission(struct flows *flows, struct turn_alloc *alloc,
-			   struct turn_permission *permission)
-{
-	struct tp_binding *saved = permission->host;
-
-	if (!saved)
-		return;
-	pthread_mutex_lock(&flows->lock);
-	if (has_rows(flows, alloc))
-		drop_permission(flows, alloc, &permission->peer, saved);
-	journal_free_binding(flows->journal, saved);
-	pthread_mutex_unlock(&flows->lock);
-	permission->host = NULL;
-}
-
 /* ------------------------------------------------------------ whole tables */
 
 static bool goes(const struct tp_addr *src, const struct tp_addr *dst,
@@ -561,9 +301,9 @@ void flows_moved(struct flows *flows, const struct tp_addr *src, const struct tp
 		const struct tp_addr *relayed = &owner->relayed[b->peer.family == 6];
 		bool up;
 
-		if (!is_relayed(owner->transport))
+		if (!flows_is_relayed(owner->transport))
 			continue;
-		up = goes(src, dst, relayed, &b->peer) && !relay_here(flows, &b->peer);
+		up = goes(src, dst, relayed, &b->peer) && !flows_relay_here(flows, &b->peer);
 
 		if (up && !b->channel && b->row_down)
 			rows_set_nexthop_up(flows->rows, b->peer.family, b->row_down, nexthop);

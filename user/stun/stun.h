@@ -152,7 +152,7 @@ struct stun_msg {
 	struct stun_bytes alternate_domain;	/* for clients */
 	struct tp_addr plain_mapped, origin, other;	/* MAPPED-ADDRESS, RESPONSE-ORIGIN and
 							 * OTHER-ADDRESS, for clients */
-	uint32_t change;			/* STUN_CHANGE_* bits, and others that mean nothing */
+	uint32_t change;		/* STUN_CHANGE_* bits, and others that mean nothing */
 	uint16_t response_port;			/* host order */
 	uint16_t error;				/* ERROR-CODE 300..699, for clients */
 

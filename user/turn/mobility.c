@@ -206,7 +206,8 @@ static bool repeated(const struct request *rq, const struct mobility *m)
 {
 	const struct turn_path *to = m->next.client.family ? &m->next : &m->alloc->pub.path;
 
-	return ticket_is(&m->ticket[!m->valid], rq->msg->ticket) && rq->now.mono_ns < m->spent_until_ns &&
+	return ticket_is(&m->ticket[!m->valid], rq->msg->ticket) &&
+	       rq->now.mono_ns < m->spent_until_ns &&
 	       !memcmp(m->txid, rq->msg->txid, sizeof(m->txid)) && path_same(to, rq->path);
 }
 

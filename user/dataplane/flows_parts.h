@@ -1,0 +1,38 @@
+/* SPDX-License-Identifier: MIT */
+/* What flows.c (allocations, whole tables) and flows_bindings.c share with nobody else. */
+#ifndef TP_DATAPLANE_FLOWS_PARTS_H
+#define TP_DATAPLANE_FLOWS_PARTS_H
+
+#include <pthread.h>
+#include "dataplane/flows.h"
+#include "dataplane/limits.h"
+
+struct flows {
+	struct tables *tables;
+	struct journal *journal;
+	struct rows *rows;		/* NULL: no kernel data path */
+	struct nexthops *hops;
+	struct limits *limits;		/* NULL: none */
+	/* A binding and its rows change together: flows_moved() comes from another thread. */
+	pthread_mutex_t lock;
+	uint64_t journal_full, rows_full;
+	const struct turn_conf *conf;
+	uint32_t *aliases;		/* slot + 1 for each of conf's relay addresses, or 0 */
+};
+
+/* The relay address that an IP is, by its own or its external name; NULL: somebody else's. */
+const struct turn_relay_ip *flows_relay_here(const struct flows *flows, const struct tp_addr *ip);
+/* What every row that relays is flagged with. */
+uint16_t flows_row_flags(const struct flows *flows);
+bool flows_has_rows(const struct flows *flows, const struct turn_alloc *alloc);
+/*
+ * The kernel relays between UDP and UDP. Of a client on anything else it knows who may send
+ * to the relayed address, and passes that up (TP_HOP_DAEMON).
+ */
+bool flows_is_relayed(uint8_t transport);
+void flows_open_relayed(struct flows *flows, const struct turn_alloc *alloc, unsigned int i);
+/* Takes a row out and adds what it counted to *sum; *slot_1 becomes 0. */
+void flows_drop_row(struct flows *flows, uint8_t family, uint32_t *slot_1, struct tp_count *sum);
+void flows_count_full(uint64_t *counter);
+
+#endif
