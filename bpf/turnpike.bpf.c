@@ -2,6 +2,9 @@
 /* The XDP program: the relay core of include/turnpike/forward.h on every frame. */
 #include <linux/bpf.h>
 #include <bpf/bpf_helpers.h>
+#ifndef TP_STRAIGHT
+#define TP_STRAIGHT	TP_INLINE
+#endif
 #include "host_xdp.bpf.h"
 
 /*

@@ -231,8 +231,34 @@ TP_INLINE enum tp_reason tp_relay_from(struct tp_host *host, const struct tp_flo
 	return TP_R_NONE;
 }
 
-/* at is the IPv6 header. A function of its own: it takes more stack than IPv4, and with
- * it in place that would not be left to what comes after. */
+/*
+ * The straight way: one row says it all. TP_R_NONE: nothing was done, and why. Each family
+ * takes more than half of BPF's stack, so that neither calls the other. A host whose
+ * program calls nothing else from as deep says that IPv4's is to be a part of it.
+ */
+#ifndef TP_STRAIGHT
+#define TP_STRAIGHT	TP_APART
+#endif
+
+/* *in becomes 6, and nothing was done, where it is IPv6. */
+TP_STRAIGHT enum tp_reason tp_relay4(struct tp_host *host, int *why, int *in)
+{
+	const __u8 *end = tp_host_end(host), *at;
+	struct tp_flow flow;
+	enum tp_reason reason;
+	__u16 type;
+
+	reason = tp_parse_eth(tp_host_data(host), end, &flow, &at, &type);
+	if (reason != TP_R_NONE)
+		return reason;
+	if (type == TP_ETH_IPV6) {
+		*in = 6;
+		return TP_R_NONE;
+	}
+	reason = tp_parse_ip4(at, end, &flow);
+	return reason == TP_R_NONE ? tp_relay_from(host, &flow, 4, why) : reason;
+}
+
 TP_APART enum tp_reason tp_relay6(struct tp_host *host, int *why)
 {
 	const __u8 *end = tp_host_end(host), *at;
@@ -246,30 +272,14 @@ TP_APART enum tp_reason tp_relay6(struct tp_host *host, int *why)
 	return reason == TP_R_NONE ? tp_relay_from(host, &flow, 6, why) : reason;
 }
 
-/* The straight way: one row says it all. TP_R_NONE: nothing was done, and why. */
-TP_INLINE enum tp_reason tp_relay(struct tp_host *host, int *why, int *in)
-{
-	const __u8 *end = tp_host_end(host), *at;
-	struct tp_flow flow;
-	enum tp_reason reason;
-	__u16 type;
-
-	reason = tp_parse_eth(tp_host_data(host), end, &flow, &at, &type);
-	if (reason != TP_R_NONE)
-		return reason;
-	*in = type == TP_ETH_IPV4 ? 4 : 6;
-	if (*in == 6)
-		return tp_relay6(host, why);
-	reason = tp_parse_ip4(at, end, &flow);
-	return reason == TP_R_NONE ? tp_relay_from(host, &flow, 4, why) : reason;
-}
-
 /* Relay one frame, by whichever way; counting it is left to the caller. */
 TP_INLINE enum tp_reason tp_relay_frame(struct tp_host *host)
 {
 	int why = 0, in = 4;
-	enum tp_reason reason = tp_relay(host, &why, &in);
+	enum tp_reason reason = tp_relay4(host, &why, &in);
 
+	if (in == 6)
+		reason = tp_relay6(host, &why);
 	if (reason != TP_R_NONE)
 		return reason;
 	/* most of those that no channel claims are the server's, which is no relayed address */
