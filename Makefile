@@ -15,7 +15,7 @@ msg = $(if $(V),,@printf '  %-8s %s\n' '$(1)' '$(2)')
 CC      := gcc
 CLANG   := clang
 BPFTOOL := $(firstword $(wildcard /usr/sbin/bpftool) bpftool)
-PKGS    := libbpf libevent_core libevent_extra libevent_pthreads libmnl libssl libcrypto jansson zlib
+PKGS    := libbpf libevent_core libevent_extra libevent_pthreads libmnl libssl libcrypto jansson zlib sqlite3 hiredis
 PKG_CFLAGS = $(shell pkg-config --cflags $(PKGS))
 PKG_LIBS   = $(shell pkg-config --libs $(PKGS)) -lelf -lpthread
 VERSION := $(shell git describe --always --dirty 2>/dev/null || echo unknown)
@@ -29,7 +29,7 @@ ALL_CFLAGS = -std=gnu11 -D_GNU_SOURCE $(CFLAGS) $(WARN) -Iinclude -Iuser -Ibuild
 LDFLAGS += -pie -Wl,-z,relro,-z,now
 SAN := -O1 -g -fsanitize=address,undefined -fno-sanitize-recover=undefined -fno-omit-frame-pointer
 
-LIB_SRC  := $(filter-out user/main.c,$(wildcard user/*.c user/stun/*.c user/turn/*.c user/net/*.c user/dataplane/*.c))
+LIB_SRC  := $(filter-out user/main.c,$(wildcard user/*.c user/stun/*.c user/turn/*.c user/net/*.c user/dataplane/*.c user/users/*.c))
 CLI_SRC  := $(wildcard user/cli/*.c)
 LIB_OBJ  := $(LIB_SRC:%.c=build/obj/%.o)
 SAN_OBJ  := $(LIB_SRC:%.c=build/san/%.o)

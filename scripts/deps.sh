@@ -10,8 +10,10 @@ PACKAGES=(
 	clang llvm libclang-rt-14-dev		# the BPF object, the analyser, the fuzzers
 	libbpf-dev bpftool libelf-dev zlib1g-dev
 	libevent-dev libmnl-dev libssl-dev libjansson-dev uthash-dev
+	libsqlite3-dev libhiredis-dev sqlite3	# user databases
 	libcmocka-dev sparse shellcheck		# tests and checks
 	coturn					# its clients test us, its server is what we measure against
+	redis-server				# started by the tests, on a socket of their own
 	iproute2 ethtool tcpdump procps util-linux libcap2-bin
 )
 POLICY=/usr/sbin/policy-rc.d
@@ -33,8 +35,8 @@ as_root()
 	fi
 }
 
-# coturn's package starts its server, which would take our port: a policy that
-# forbids it, for the time of the installation and only where there is none.
+# The packages of coturn and Redis start their servers, one of which would take our port:
+# a policy that forbids it, for the time of the installation and only where there is none.
 install_quietly()
 {
 	if [ ! -e "$POLICY" ]; then
@@ -46,10 +48,11 @@ install_quietly()
 		--no-install-recommends "$@"
 }
 
-stop_coturn()
+# Of a package that was not there before: nobody asked for its service.
+stop_service()
 {
 	[ -d /run/systemd/system ] || return 0
-	as_root systemctl disable --now coturn.service >/dev/null 2>&1 || true
+	as_root systemctl disable --now "$1.service" >/dev/null 2>&1 || true
 }
 
 if ! command -v dpkg-query >/dev/null; then
@@ -73,6 +76,8 @@ esac
 echo "deps: installing ${need[*]}"
 as_root apt-get update -q
 install_quietly "${need[@]}"
-case " ${need[*]} " in
-*' coturn '*) stop_coturn ;;
-esac
+for package in coturn redis-server; do
+	case " ${need[*]} " in
+	*" $package "*) stop_service "$package" ;;
+	esac
+done

@@ -131,6 +131,7 @@ void conf_free(struct conf *conf)
 		free(conf->places[i].where);
 	free(conf->places);
 	conf_given_free(conf);
+	conf_free_users(conf);
 	free(turn->users);
 	free(turn->secrets);
 	free(turn->realm);

@@ -15,6 +15,7 @@
 #include "turn/turn.h"
 
 enum conf_dataplane { DATAPLANE_AUTO, DATAPLANE_XDP, DATAPLANE_TC, DATAPLANE_USER };
+enum conf_userdb { USERDB_NONE, USERDB_SQLITE, USERDB_REDIS };
 enum conf_level { LEVEL_ERROR, LEVEL_WARNING, LEVEL_INFO, LEVEL_DEBUG };
 
 struct conf_addrs {
@@ -76,6 +77,12 @@ struct conf {
 	uint16_t prometheus_port;	/* host order, 9641 */
 	struct conf_addrs prometheus_address;	/* port 0; none: every address */
 	char *prometheus_path;		/* /metrics */
+
+	/* user databases */
+	enum conf_userdb userdb;
+	char *userdb_text;		/* the file, or coturn's options for Redis: a secret */
+	char *redis_statsdb;		/* such options, NULL: nothing is published */
+	bool no_dynamic_ip_list, no_dynamic_realms;
 
 	/* process */
 	char *control_socket;		/* /run/turnpike/control.sock */
@@ -148,6 +155,9 @@ void conf_resolve(struct conf *conf, struct conf_errors *errors);
 
 /* Certificates and keys, from their files into conf->tls, checked; no_tls is final by then. */
 void conf_read_tls(struct conf *conf, struct conf_errors *errors);
+
+/* "192.0.2.1", "192.0.2.1-192.0.2.9" or "192.0.2.0/24": NULL, or what is wrong with it. */
+const char *conf_parse_range(struct turn_ip_range *range, const char *text);
 
 /* --check-config: what is in force, with units; secrets are not shown. */
 void conf_print(const struct conf *conf, FILE *out);

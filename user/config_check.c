@@ -13,7 +13,8 @@ bool conf_relays(const struct conf *conf)
 {
 	const struct turn_conf *turn = &conf->turn;
 
-	return !turn->stun_only && (turn->no_auth || turn->n_users || turn->n_secrets);
+	return !turn->stun_only && (turn->no_auth || turn->n_users || turn->n_secrets ||
+				     turn->n_token_keys || conf->userdb != USERDB_NONE);
 }
 
 void conf_derive_allocations(struct conf *conf, unsigned int n_relays)
@@ -45,11 +46,12 @@ static void check_auth(const struct conf *conf, struct conf_errors *errors)
 {
 	static const char *const credentials[] = {
 		"lt-cred-mech", "use-auth-secret", "user", "static-auth-secret",
-		"static-auth-secret-file", NULL
+		"static-auth-secret-file", "userdb", "db", "redis-userdb", "oauth-key", NULL
 	};
 	const struct turn_conf *turn = &conf->turn;
 	bool asked = conf->lt_cred_mech || conf->use_auth_secret;
-	bool any = asked || turn->n_users || turn->n_secrets;
+	bool database = conf->userdb != USERDB_NONE;
+	bool any = asked || turn->n_users || turn->n_secrets || database || turn->n_token_keys;
 
 	if (turn->no_auth && any)
 		conf_report(errors, conf_where(conf, "no-auth"), LEVEL_ERROR,
@@ -60,12 +62,12 @@ static void check_auth(const struct conf *conf, struct conf_errors *errors)
 				    "stun-only: nothing is relayed, credentials have no use");
 		return;
 	}
-	if (conf->use_auth_secret && !turn->n_secrets)
+	if (conf->use_auth_secret && !turn->n_secrets && !database)
 		conf_report(errors, conf_where(conf, "use-auth-secret"), LEVEL_ERROR,
 			    "use-auth-secret without a static-auth-secret: nobody could log in");
-	else if (asked && !turn->n_users && !turn->n_secrets)
+	else if (asked && !turn->n_users && !turn->n_secrets && !database && !turn->oauth)
 		conf_report(errors, conf_where(conf, "lt-cred-mech"), LEVEL_ERROR,
-			    "lt-cred-mech without user or static-auth-secret: "
+			    "lt-cred-mech without user, static-auth-secret or userdb: "
 			    "nobody could log in");
 	if (turn->no_auth && turn->mobility)
 		conf_report(errors, conf_where(conf, "mobility"), LEVEL_WARNING,
@@ -195,6 +197,26 @@ static void check_peers(const struct conf *conf, struct conf_errors *errors)
 	}
 }
 
+/* As in coturn: with use-auth-secret the database gives secrets, otherwise users. */
+static void check_database(struct conf *conf, struct conf_errors *errors)
+{
+	struct turn_conf *turn = &conf->turn;
+	bool database = conf->userdb != USERDB_NONE;
+
+	turn->db_secrets = database && (conf->use_auth_secret || turn->n_secrets);
+	turn->db_users = database && !turn->db_secrets;
+	if (turn->oauth && !database && !turn->n_token_keys)
+		conf_report(errors, conf_where(conf, "oauth"), LEVEL_ERROR,
+			    "oauth without a user database or an oauth-key: no token could be "
+			    "read");
+	if (turn->n_token_keys && !turn->oauth)
+		conf_report(errors, conf_where(conf, "oauth-key"), LEVEL_ERROR,
+			    "oauth-key without oauth: no token would be taken");
+	if (turn->secure_stun && (turn->no_auth || turn->no_stun || !conf_relays(conf)))
+		conf_report(errors, conf_where(conf, "secure-stun"), LEVEL_ERROR,
+			    "secure-stun needs credentials, and Binding requests to protect");
+}
+
 static void check_lifetimes(struct conf *conf, struct conf_errors *errors)
 {
 	struct turn_conf *turn = &conf->turn;
@@ -271,6 +293,7 @@ void conf_finish(struct conf *conf, struct conf_errors *errors)
 {
 	settle_tls(conf, errors);
 	check_auth(conf, errors);
+	check_database(conf, errors);
 	check_realm(conf, errors);
 	check_ports(conf, errors);
 	check_peers(conf, errors);

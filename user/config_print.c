@@ -149,6 +149,28 @@ static void print_bandwidth(FILE *out, const char *name, uint64_t bytes)
 		fprintf(out, "%s = unlimited\n", name);
 }
 
+static void print_database(const struct conf *conf, FILE *out)
+{
+	const struct turn_conf *turn = &conf->turn;
+	char text[ADDRESS_TEXT];
+
+	if (conf->userdb == USERDB_SQLITE)
+		fprintf(out, "userdb = %s\n", conf->userdb_text);
+	if (conf->userdb == USERDB_REDIS)
+		fprintf(out, "redis-userdb = given\n");
+	if (conf->userdb != USERDB_NONE)
+		fprintf(out, "taken from it = %s%s%s%s\n", turn->db_users ? "users" : "secrets",
+			turn->oauth ? ", token keys" : "",
+			conf->no_dynamic_ip_list ? "" : ", peers",
+			conf->no_dynamic_realms ? "" : ", realms");
+	for (unsigned int i = 0; i < turn->n_listener_realms; i++)
+		fprintf(out, "listener-realm = %s %s\n",
+			address_text(&turn->listener_realms[i].listener, text),
+			turn->listener_realms[i].realm);
+	fprintf(out, "oauth = %s\n", yes(turn->oauth));
+	fprintf(out, "secure-stun = %s\n", yes(turn->secure_stun));
+}
+
 static void print_auth(const struct conf *conf, FILE *out)
 {
 	const struct turn_conf *turn = &conf->turn;
@@ -159,6 +181,7 @@ static void print_auth(const struct conf *conf, FILE *out)
 	fprintf(out, "realm = %s\n", turn->realm ? turn->realm : "(not set)");
 	fprintf(out, "users = %u\n", turn->n_users);
 	fprintf(out, "secrets = %u\n", turn->n_secrets);
+	print_database(conf, out);
 	fprintf(out, "rest-api-separator = %c\n", turn->rest_separator);
 	print_limit(out, "stale-nonce", turn->stale_nonce_s, "s");
 	fprintf(out, "stateless-nonce-secret = %s\n",

@@ -13,7 +13,8 @@
 	{ .name = n, .arg = a, .state = CONF_REFUSED, .flags = CONF_GUARD, .help = why }
 
 #define NO_DTLS		"no DTLS listener yet"
-#define NO_DATABASE	"user databases are not supported: its users could not log in"
+#define NO_DATABASE	"this kind of user database is not supported: its users could not log " \
+			"in; move them to SQLite or Redis"
 #define NO_CLI		"there is no telnet interface; use the turnpike command"
 #define NO_ADMIN	"there is no web interface; use the turnpike command"
 #define ALTERNATE	"IP[:PORT][/NAME]"
@@ -169,24 +170,43 @@ const struct conf_directive conf_table[] = {
 	{ WORKS("unauthorized-ratelimit-rps", "N"), .set = conf_set_rate_limit,
 	  .flags = CONF_RELOAD | CONF_GUARD, .max = 10000000, .initial = "100",
 	  .help = "answers per second to each address that has not authenticated; 0: no limit" },
-	SILENT("server-name", "NAME"),
-	REFUSED("secure-stun", NULL,
-		"not supported yet: Binding requests would be answered without credentials"),
-	REFUSED("oauth", NULL, "third-party authorization is not supported"),
-	INFO("no-auth-pings", NULL, "there is no database"),
-	INFO("no-dynamic-ip-list", NULL, "there is no database"),
-	INFO("no-dynamic-realms", NULL, "there is no database"),
-	INFO("check-origin-consistency", NULL, "ORIGIN is not supported"),
+	{ WORKS("listener-realm", "IP[:PORT] REALM"), .set = conf_set_listener_realm,
+	  .flags = CONF_REPEAT | CONF_GUARD,
+	  .help = "another realm for the clients of this listener" },
+	{ WORKS("secure-stun", NULL), .set = conf_set_bool, AT(turn.secure_stun),
+	  .flags = CONF_RELOAD | CONF_GUARD, .help = "Binding requests need credentials, too" },
+	{ WORKS("oauth", NULL), .set = conf_set_bool, AT(turn.oauth),
+	  .flags = CONF_RELOAD | CONF_GUARD,
+	  .help = "accept third-party tokens (RFC 7635)" },
+	{ WORKS("oauth-key", "KID:ALGORITHM:KEY"), .set = conf_set_token_key,
+	  .flags = CONF_RELOAD | CONF_REPEAT | CONF_SECRET | CONF_GUARD,
+	  .help = "a key for those, besides the database's: A256GCM or A128GCM, base64" },
+	{ WORKS("server-name", "NAME"), .set = conf_set_text, AT(turn.server_name),
+	  .flags = CONF_RELOAD,
+	  .help = "what tokens are made for; none: the realm" },
+	{ WORKS("check-origin-consistency", NULL), .set = conf_set_bool, AT(turn.check_origin),
+	  .flags = CONF_RELOAD | CONF_GUARD,
+	  .help = "a client of an origin's realm names that origin every time" },
 
 	GROUP("User databases"),
-	REFUSED("userdb", "PATH", NO_DATABASE),
-	REFUSED("db", "PATH", NO_DATABASE),
-	REFUSED("redis-userdb", "OPTIONS", NO_DATABASE),
+	{ WORKS("userdb", "PATH"), .set = conf_set_sqlite, .flags = CONF_GUARD,
+	  .help = "SQLite file with coturn's schema, made where it is missing" },
+	{ WORKS("db", "PATH"), .set = conf_set_sqlite, .flags = CONF_GUARD,
+	  .help = "the same" },
+	{ WORKS("redis-userdb", "OPTIONS"), .set = conf_set_redis,
+	  .flags = CONF_SECRET | CONF_GUARD,
+	  .help = "Redis with coturn's keys: \"ip=127.0.0.1 port=6379 dbname=0 user=NAME "
+		  "password=SECRET connect_timeout=2\"; ip may be the path of a Unix socket" },
+	{ WORKS("no-dynamic-ip-list", NULL), .set = conf_set_bool, AT(no_dynamic_ip_list),
+	  .help = "do not take allowed and denied peers from the database" },
+	{ WORKS("no-dynamic-realms", NULL), .set = conf_set_bool, AT(no_dynamic_realms),
+	  .help = "do not take origins, quotas and limits of realms from the database" },
+	SILENT("no-auth-pings", NULL),
 	REFUSED("psql-userdb", "OPTIONS", NO_DATABASE),
 	REFUSED("sql-userdb", "OPTIONS", NO_DATABASE),
 	REFUSED("mysql-userdb", "OPTIONS", NO_DATABASE),
 	REFUSED("mongo-userdb", "OPTIONS", NO_DATABASE),
-	INFO("secret-key-file", "PATH", "there is no database"),
+	INFO("secret-key-file", "PATH", "it is for MySQL, which is not supported"),
 	WARN("redis-statsdb", "OPTIONS", "not supported yet: nothing will be published"),
 
 	GROUP("Quotas and lifetimes"),

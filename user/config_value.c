@@ -480,22 +480,26 @@ static const char *parse_range(struct turn_ip_range *range, char *text)
 	return NULL;
 }
 
+const char *conf_parse_range(struct turn_ip_range *range, const char *text)
+{
+	char copy[2 * ADDRESS_TEXT];
+
+	if (strlen(text) >= sizeof(copy))
+		return "is too long";
+	strcpy(copy, text);
+	return parse_range(range, copy);
+}
+
 void conf_set_ranges(const struct conf_line *line)
 {
 	struct turn_ranges *ranges = field(line);
 	struct turn_ip_range range;
-	char text[2 * ADDRESS_TEXT];
 	const char *fault;
 
 	/* the word stands for what is denied here without asking */
 	if (!strcmp(line->value, "recommended") && ranges == &line->conf->turn.denied)
 		return;
-	if (strlen(line->value) >= sizeof(text)) {
-		refuse(line, "is too long");
-		return;
-	}
-	strcpy(text, line->value);
-	fault = parse_range(&range, text);
+	fault = conf_parse_range(&range, line->value);
 	if (fault) {
 		refuse(line, fault);
 		return;

@@ -16,6 +16,7 @@
 #include "log.h"
 #include "net/crowd.h"
 #include "report.h"
+#include "users/users.h"
 
 #define REQUEST_MAX	4096
 #define TIMEOUT_S	10
@@ -89,6 +90,21 @@ static json_t *streams_status(const struct control_sources *from)
 		"refused", (json_int_t)refused);
 }
 
+static json_t *auth_status(const struct control_sources *from)
+{
+	static const char *const kinds[] = {
+		[USERDB_NONE] = "none", [USERDB_SQLITE] = "sqlite", [USERDB_REDIS] = "redis",
+	};
+	const struct conf *conf = from->shared->conf;
+	const struct turn_conf *turn = &conf->turn;
+	bool away = from->shared->users && users_away(from->shared->users);
+
+	return json_pack("{s:b,s:i,s:i,s:s,s:s,s:b}", "relays", turn_conf_relays(turn),
+			 "users", (int)turn->n_users, "secrets", (int)turn->n_secrets,
+			 "realm", turn->realm ? turn->realm : "",
+			 "userdb", kinds[conf->userdb], "userdb_away", away);
+}
+
 static json_t *answer_status(const struct control_sources *from)
 {
 	const struct conf *conf = from->shared->conf;
@@ -101,7 +117,7 @@ static json_t *answer_status(const struct control_sources *from)
 	if (from->rows)
 		rows_fill(from->rows, used, slots);
 	return json_pack("{s:s,s:i,s:I,s:o,s:o,s:o,s:{s:i,s:i},s:i,s:{s:i,s:i,s:i,s:i,s:I,s:I},"
-			 "s:i,s:o,s:{s:b,s:i,s:i,s:s}}",
+			 "s:i,s:o,s:o}",
 		"version", TURNPIKE_VERSION, "pid", (int)getpid(),
 		"uptime_s", (json_int_t)((now_ns() - from->started_ns) / TURN_NS_PER_S),
 		"dataplane", dataplane_status(from->dataplane, conf),
@@ -113,8 +129,7 @@ static json_t *answer_status(const struct control_sources *from)
 		"used6", (int)used[1], "slots6", (int)slots[1],
 		"without_row", (json_int_t)full_rows, "without_journal", (json_int_t)full_journal,
 		"workers", (int)conf->workers, "streams", streams_status(from),
-		"auth", "relays", turn_conf_relays(turn), "users", (int)turn->n_users,
-		"secrets", (int)turn->n_secrets, "realm", turn->realm ? turn->realm : "");
+		"auth", auth_status(from));
 }
 
 static json_t *answer_stats(const struct control_sources *from)

@@ -8,6 +8,7 @@
 #include <utlist.h>
 #include "address.h"
 #include "engine_parts.h"
+#include "users/users.h"
 
 #define TICK_NS		TURN_NS_PER_S	/* the longest sleep of the core's timers */
 
@@ -55,6 +56,7 @@ static void on_tick(evutil_socket_t fd, short what, void *arg)
 
 	(void)fd;
 	(void)what;
+	engine_parked_retry(e);		/* whose patience may be over */
 	engine_flush(e);
 	engine_streams_sweep(e, now.mono_ns);
 	if (next < now.mono_ns + wait)
@@ -128,8 +130,8 @@ struct engine *engine_new(const struct engine_shared *shared, unsigned int worke
 	e->tick = event_new(e->base, -1, 0, on_tick, e);
 	e->stop = event_new(e->base, -1, 0, on_stop, e);
 	e->halt = event_new(e->base, -1, 0, engine_on_halt, e);
-	if (!e->server || !e->tick || !e->stop || !e->halt || add_listeners(e, sockets->udp) ||
-	    engine_gates_open(e, sockets->tcp))
+	if (!e->server || !e->tick || !e->stop || !e->halt || !engine_use_users(e) ||
+	    add_listeners(e, sockets->udp) || engine_gates_open(e, sockets->tcp))
 		goto fail;
 	turn_server_number(e->server, worker);
 	return e;
@@ -172,6 +174,11 @@ void engine_free(struct engine *e)
 	if (!e)
 		return;
 	engine_gates_close(e);
+	engine_parked_forget(e, NULL);
+	if (e->realms)
+		users_realms_put(e->shared->users, e->realms);
+	if (e->database)
+		event_free(e->database);
 	if (e->server)
 		turn_server_abandon(e->server);
 	DL_FOREACH_SAFE(e->relays, r, next) {

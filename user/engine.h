@@ -12,6 +12,7 @@
 #include "turn/turn.h"
 
 struct engine;
+struct users;
 
 /* What all workers share; outlives them. */
 struct engine_shared {
@@ -23,6 +24,7 @@ struct engine_shared {
 	struct crowd *crowd;
 	struct tls_store *tls;		/* NULL: no TLS */
 	struct engine **engines;	/* conf->workers of them, for handing clients over */
+	struct users *users;		/* the database, NULL: there is none */
 	bool tc;			/* a tc program relays what arrives at relayed addresses */
 };
 

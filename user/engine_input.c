@@ -36,8 +36,12 @@ enum tp_reason engine_from_client(struct engine *e, const struct turn_path *path
 
 	e->bytes = (uint32_t)len;
 	reason = turn_from_client(e->server, path, data, len, now);
-	if (reason != TP_R_MAX)
+	if (reason == TURN_LATER) {
+		if (!engine_park(e, path, data, len))
+			engine_count_one(e, TP_R_STUN_LIMITED, len);
+	} else if (reason != TP_R_MAX) {
 		count_input(e, reason, len);
+	}
 	return reason;
 }
 

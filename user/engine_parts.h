@@ -12,6 +12,7 @@
 #include "net/udp.h"
 
 struct engine_leg;
+struct engine_parked;
 
 /* How what is for a client leaves. */
 struct engine_leg_ops {
@@ -94,6 +95,10 @@ struct engine {
 	struct turn_server *server;
 	struct event_base *base;
 	struct event *tick, *stop, *halt;
+	struct event *database;		/* made active when it has answered; NULL without */
+	const struct turn_realms *realms;	/* held, of shared->users */
+	struct engine_parked *parked;	/* the oldest first */
+	unsigned int n_parked;
 	struct udp_rx *rx;
 	struct udp_tx *tx;
 	struct engine_listener *listeners;
@@ -156,6 +161,16 @@ void engine_mail_close(struct engine *engine);
 /* turn_host.hand_over */
 bool engine_hand_over(void *ctx, unsigned int worker, const struct turn_path *path,
 		      const uint8_t *data, size_t len);
+
+/* Keep what the core will know later (TURN_LATER); false: it is lost. */
+bool engine_park(struct engine *engine, const struct turn_path *path, const uint8_t *data,
+		 size_t len);
+void engine_parked_retry(struct engine *engine);
+/* Before a leg is freed; NULL: all of them. */
+void engine_parked_forget(struct engine *engine, const struct engine_leg *leg);
+/* Ties the engine to the database, if there is one. False: no memory. */
+bool engine_use_users(struct engine *engine);
+void engine_on_database(evutil_socket_t fd, short what, void *arg);
 
 extern const struct turn_host engine_host;	/* ctx is the engine */
 extern const struct engine_leg_ops engine_udp_leg;

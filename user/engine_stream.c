@@ -380,6 +380,7 @@ void engine_stream_free(struct engine_stream *s)
 {
 	struct engine *e = s->leg.engine;
 
+	engine_parked_forget(e, &s->leg);
 	if (s->alloc) {
 		DL_DELETE(e->clients, s);
 	} else {

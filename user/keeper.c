@@ -3,7 +3,6 @@
 #include <fcntl.h>
 #include <grp.h>
 #include <poll.h>
-#include <pwd.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -20,6 +19,7 @@
 #include "control.h"
 #include "dataplane/dataplane.h"
 #include "dataplane/listeners.h"
+#include "ids.h"
 #include "keeper.h"
 #include "link.h"
 #include "log.h"
@@ -27,6 +27,7 @@
 #include "net/tcp.h"
 #include "net/udp.h"
 #include "relay.h"
+#include "users/users.h"
 #ifdef __SANITIZE_ADDRESS__
 #include <sanitizer/lsan_interface.h>
 #endif
@@ -51,35 +52,14 @@ struct keeper {
 
 /* ---------------------------------------------------------------- preparing */
 
-/* proc-user and proc-group, or turnpike, or nobody. Unprivileged: as we are. */
 static int find_user(struct keeper *k)
 {
-	const struct passwd *pw;
-	const struct group *gr;
+	char why[IDS_WHY];
+	int err = ids_find(k->conf, &k->uid, &k->gid, why);
 
-	k->uid = geteuid();
-	k->gid = getegid();
-	if (k->uid)
-		return 0;
-	pw = getpwnam(k->conf->proc_user ? k->conf->proc_user : "turnpike");
-	if (!pw && !k->conf->proc_user)
-		pw = getpwnam("nobody");
-	if (!pw || pw->pw_uid == 0) {
-		log_error("proc-user: %s: no such unprivileged user",
-			  k->conf->proc_user ? k->conf->proc_user : "nobody");
-		return -ENOENT;
-	}
-	k->uid = pw->pw_uid;
-	k->gid = pw->pw_gid;
-	if (!k->conf->proc_group)
-		return 0;
-	gr = getgrnam(k->conf->proc_group);
-	if (!gr) {
-		log_error("proc-group: %s: no such group", k->conf->proc_group);
-		return -ENOENT;
-	}
-	k->gid = gr->gr_gid;
-	return 0;
+	if (err)
+		log_error("%s", why);
+	return err;
 }
 
 /* One keeper for a control socket: a second would share its ports (SO_REUSEPORT). */
@@ -194,6 +174,8 @@ static int prepare(struct keeper *k)
 {
 	int err = find_user(k);
 
+	if (!err)
+		err = users_prepare(k->conf, k->uid, k->gid);
 	if (!err)
 		err = open_control(k);
 	if (!err)

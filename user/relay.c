@@ -10,6 +10,7 @@
 #include "net/crowd.h"
 #include "net/tls.h"
 #include "relay_parts.h"
+#include "users/users.h"
 
 static void on_sigterm(evutil_socket_t fd, short what, void *arg)
 {
@@ -61,6 +62,17 @@ static void on_renew(evutil_socket_t fd, short what, void *arg)
 	(void)fd;
 	(void)what;
 	listeners_put(r->rows, r->conf, relay_now_ns());
+}
+
+/* Before the engines, which it wakes. */
+static bool open_users(struct relay *r)
+{
+	if (r->conf->userdb == USERDB_NONE)
+		return true;
+	r->shared.users = users_new(r->conf);
+	if (r->shared.users)
+		turn_shared_source(r->shared.turn, &users_source, r->shared.users);
+	return r->shared.users;
 }
 
 static bool open_tables(struct relay *r)
@@ -164,6 +176,8 @@ static bool add_control(struct relay *r)
 
 static bool start_engines(struct relay *r)
 {
+	if (r->shared.users && users_start(r->shared.users))
+		return false;
 	for (unsigned int i = 0; i < r->conf->workers; i++)
 		if (engine_start(r->engines[i]))
 			return false;
@@ -172,6 +186,7 @@ static bool start_engines(struct relay *r)
 
 static void relay_free(struct relay *r)
 {
+	users_stop(r->shared.users);
 	for (unsigned int i = 0; r->engines && i < r->conf->workers; i++)
 		if (r->engines[i])
 			engine_stop(r->engines[i]);
@@ -181,6 +196,7 @@ static void relay_free(struct relay *r)
 	for (unsigned int i = 0; r->engines && i < r->conf->workers; i++)
 		engine_free(r->engines[i]);
 	free(r->engines);
+	users_free(r->shared.users);
 	flows_free(r->shared.flows);
 	limits_free(r->limits);
 	journal_free(r->shared.journal);
@@ -208,8 +224,9 @@ int relay_main(const struct relay_setup *setup)
 
 	evthread_use_pthreads();
 	r.base = event_base_new();
-	if (!r.base || !open_tables(&r) || !open_streams(&r) || !make_engines(&r) ||
-	    !add_events(&r) || !add_control(&r) || !relay_operate_start(&r) || !start_engines(&r)) {
+	if (!r.base || !open_tables(&r) || !open_users(&r) || !open_streams(&r) ||
+	    !make_engines(&r) || !add_events(&r) || !add_control(&r) ||
+	    !relay_operate_start(&r) || !start_engines(&r)) {
 		log_error("relay process cannot start: out of memory or threads");
 		goto out;
 	}

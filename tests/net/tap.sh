@@ -170,10 +170,11 @@ a = json.load(sys.stdin)["allocations"]
 print(eval(sys.argv[1]))' "$1"
 }
 
-# client_start SERVER: a turn_client to speak to with client_say.
+# client_start SERVER [USER PASSWORD]: a turn_client to speak to with client_say.
 client_start()
 {
-	coproc CLIENT { lab_exec client build/tests/net/turn_client "$1" alice secret; }
+	coproc CLIENT { lab_exec client build/tests/net/turn_client "$1" "${2:-alice}" \
+		"${3:-secret}"; }
 	# a subshell inherits copies, not the pipes of a coprocess
 	exec {CLIENT_IN}>&"${CLIENT[1]}" {CLIENT_OUT}<&"${CLIENT[0]}"
 }

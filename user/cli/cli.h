@@ -35,6 +35,9 @@ struct cli {
 	bool cancel;
 	char **args;			/* what follows the command, n_args of them */
 	int n_args;
+	bool sha256;			/* --sha256: HMAC-SHA256 makes the password */
+	/* user, secret */
+	const char *realm, *userdb, *redis_userdb;
 	struct {
 		struct tp_trace_filter filter;	/* reasons 0: all */
 		uint64_t count, seconds;	/* 0: until a signal */
@@ -45,6 +48,7 @@ struct cli {
 enum cli_option {
 	OPT_SOCKET = 256, OPT_PINS, OPT_CONFIG, OPT_SECRET, OPT_TTL, OPT_USER, OPT_HOST,
 	OPT_DEADLINE, OPT_CANCEL,
+	OPT_SHA256, OPT_REALM, OPT_USERDB, OPT_REDIS,
 	OPT_CLIENT, OPT_PEER, OPT_REASON, OPT_SAMPLE, OPT_COUNT, OPT_SECONDS, OPT_HEX,
 };
 
@@ -76,6 +80,8 @@ void trace_show(struct trace_show *show, const struct tp_trace *event);
 bool trace_option(struct cli *cli, int option, const char *value);
 
 int trace_run(const struct cli *cli);
+int user_run(const struct cli *cli);
+int secret_run(const struct cli *cli);
 int credentials_run(const struct cli *cli);
 int detach_run(const struct cli *cli);
 int reload_run(const struct cli *cli);

@@ -2,7 +2,7 @@
 /*
  * Time-limited credentials as in draft-uberti-behave-turn-rest: the username is
  * the Unix time until which it is valid and a name; the password is the base64
- * of HMAC-SHA1(secret, username).
+ * of HMAC-SHA1(secret, username), or of HMAC-SHA256.
  */
 #include <errno.h>
 #include <inttypes.h>
@@ -17,7 +17,7 @@
 #include "stun/stun.h"
 
 #define SECRET_MAX	1024
-#define HMAC_LEN	20
+#define HMAC_LEN	32	/* of SHA-256; SHA-1's has 20 */
 #define PASSWORD_TEXT	(4 * ((HMAC_LEN + 2) / 3) + 1)
 #define USERNAME_MAX	513	/* RFC 8489 section 14.3, bytes: fewer than this */
 
@@ -117,8 +117,11 @@ static json_t *make(const struct cli *cli, const struct source *s)
 		fputs("turnpike: --user is too long\n", stderr);
 		return NULL;
 	}
-	stun_hmac_sha1(hmac, s->secret, strlen(s->secret), username, (size_t)len);
-	EVP_EncodeBlock((unsigned char *)password, hmac, sizeof(hmac));
+	if (cli->sha256)
+		stun_hmac_sha256(hmac, s->secret, strlen(s->secret), username, (size_t)len);
+	else
+		stun_hmac_sha1(hmac, s->secret, strlen(s->secret), username, (size_t)len);
+	EVP_EncodeBlock((unsigned char *)password, hmac, cli->sha256 ? 32 : 20);
 	return json_pack("{s:s,s:s,s:I,s:o}", "username", username, "password", password,
 			 "ttl", (json_int_t)cli->ttl_s, "uris", uris(s));
 }

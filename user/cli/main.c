@@ -16,7 +16,7 @@ static const struct command {
 	bool from_pins;			/* the tables can answer too */
 	/* … or does something. */
 	int (*run)(const struct cli *cli);
-	int n_args;			/* what it wants behind its name */
+	int n_args;			/* what it wants behind its name; -1: it sees for itself */
 } commands[] = {
 	{ "status", "what the server is doing, on which interfaces and addresses",
 	  .show = show_status },
@@ -31,6 +31,10 @@ static const struct command {
 	{ "trace", "packets as the kernel's path sees them, one line each", .run = trace_run },
 	{ "credentials", "make a username and a password that are valid for a time",
 	  .run = credentials_run },
+	{ "user", "add NAME, del NAME or list: users of the database",
+	  .run = user_run, .n_args = -1 },
+	{ "secret", "add, del or list: shared secrets of the database",
+	  .run = secret_run, .n_args = -1 },
 	{ "detach", "take our programs and tables out of the kernel", .run = detach_run },
 };
 
@@ -47,6 +51,10 @@ static const struct option options[] = {
 	{ "ttl", required_argument, NULL, OPT_TTL },
 	{ "user", required_argument, NULL, OPT_USER },
 	{ "host", required_argument, NULL, OPT_HOST },
+	{ "sha256", no_argument, NULL, OPT_SHA256 },
+	{ "realm", required_argument, NULL, OPT_REALM },
+	{ "userdb", required_argument, NULL, OPT_USERDB },
+	{ "redis-userdb", required_argument, NULL, OPT_REDIS },
 	{ "deadline", required_argument, NULL, OPT_DEADLINE },
 	{ "cancel", no_argument, NULL, OPT_CANCEL },
 	{ "client", required_argument, NULL, OPT_CLIENT },
@@ -90,6 +98,12 @@ static void usage(FILE *out)
 	      "  --ttl TIME          how long: 600, 30m, 24h, 7d (86400 seconds)\n"
 	      "  --user NAME         whom for (turnpike)\n"
 	      "  --host NAME         the server's name or address, for the URIs\n"
+	      "  --sha256            the password by HMAC-SHA256 instead of HMAC-SHA1\n"
+	      "user, secret (what is secret is read from standard input):\n"
+	      "  --config FILE       where the database is named\n"
+	      "  --realm REALM       whose; list: all of them (the configuration's)\n"
+	      "  --userdb PATH       another SQLite file\n"
+	      "  --redis-userdb OPTIONS  another Redis\n"
 	      "\n"
 	      "Exit status: 0 done, 1 failed, 2 wrong usage, 3 daemon not reachable.\n"
 	      "stats and allocations are read from the pinned tables where the daemon is down.\n",
@@ -157,6 +171,18 @@ static bool parse_option(struct cli *cli, int option)
 	case OPT_HOST:
 		cli->host = optarg;
 		return true;
+	case OPT_SHA256:
+		cli->sha256 = true;
+		return true;
+	case OPT_REALM:
+		cli->realm = optarg;
+		return true;
+	case OPT_USERDB:
+		cli->userdb = optarg;
+		return true;
+	case OPT_REDIS:
+		cli->redis_userdb = optarg;
+		return true;
 	default:
 		return trace_option(cli, option, optarg);
 	}
@@ -220,7 +246,7 @@ int main(int argc, char **argv)
 		return CLI_USAGE;
 	cli.args = argv + optind + 1;
 	cli.n_args = argc - optind - 1;
-	if (cli.n_args != command->n_args) {
+	if (command->n_args >= 0 && cli.n_args != command->n_args) {
 		usage(stderr);
 		return CLI_USAGE;
 	}

@@ -107,6 +107,10 @@ static void show_auth(const json_t *auth)
 	}
 	printf("%-12s realm %s, %lld users, %lld secrets\n", "auth", text(auth, "realm"),
 	       number(auth, "users"), number(auth, "secrets"));
+	if (strcmp(text(auth, "userdb"), "none"))
+		printf("%-12s %s, %s\n", "userdb", text(auth, "userdb"),
+		       json_is_true(json_object_get(auth, "userdb_away")) ?
+		       "away: new allocations get error 500" : "answers");
 }
 
 void show_status(const struct cli *cli, const json_t *status)

@@ -25,8 +25,8 @@ static uint16_t flags_of(const struct conf *conf)
 {
 	const struct turn_conf *turn = &conf->turn;
 
-	if (turn->no_stun || turn->software || conf->log_binding || turn->rfc5780 ||
-	    turn->mapped_address)
+	if (turn->no_stun || turn->secure_stun || turn->software || conf->log_binding ||
+	    turn->rfc5780 || turn->mapped_address)
 		return 0;
 	return TP_ROW_BINDING | (turn->fingerprint ? TP_ROW_FINGERPRINT : 0);
 }

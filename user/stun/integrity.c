@@ -27,7 +27,7 @@
 struct engine {
 	EVP_MAC_CTX *hmac_sha1, *hmac_sha256;
 	EVP_MD_CTX *digest;
-	EVP_MD *md5, *sha256;
+	EVP_MD *md5, *sha1, *sha256;
 };
 
 /* Written once, by engine_key_make(). */
@@ -54,6 +54,7 @@ static void engine_free(void *arg)
 	EVP_MAC_CTX_free(e->hmac_sha256);
 	EVP_MD_CTX_free(e->digest);
 	EVP_MD_free(e->md5);
+	EVP_MD_free(e->sha1);
 	EVP_MD_free(e->sha256);
 	free(e);
 }
@@ -87,8 +88,9 @@ static struct engine *engine_new(void)
 	EVP_MAC_free(mac);
 	e->digest = EVP_MD_CTX_new();
 	e->md5 = EVP_MD_fetch(NULL, "MD5", NULL);
+	e->sha1 = EVP_MD_fetch(NULL, "SHA1", NULL);
 	e->sha256 = EVP_MD_fetch(NULL, "SHA256", NULL);
-	require(e->digest && e->md5 && e->sha256);
+	require(e->digest && e->md5 && e->sha1 && e->sha256);
 	return e;
 }
 
@@ -152,6 +154,13 @@ static void hash_joined(const EVP_MD *md, uint8_t *out, const struct stun_bytes 
 	require(EVP_DigestFinal_ex(ctx, out, NULL));
 }
 
+void stun_sha1(uint8_t out[20], const void *data, size_t len)
+{
+	const struct stun_bytes part = { data, len };
+
+	hash_joined(engine_get()->sha1, out, &part, 1);
+}
+
 /* RFC 8489 sections 9.2.2 and 18.5.1. */
 void stun_key_make(struct stun_key *key, enum stun_algorithm algorithm,
 		   struct stun_bytes username, struct stun_bytes realm,
@@ -170,6 +179,16 @@ void stun_key_make(struct stun_key *key, enum stun_algorithm algorithm,
 	key->algorithm = STUN_ALG_MD5;
 	key->len = MD5_LEN;
 	hash_joined(e->md5, key->bytes, part, 3);
+}
+
+void stun_key_from(struct stun_key *key, enum stun_algorithm algorithm, const uint8_t *bytes,
+		   size_t len)
+{
+	memset(key, 0, sizeof(*key));
+	require(len <= sizeof(key->bytes));
+	memcpy(key->bytes, bytes, len);
+	key->len = (uint8_t)len;
+	key->algorithm = algorithm;
 }
 
 void stun_userhash(uint8_t out[32], struct stun_bytes username, struct stun_bytes realm)

@@ -58,6 +58,7 @@ static const struct field fields[STUN_A_MAX] = {
 	[STUN_A_PASSWORD_ALGORITHM] = { .kind = FIELD_ALGORITHM },
 	[STUN_A_USERHASH] = FIELD(BYTES, userhash),
 	[STUN_A_XOR_MAPPED_ADDRESS] = FIELD(XOR_ADDR, mapped),
+	[STUN_A_ACCESS_TOKEN] = FIELD(BYTES, access_token),
 	[STUN_A_RESERVATION_TOKEN] = FIELD(BYTES, token),
 	[STUN_A_PADDING] = FIELD(BYTES, padding),
 	[STUN_A_RESPONSE_PORT] = FIELD(U16, response_port),
@@ -69,6 +70,8 @@ static const struct field fields[STUN_A_MAX] = {
 	[STUN_A_RESPONSE_ORIGIN] = FIELD(ADDR, origin),
 	[STUN_A_OTHER_ADDRESS] = FIELD(ADDR, other),
 	[STUN_A_MOBILITY_TICKET] = FIELD(BYTES, ticket),
+	[STUN_A_THIRD_PARTY_AUTHORIZATION] = FIELD(BYTES, third_party),
+	[STUN_A_ORIGIN] = FIELD(BYTES, web_origin),
 };
 
 static const struct {

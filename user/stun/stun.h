@@ -37,7 +37,7 @@ enum stun_method {
  * Every attribute the codec knows: X(identifier, type, least length, greatest
  * length). A value outside its lengths is kept out of the message and marked in
  * stun_msg.bad. RFC 8489 section 18.3, RFC 8656 section 18, RFC 5780
- * section 7, RFC 8016 section 3.3.
+ * section 7, RFC 7635 section 6, RFC 8016 section 3.3, draft-ietf-tram-stun-origin.
  */
 #define STUN_ATTRS(X) \
 	X(MAPPED_ADDRESS,		0x0001, 8, 20) \
@@ -57,6 +57,7 @@ enum stun_method {
 	X(EVEN_PORT,			0x0018, 1, 1) \
 	X(REQUESTED_TRANSPORT,		0x0019, 4, 4) \
 	X(DONT_FRAGMENT,		0x001A, 0, 0) \
+	X(ACCESS_TOKEN,			0x001B, 0, 65535) \
 	X(MESSAGE_INTEGRITY_SHA256,	0x001C, 16, 32) \
 	X(PASSWORD_ALGORITHM,		0x001D, 4, 763) \
 	X(USERHASH,			0x001E, 32, 32) \
@@ -74,6 +75,8 @@ enum stun_method {
 	X(FINGERPRINT,			0x8028, 4, 4) \
 	X(RESPONSE_ORIGIN,		0x802B, 8, 20) \
 	X(OTHER_ADDRESS,		0x802C, 8, 20) \
+	X(THIRD_PARTY_AUTHORIZATION,	0x802E, 0, 763) \
+	X(ORIGIN,			0x802F, 0, 65535) \
 	X(MOBILITY_TICKET,		0x8030, 0, 65535)
 
 enum stun_attr_id {
@@ -137,6 +140,9 @@ struct stun_msg {
 	unsigned int n_unknown;
 
 	struct stun_bytes username, realm, nonce, userhash, data, token, ticket, padding;
+	struct stun_bytes access_token;
+	struct stun_bytes web_origin;		/* ORIGIN: of the page that a browser shows */
+	struct stun_bytes third_party;		/* THIRD-PARTY-AUTHORIZATION, for clients */
 	struct stun_bytes password_algorithms;	/* the whole value, as it was sent */
 	enum stun_algorithm password_algorithm;	/* NONE where absent or unknown to us */
 	uint16_t alg_raw;			/* its number, also where unknown to us */
@@ -232,7 +238,7 @@ const char *stun_reason(uint16_t code);
 /* A long-term key (RFC 8489 section 9.2.2): MD5 has 16 bytes, SHA-256 has 32. */
 struct stun_key {
 	uint8_t bytes[32];
-	uint8_t len;
+	uint8_t len;			/* a token's session key has 16 to 32 */
 	enum stun_algorithm algorithm;
 };
 
@@ -243,6 +249,9 @@ struct stun_key {
 void stun_key_make(struct stun_key *key, enum stun_algorithm algorithm,
 		   struct stun_bytes username, struct stun_bytes realm,
 		   struct stun_bytes password);
+/* The same from a hash that somebody else made, or a key that is not one: len is at most 32. */
+void stun_key_from(struct stun_key *key, enum stun_algorithm algorithm, const uint8_t *bytes,
+		   size_t len);
 /* RFC 8489 section 14.4. */
 void stun_userhash(uint8_t out[32], struct stun_bytes username, struct stun_bytes realm);
 
@@ -264,6 +273,7 @@ void stun_hmac_sha1(uint8_t out[20], const void *key, size_t key_len,
 		    const void *data, size_t len);
 void stun_hmac_sha256(uint8_t out[32], const void *key, size_t key_len,
 		      const void *data, size_t len);
+void stun_sha1(uint8_t out[20], const void *data, size_t len);
 bool stun_equal(const void *a, const void *b, size_t len);	/* constant time */
 
 #endif

@@ -162,7 +162,8 @@ static int acl_own(const struct turn_conf *conf, const struct tp_addr *peer)
 	return !port || (port >= conf->min_port && port <= conf->max_port) ? 0 : 403;
 }
 
-int acl_check(const struct turn_conf *conf, const struct tp_addr *peer)
+int acl_check_realm(const struct turn_conf *conf, const struct turn_realm *realm,
+		    const struct tp_addr *peer)
 {
 	if (peer->family != 4 && peer->family != 6)
 		return 403;
@@ -170,9 +171,9 @@ int acl_check(const struct turn_conf *conf, const struct tp_addr *peer)
 		return 403;
 	if (acl_multicast(peer) && !conf->multicast_peers)
 		return 403;
-	if (in_ranges(&conf->allowed, peer))
+	if (in_ranges(&conf->allowed, peer) || (realm && in_ranges(&realm->allowed, peer)))
 		return 0;
-	if (in_ranges(&conf->denied, peer))
+	if (in_ranges(&conf->denied, peer) || (realm && in_ranges(&realm->denied, peer)))
 		return 403;
 	if (acl_own_ip(conf, peer))
 		return acl_own(conf, peer);
@@ -181,4 +182,9 @@ int acl_check(const struct turn_conf *conf, const struct tp_addr *peer)
 	if (acl_loopback(peer))
 		return conf->allow_loopback_peers ? 0 : 403;
 	return acl_special(peer) ? 403 : 0;
+}
+
+int acl_check(const struct turn_conf *conf, const struct tp_addr *peer)
+{
+	return acl_check_realm(conf, NULL, peer);
 }

@@ -58,8 +58,8 @@ struct turn_alloc *turn_adopt(struct turn_server *server, struct tp_alloc *saved
 	got = !adopt_relay(server, a, saved, 0, now.mono_ns);
 	got += !adopt_relay(server, a, saved, 1, now.mono_ns);
 	/* It was within the limits when it was made. */
-	if (!got || quota_bandwidth(server->shared, saved, &a->pub.max_bps) ||
-	    quota_charge(server->shared, a->pub.user_id, true, &a->quota) ||
+	if (!got || quota_bandwidth(server->shared, NULL, saved, &a->pub.max_bps) ||
+	    quota_carry_on(server->shared, a->pub.user_id, &a->charge) ||
 	    !adopt_ticket(server, a, saved) ||
 	    !alloc_add(server, a)) {
 		alloc_free(server, a, now.mono_ns);

@@ -85,6 +85,19 @@ int alloc_relay(struct turn_server *s, struct alloc *a, struct pool *pool, uint1
 	return err;
 }
 
+/* RFC 7635 section 9: what follows on a request with a token comes without, and is signed
+ * with the key in it. */
+bool alloc_session(struct alloc *a, const struct auth *auth)
+{
+	if (!auth->token)
+		return true;
+	if (!a->session)
+		a->session = malloc(sizeof(*a->session));
+	if (a->session)
+		*a->session = auth->key;
+	return a->session;
+}
+
 bool alloc_add(struct turn_server *s, struct alloc *a)
 {
 	if (!table_reserve(&s->allocs) || !timer_claim(&s->timers))
@@ -185,6 +198,9 @@ static void alloc_release(struct turn_server *s, struct alloc *a)
 	table_clear(&a->perms);
 	table_clear(&a->by_number);
 	table_clear(&a->by_peer);
+	if (a->session)
+		explicit_bzero(a->session, sizeof(*a->session));
+	free(a->session);
 	free(a);
 }
 
@@ -198,8 +214,7 @@ void alloc_free(struct turn_server *s, struct alloc *a, uint64_t now_ns)
 		s->host->alloc_gone(s->ctx, &a->pub);
 	alloc_close(s, a, 0, now_ns);
 	alloc_close(s, a, 1, now_ns);
-	if (a->quota)
-		quota_release(s->shared, a->quota);
+	quota_release(s->shared, &a->charge);
 	quota_bandwidth_release(s->shared, a->pub.max_bps);
 	alloc_release(s, a);
 }

@@ -203,7 +203,7 @@ int allocate_request(struct request *rq)
 {
 	struct turn_server *s = rq->server;
 	uint64_t expires_ns = rq->now.mono_ns +
-			      refresh_lifetime(s->conf, rq->msg) * TURN_NS_PER_S;
+			      refresh_lifetime(rq) * TURN_NS_PER_S;
 	struct wish wish = { .port = PORT_ANY };
 	struct alloc *a;
 	int code;
@@ -221,14 +221,14 @@ int allocate_request(struct request *rq)
 	memcpy(a->pub.txid, rq->msg->txid, sizeof(a->pub.txid));
 	memcpy(a->pub.user_id, rq->auth.user_id, sizeof(a->pub.user_id));
 	a->pub.created_ns = rq->now.mono_ns;
-	code = quota_charge(s->shared, rq->auth.user_id, false, &a->quota);	/* 10 */
+	code = quota_charge(rq, &a->charge);	/* 10 */
 	if (!code)
-		code = quota_bandwidth(s->shared, NULL, &a->pub.max_bps);
+		code = quota_bandwidth(s->shared, rq->limits, NULL, &a->pub.max_bps);
 	if (!code)
 		code = allocate_relays(rq, a, &wish, expires_ns);
 	if (!code && has(rq, STUN_BIT(MOBILITY_TICKET)) && !mobility_give(s, a, 1))
 		code = 508;
-	if (!code && !alloc_add(s, a))
+	if (!code && (!alloc_session(a, &rq->auth) || !alloc_add(s, a)))
 		code = 508;
 	if (code) {
 		alloc_free(s, a, rq->now.mono_ns);

@@ -4,6 +4,7 @@
 #define TP_TURN_CORE_H
 
 #include <pthread.h>
+#include "turn/table.h"
 #include "turn/turn.h"
 
 #define TURN_UDP		17	/* REQUESTED-TRANSPORT, path->transport */
@@ -13,43 +14,11 @@
 #define TURN_CHANS_MAX		4096
 #define TURN_TICK_BUDGET	256	/* expiries carried out by one turn_tick() */
 
-/* ------------------------------------------------------------ hash.c, table.c */
+/* ------------------------------------------------------------ hash.c */
 
-/* A keyed hash (SipHash-1-3): who cannot guess the key cannot make collisions. */
-uint64_t hash_bytes(const uint64_t key[2], const void *data, size_t len);
 uint64_t hash_ip(const uint64_t key[2], const struct tp_addr *addr);
 uint64_t hash_addr(const uint64_t key[2], const struct tp_addr *addr);
 uint64_t hash_path(const uint64_t key[2], const struct turn_path *path);
-
-/* A chained table of nodes that are embedded in what they find. */
-struct table_node {
-	struct table_node *next;
-	uint64_t hash;
-};
-
-struct table {
-	union {
-		struct table_node *chain;	/* while n_chains is 0 */
-		struct table_node **chains;
-	};
-	unsigned int n_chains, count;
-};
-
-void table_add(struct table *t, struct table_node *node, uint64_t hash);
-void table_remove(struct table *t, struct table_node *node);
-struct table_node *table_first(const struct table *t, uint64_t hash);
-struct table_node *table_next(const struct table_node *node);
-/* Makes room for one more. False: there is no memory, and chains are long already. */
-bool table_reserve(struct table *t);
-/* For going through all: chains 0 to table_chains() - 1, which adding changes. */
-unsigned int table_chains(const struct table *t);
-struct table_node *table_chain(const struct table *t, unsigned int i);
-/* Any node, or NULL: for taking a table apart. */
-struct table_node *table_any(const struct table *t);
-void table_clear(struct table *t);	/* frees the buckets, not the nodes */
-
-#define core_of(ptr, type, member) \
-	((type *)(void *)((char *)(ptr) - offsetof(type, member)))
 
 /* ------------------------------------------------------------ timer.c */
 
@@ -144,6 +113,8 @@ struct turn_shared {
 	unsigned int n_ports;		/* of each */
 
 	struct users users;
+	const struct turn_source *source;	/* NULL: everything is in conf */
+	void *source_ctx;
 	const uint8_t *algorithms;	/* PASSWORD-ALGORITHMS as we offer them */
 	size_t algorithms_len;
 
@@ -173,14 +144,24 @@ void user_unindex(struct users *users);
 /* What a challenge offers follows from what is known of the users. */
 void shared_algorithms(struct turn_shared *shared);
 
-/* 0, 486 or 508; *quota is to be released exactly once. Without limits if forced. */
-int quota_charge(struct turn_shared *shared, const uint8_t user_id[32], bool forced,
-		 struct quota **quota);
+/* Whom an allocation counts for: its user, and the realm where a database tells realms
+ * apart. What is charged is to be released exactly once. */
+struct charge {
+	struct quota *user, *realm;
+};
+
+struct request;
+
+/* 0, 486 or 508, for the request's user and realm. */
+int quota_charge(const struct request *rq, struct charge *charge);
+/* Without limits, for an allocation that is carried on: 0 or 508. */
+int quota_carry_on(struct turn_shared *shared, const uint8_t user_id[32], struct charge *charge);
 /* An allocation's part of bps-capacity: 0, or 486 where nothing is left. *bps is 0 without
  * limit. One that is carried on brings along what it had, and keeps it. */
-int quota_bandwidth(struct turn_shared *shared, const struct tp_alloc *saved, uint64_t *bps);
+int quota_bandwidth(struct turn_shared *shared, const struct turn_realm *realm,
+		    const struct tp_alloc *saved, uint64_t *bps);
 void quota_bandwidth_release(struct turn_shared *shared, uint64_t bps);
-void quota_release(struct turn_shared *shared, struct quota *quota);
+void quota_release(struct turn_shared *shared, struct charge *charge);
 
 bool ratelimit_allows(struct turn_shared *shared, const struct tp_addr *client, uint64_t now_ns);
 
@@ -222,6 +203,7 @@ struct turn_server {
 	struct table allocs;		/* struct alloc by 5-tuple */
 	struct table coming;		/* struct mobility by the 5-tuple that it goes to */
 	struct timers timers;
+	const struct turn_realms *realms;	/* NULL: nothing is known of them */
 	bool draining;
 	uint64_t note_s;		/* the second that note_lines are of */
 	unsigned int note_lines, note_dropped;
@@ -250,7 +232,8 @@ struct alloc {
 	struct table_node node;
 	struct timer timer;		/* the earlier end of its relayed addresses */
 	struct table perms, by_number, by_peer;
-	struct quota *quota;
+	struct charge charge;
+	struct stun_key *session;	/* of the token it was made with, or NULL */
 	struct pool *pool[2];		/* of each relay */
 	uint8_t token[8];		/* what retransmissions are told again */
 	bool has_token;
@@ -365,6 +348,9 @@ struct tp_addr alias_inside(const struct turn_conf *conf, const struct tp_addr *
 struct tp_addr alias_outside(const struct turn_conf *conf, const struct tp_addr *peer);
 
 bool acl_own_ip(const struct turn_conf *conf, const struct tp_addr *ip);
+/* acl_check() with a realm's own ranges, if any. */
+int acl_check_realm(const struct turn_conf *conf, const struct turn_realm *realm,
+		    const struct tp_addr *peer);
 
 /* ------------------------------------------------------------ requests */
 
@@ -376,7 +362,12 @@ struct auth {
 	struct stun_key key;
 	uint8_t user_id[32];
 	char user[TP_USER_SHOWN];
+	bool token;			/* proved with one: the allocation keeps its key */
+	uint32_t lifetime_s;		/* no more than this for the allocation; 0: no limit */
 };
+
+/* Keeps a token's key for the requests that come without it. */
+bool alloc_session(struct alloc *a, const struct auth *auth);
 
 struct request {
 	struct turn_server *server;
@@ -384,6 +375,8 @@ struct request {
 	const struct stun_msg *msg;
 	struct turn_now now;
 	struct alloc *alloc;		/* of the 5-tuple, NULL if there is none */
+	const char *realm;		/* that it is, or has to be, authenticated in */
+	const struct turn_realm *limits;	/* what the database says of that, or NULL */
 	struct auth auth;
 	struct stun_writer w;		/* the success answer, while it is being made */
 	const struct turn_origin *origin;	/* where it leaves from; NULL: the path's server */
@@ -394,10 +387,39 @@ struct request {
 #define AUTH_ATTRS (STUN_BIT(USERNAME) | STUN_BIT(USERHASH) | STUN_BIT(REALM) | \
 		    STUN_BIT(NONCE) | STUN_BIT(PASSWORD_ALGORITHM) | \
 		    STUN_BIT(PASSWORD_ALGORITHMS) | STUN_BIT(MESSAGE_INTEGRITY) | \
-		    STUN_BIT(MESSAGE_INTEGRITY_SHA256))
+		    STUN_BIT(MESSAGE_INTEGRITY_SHA256) | STUN_BIT(ACCESS_TOKEN) | \
+		    STUN_BIT(ORIGIN))
 
-/* 0 with rq->auth filled in, or the error code (RFC 8489 section 9.2.4). */
+/* What is not an error code: no answer yet, or none at all. */
+#define AUTH_LATER	(-1)
+#define AUTH_DROP	(-2)
+
+/* 0 with rq->auth filled in, or the error code (RFC 8489 section 9.2.4), or AUTH_*. */
 int auth_check(struct request *rq);
+/* Ask the database on the request's behalf: 0 with *answer FOUND or NOBODY, or as auth_check(). */
+int source_ask(const struct request *rq, struct turn_question *q, enum turn_answer *answer,
+	       struct turn_credential *out);
+/* What the database says of realms may no longer be true. */
+bool source_away(const struct request *rq);
+
+/* Sets rq->realm and rq->limits. */
+void realm_choose(struct request *rq);
+/* What the database says of a realm, or NULL. */
+const struct turn_realm *realm_find(const struct turn_server *s, struct stun_bytes name);
+
+/* What a token (RFC 7635 section 6.2) holds. */
+struct token {
+	uint8_t mac_key[32];
+	uint8_t mac_key_len;		/* 16 to 32 */
+	uint64_t timestamp_s;
+	uint32_t lifetime_s;
+};
+
+/* Decrypts and proves it; false: whatever is wrong. */
+bool token_open(struct token *token, const struct turn_token_key *key,
+		struct stun_bytes server_name, struct stun_bytes sealed);
+/* Seconds for which it is still good, 0: it is over, or not yet valid (section 7). */
+uint32_t token_left(const struct token *token, uint64_t wall_s);
 /* base64 of len bytes; out has room for 4 * ceil(len / 3) + 1. */
 size_t auth_base64(char *out, const uint8_t *in, size_t len);
 
@@ -443,7 +465,7 @@ int refresh_request(struct request *rq);
 int perm_request(struct request *rq);
 int chan_request(struct request *rq);
 /* What an Allocate or Refresh request's LIFETIME comes to, seconds; never 0. */
-uint32_t refresh_lifetime(const struct turn_conf *conf, const struct stun_msg *msg);
+uint32_t refresh_lifetime(const struct request *rq);
 /* 0 if the allocation serves the peer's family and the gate lets it through. */
 int perm_peer_allowed(const struct request *rq, const struct tp_addr *peer);
 
@@ -454,6 +476,8 @@ enum tp_reason data_channel(struct turn_server *s, const struct turn_path *path,
 
 /* A rate-limited line about a failed authentication. */
 void note_auth(struct request *rq, const char *reason);
+/* What tokens and clients know the server as (RFC 7635 section 6.1). */
+const char *server_name(const struct turn_conf *conf);
 /* A fresh transaction id for an indication. */
 void server_txid(struct turn_server *s, uint8_t txid[TP_STUN_TXID_LEN]);
 

@@ -25,13 +25,13 @@ static size_t put_addr(uint8_t *out, const struct tp_addr *a)
 /*
  * RFC 8489 section 18.1: bit 0 "password algorithms", bit 1 "username
  * anonymity". A USERHASH can only be matched against names that are listed, so
- * anonymity is not offered where names are time-limited credentials.
+ * anonymity is not offered where names are time-limited credentials or in a database.
  */
 static void nonce_cookie(const struct turn_conf *conf, char out[NONCE_COOKIE + 1])
 {
 	uint8_t features[3] = { 0x80 };
 
-	if (conf->n_users && !conf->n_secrets)
+	if (conf->n_users && !conf->n_secrets && !turn_conf_asks(conf))
 		features[0] |= 0x40;
 	memcpy(out, "obMatJos2", 9);
 	auth_base64(out + 9, features, sizeof(features));

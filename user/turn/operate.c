@@ -22,6 +22,20 @@ bool turn_shared_renew(struct turn_shared *shared, const struct turn_conf *conf)
 	return true;
 }
 
+/* Whose realm's database has let the peer in is not known here: any realm's counts. */
+static bool operate_denied(const struct turn_server *s, const struct tp_addr *peer)
+{
+	unsigned int i;
+
+	if (!acl_check(s->conf, peer))
+		return false;
+	for (i = 0; s->realms && i < s->realms->n; i++) {
+		if (!acl_check_realm(s->conf, &s->realms->v[i], peer))
+			return false;
+	}
+	return true;
+}
+
 /* A rule that got stricter ends what goes on, here and in the kernel's tables. */
 static unsigned int operate_gate(struct turn_server *s, struct alloc *a)
 {
@@ -33,7 +47,7 @@ static unsigned int operate_gate(struct turn_server *s, struct alloc *a)
 			struct chan *c = core_of(node, struct chan, by_number);
 
 			next = node->next;
-			if (!acl_check(s->conf, &c->pub.peer))
+			if (!operate_denied(s, &c->pub.peer))
 				continue;
 			chan_free(s, c, true);
 			ended++;
@@ -45,7 +59,7 @@ static unsigned int operate_gate(struct turn_server *s, struct alloc *a)
 
 			next = node->next;
 			p->own = acl_own_ip(s->conf, &p->pub.peer);
-			if (!acl_check(s->conf, &p->pub.peer))
+			if (!operate_denied(s, &p->pub.peer))
 				continue;
 			perm_end(s, p, true);
 			ended++;

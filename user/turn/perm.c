@@ -114,7 +114,7 @@ int perm_peer_allowed(const struct request *rq, const struct tp_addr *peer)
 {
 	if (!alloc_serves(rq->alloc, peer->family, rq->now.mono_ns))
 		return 443;
-	return acl_check(rq->server->conf, peer);
+	return acl_check_realm(rq->server->conf, rq->limits, peer);
 }
 
 /* All of them or none: the lifeless ones that were made so far go again. */

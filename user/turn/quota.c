@@ -35,55 +35,100 @@ static void quota_tidy(struct turn_shared *shared, struct quota *q)
 	free(q);
 }
 
-int quota_charge(struct turn_shared *shared, const uint8_t user_id[32], bool forced,
-		 struct quota **quota)
+/* Of a realm: no user of it has an empty name. */
+static void realm_id(uint8_t id[32], const struct turn_realm *realm)
 {
+	stun_userhash(id, (struct stun_bytes){ NULL, 0 },
+		      (struct stun_bytes){ (const uint8_t *)realm->name, strlen(realm->name) });
+}
+
+static int quota_check(const struct request *rq, const struct charge *charge)
+{
+	const struct turn_shared *shared = rq->server->shared;
 	const struct turn_conf *conf = shared->conf;
-	/* Without authentication everybody would share one count. */
-	uint32_t limit = conf->no_auth ? 0 : conf->user_quota;
-	struct quota *q;
+	const struct turn_realm *realm = rq->limits;
+	uint32_t user = realm && realm->user_quota ? realm->user_quota : conf->user_quota;
+
+	/* Without authentication, and with tokens, everybody would share one count. */
+	if (user && !conf->no_auth && !rq->auth.token && charge->user->allocations >= user)
+		return 486;
+	/* The realm's own is told like the user's: others may go on. */
+	if (realm && realm->total_quota && charge->realm->allocations >= realm->total_quota)
+		return 486;
+	return conf->total_quota && shared->allocations >= conf->total_quota ? 508 : 0;
+}
+
+/* rq is NULL for an allocation that is carried on: it was within its limits. */
+static int quota_take(struct turn_shared *shared, const uint8_t user_id[32],
+		      const struct request *rq, struct charge *charge)
+{
+	const struct turn_realm *realm = rq ? rq->limits : NULL;
+	struct charge c = { NULL, NULL };
+	uint8_t id[32];
 	int code = 508;
 
+	if (realm)
+		realm_id(id, realm);
 	pthread_mutex_lock(&shared->lock);
-	q = quota_get(shared, user_id);
-	if (!q)
-		goto out;
-	if (!forced && limit && q->allocations >= limit)
-		code = 486;
-	else if (forced || !conf->total_quota || shared->allocations < conf->total_quota)
-		code = 0;
+	c.user = quota_get(shared, user_id);
+	c.realm = realm ? quota_get(shared, id) : NULL;
+	if (c.user && (c.realm || !realm))
+		code = rq ? quota_check(rq, &c) : 0;
 	if (!code) {
-		q->allocations++;
+		c.user->allocations++;
+		if (c.realm)
+			c.realm->allocations++;
 		__atomic_fetch_add(&shared->allocations, 1, __ATOMIC_RELAXED);
-		*quota = q;
+		*charge = c;
 	}
-	quota_tidy(shared, q);
-out:
+	if (c.user)
+		quota_tidy(shared, c.user);
+	if (c.realm)
+		quota_tidy(shared, c.realm);
 	pthread_mutex_unlock(&shared->lock);
 	return code;
 }
 
-void quota_release(struct turn_shared *shared, struct quota *quota)
+int quota_charge(const struct request *rq, struct charge *charge)
 {
+	return quota_take(rq->server->shared, rq->auth.user_id, rq, charge);
+}
+
+int quota_carry_on(struct turn_shared *shared, const uint8_t user_id[32], struct charge *charge)
+{
+	return quota_take(shared, user_id, NULL, charge);
+}
+
+void quota_release(struct turn_shared *shared, struct charge *charge)
+{
+	if (!charge->user)
+		return;
 	pthread_mutex_lock(&shared->lock);
-	quota->allocations--;
+	charge->user->allocations--;
+	quota_tidy(shared, charge->user);
+	if (charge->realm) {
+		charge->realm->allocations--;
+		quota_tidy(shared, charge->realm);
+	}
 	__atomic_fetch_sub(&shared->allocations, 1, __ATOMIC_RELAXED);
-	quota_tidy(shared, quota);
 	pthread_mutex_unlock(&shared->lock);
+	*charge = (struct charge){ NULL, NULL };
 }
 
 /* As coturn does it: each gets max-bps, and the last one what is left. */
-int quota_bandwidth(struct turn_shared *shared, const struct tp_alloc *saved, uint64_t *bps)
+int quota_bandwidth(struct turn_shared *shared, const struct turn_realm *realm,
+		    const struct tp_alloc *saved, uint64_t *bps)
 {
 	const struct turn_conf *conf = shared->conf;
-	uint64_t wish = conf->max_bps;
+	uint64_t wish = realm && realm->max_bps ? realm->max_bps : conf->max_bps;
 	int code = 0;
 
+	/* what a realm of the database asked for is not known before its user is back */
+	if (saved && saved->max_bps && (saved->max_bps < wish || (!wish && turn_conf_asks(conf))))
+		wish = saved->max_bps;
 	*bps = wish;
 	if (!wish || !conf->bps_capacity)
 		return 0;
-	if (saved && saved->max_bps && saved->max_bps < wish)
-		wish = saved->max_bps;
 	pthread_mutex_lock(&shared->lock);
 	if (!saved && shared->bps >= conf->bps_capacity)
 		code = 486;

@@ -3,15 +3,21 @@
 #include "turn/core.h"
 #include "pure.h"
 
-uint32_t refresh_lifetime(const struct turn_conf *conf, const struct stun_msg *msg)
+uint32_t refresh_lifetime(const struct request *rq)
 {
+	const struct turn_conf *conf = rq->server->conf;
 	uint32_t s = 0;
 
-	if (msg->has & STUN_BIT(LIFETIME))
-		s = msg->lifetime;
+	if (rq->msg->has & STUN_BIT(LIFETIME))
+		s = rq->msg->lifetime;
 	if (s > conf->max_lifetime_s)
 		s = conf->max_lifetime_s;
-	return s > conf->default_lifetime_s ? s : conf->default_lifetime_s;
+	if (s < conf->default_lifetime_s)
+		s = conf->default_lifetime_s;
+	/* RFC 7635 section 9: not longer than the token */
+	if (rq->auth.lifetime_s && s > rq->auth.lifetime_s)
+		s = rq->auth.lifetime_s;
+	return s;
 }
 
 int refresh_request(struct request *rq)
@@ -19,7 +25,7 @@ int refresh_request(struct request *rq)
 	const struct stun_msg *m = rq->msg;
 	bool one = m->has & STUN_BIT(REQUESTED_ADDRESS_FAMILY);
 	bool end = (m->has & STUN_BIT(LIFETIME)) && !m->lifetime;
-	uint32_t lifetime_s = end ? 0 : refresh_lifetime(rq->server->conf, m);
+	uint32_t lifetime_s = end ? 0 : refresh_lifetime(rq);
 	uint64_t expires_ns = rq->now.mono_ns + lifetime_s * TURN_NS_PER_S;
 	struct alloc *a = rq->alloc;
 	unsigned int i, family;

@@ -57,14 +57,24 @@ static bool server_ticketed(const struct stun_msg *msg)
 	return msg->method == TURN_REFRESH && (msg->has & STUN_BIT(MOBILITY_TICKET));
 }
 
-static int server_authenticate(struct request *rq)
+/* RFC 7635 section 7: a token is unknown to a server that did not ask for it. */
+static bool server_unasked(const struct request *rq)
+{
+	return !rq->server->conf->oauth &&
+	       ((rq->msg->has | rq->msg->bad) & STUN_BIT(ACCESS_TOKEN));
+}
+
+static int server_authenticate(struct request *rq, const struct method *method)
 {
 	const struct turn_conf *conf = rq->server->conf;
 
 	/* A challenge that no answer can satisfy would have clients ask users for
 	 * passwords: refuse at once (house). */
-	if (conf->stun_only || !turn_conf_relays(conf))
+	if ((conf->stun_only && method->needs != NEEDS_NOTHING) || !turn_conf_relays(conf))
 		return 403;
+	if (server_unasked(rq))
+		return 420;
+	realm_choose(rq);
 	if (server_ticketed(rq->msg))
 		rq->alloc = mobility_claimed(rq->server, rq->msg, rq->now.mono_ns);
 	else
@@ -76,15 +86,16 @@ static int server_authenticate(struct request *rq)
 static int server_process(struct request *rq, const struct method *method)
 {
 	const struct turn_conf *conf = rq->server->conf;
-	bool open_to_all = method->needs == NEEDS_NOTHING || conf->no_auth;
+	bool bare = method->needs == NEEDS_NOTHING && !conf->secure_stun;
+	bool open_to_all = bare || conf->no_auth;
 	int code;
 
-	if (method->needs != NEEDS_NOTHING) {
-		code = server_authenticate(rq);
+	if (!bare) {
+		code = server_authenticate(rq, method);
 		if (code)
 			return code;
 	}
-	if (rq->msg->n_unknown)
+	if (rq->msg->n_unknown || server_unasked(rq))
 		return 420;
 	if (rq->msg->bad & ~(open_to_all ? AUTH_ATTRS : 0))
 		return 400;
@@ -98,8 +109,15 @@ static int server_process(struct request *rq, const struct method *method)
 			return 437;
 		if (memcmp(rq->alloc->pub.user_id, rq->auth.user_id, sizeof(rq->auth.user_id)))
 			return 441;
+		if (!alloc_session(rq->alloc, &rq->auth))
+			return 508;
 	}
 	return method->handle(rq);
+}
+
+const char *server_name(const struct turn_conf *conf)
+{
+	return conf->server_name ? conf->server_name : conf->realm;
 }
 
 static void reply_challenge(struct request *rq)
@@ -108,10 +126,24 @@ static void reply_challenge(struct request *rq)
 	char nonce[NONCE_LEN + 1];
 
 	nonce_make(s->conf, rq->path, rq->now.mono_ns / TURN_NS_PER_S, nonce);
-	stun_put(&rq->w, STUN_T_REALM, s->conf->realm, strlen(s->conf->realm));
+	stun_put(&rq->w, STUN_T_REALM, rq->realm, strlen(rq->realm));
 	stun_put(&rq->w, STUN_T_NONCE, nonce, NONCE_LEN);
 	stun_put(&rq->w, STUN_T_PASSWORD_ALGORITHMS, s->shared->algorithms,
 		 s->shared->algorithms_len);
+	if (s->conf->oauth)
+		stun_put(&rq->w, STUN_T_THIRD_PARTY_AUTHORIZATION, server_name(s->conf),
+			 strlen(server_name(s->conf)));
+}
+
+static void reply_unknown(struct request *rq)
+{
+	uint16_t types[STUN_UNKNOWN_MAX + 1];
+	unsigned int n = rq->msg->n_unknown;
+
+	memcpy(types, rq->msg->unknown, n * sizeof(*types));
+	if (server_unasked(rq))
+		types[n++] = STUN_T_ACCESS_TOKEN;
+	stun_put_unknown(&rq->w, types, n);
 }
 
 static void reply_error(struct request *rq, int code)
@@ -125,7 +157,7 @@ static void reply_error(struct request *rq, int code)
 	if (code == 300)
 		alternate_write(rq);
 	if (code == 420)
-		stun_put_unknown(&rq->w, rq->msg->unknown, rq->msg->n_unknown);
+		reply_unknown(rq);
 }
 
 /* Only by plain UDP can somebody else be answered than who asked; elsewhere nobody repeats
@@ -154,6 +186,10 @@ static enum tp_reason server_reply(struct request *rq, int code)
 {
 	struct turn_server *s = rq->server;
 
+	if (code == AUTH_LATER)
+		return TURN_LATER;
+	if (code == AUTH_DROP)
+		return TP_R_STUN_LIMITED;
 	if (code) {
 		if (server_limits(rq))
 			return TP_R_STUN_LIMITED;
@@ -300,6 +336,11 @@ struct turn_server *turn_server_new(const struct turn_conf *conf, struct turn_sh
 void turn_server_number(struct turn_server *server, unsigned int worker)
 {
 	server->worker = worker;
+}
+
+void turn_server_realms(struct turn_server *server, const struct turn_realms *realms)
+{
+	server->realms = realms;
 }
 
 void turn_server_drain(struct turn_server *server, bool on)

@@ -7,7 +7,13 @@
 
 bool turn_conf_relays(const struct turn_conf *conf)
 {
-	return conf->no_auth || conf->n_users || conf->n_secrets;
+	return conf->no_auth || conf->n_users || conf->n_secrets || conf->n_token_keys ||
+	       turn_conf_asks(conf);
+}
+
+bool turn_conf_asks(const struct turn_conf *conf)
+{
+	return conf->db_users || conf->db_secrets;
 }
 
 static bool shared_pools(struct turn_shared *shared)
@@ -36,21 +42,18 @@ static bool shared_pools(struct turn_shared *shared)
 	return true;
 }
 
-/* A user of whom only the MD5 key is known can never use SHA-256, and a client
- * that is offered it takes it: then only MD5 is offered. */
+/* A user of whom only the MD5 key is known, like those of coturn's databases, can never
+ * use SHA-256, and a client that is offered it takes it: then only MD5 is offered. */
 void shared_algorithms(struct turn_shared *shared)
 {
 	static const uint8_t md5_only[4] = { 0, STUN_ALG_MD5, 0, 0 };
 	unsigned int i;
+	bool all = !shared->conf->db_users;
 
-	shared->algorithms = stun_password_algorithms;
-	shared->algorithms_len = sizeof(stun_password_algorithms);
-	for (i = 0; i < shared->conf->n_users; i++) {
-		if (shared->conf->users[i].password)
-			continue;
-		shared->algorithms = md5_only;
-		shared->algorithms_len = sizeof(md5_only);
-	}
+	for (i = 0; i < shared->conf->n_users; i++)
+		all &= shared->conf->users[i].password != NULL;
+	shared->algorithms = all ? stun_password_algorithms : md5_only;
+	shared->algorithms_len = all ? sizeof(stun_password_algorithms) : sizeof(md5_only);
 }
 
 struct turn_shared *turn_shared_new(const struct turn_conf *conf)
@@ -71,6 +74,12 @@ struct turn_shared *turn_shared_new(const struct turn_conf *conf)
 		return shared;
 	turn_shared_free(shared);
 	return NULL;
+}
+
+void turn_shared_source(struct turn_shared *shared, const struct turn_source *source, void *ctx)
+{
+	shared->source = source;
+	shared->source_ctx = ctx;
 }
 
 void turn_shared_free(struct turn_shared *shared)

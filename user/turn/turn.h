@@ -12,6 +12,7 @@
 #include <stdint.h>
 #include <turnpike/tables.h>
 #include "stun/stun.h"
+#include "turn/source.h"
 
 #define TURN_NS_PER_S	1000000000ULL
 
@@ -24,15 +25,10 @@ struct turn_user {
 	bool has_md5_key;
 };
 
-/* An inclusive range of addresses of one family. */
-struct turn_ip_range {
-	uint8_t family;			/* 4 or 6 */
-	uint8_t low[16], high[16];	/* network order; IPv4 in the first 4 bytes */
-};
-
-struct turn_ranges {
-	struct turn_ip_range *v;
-	unsigned int n;
+/* Clients of this listener belong to another realm than the rest. */
+struct turn_listener_realm {
+	struct tp_addr listener;	/* port 0: every port */
+	char *realm;
 };
 
 /* A relay address: where sockets are bound, and what clients are told. */
@@ -74,6 +70,15 @@ struct turn_conf {
 	char **secrets;			/* static-auth-secret, tried in order */
 	unsigned int n_secrets;
 	char rest_separator;		/* ':' */
+	bool db_users, db_secrets;	/* the database (struct turn_source) has more of them */
+	bool oauth;			/* third-party tokens (RFC 7635) */
+	char *server_name;		/* told to clients for those, NULL: the realm */
+	struct turn_token_key *token_keys;	/* besides the database's */
+	unsigned int n_token_keys;
+	struct turn_listener_realm *listener_realms;
+	unsigned int n_listener_realms;
+	bool check_origin;		/* a realm of an origin needs the origin every time */
+	bool secure_stun;		/* Binding needs credentials, too */
 	bool no_auth;			/* relay for everybody: asked for by name only */
 	bool stun_only;
 	bool no_stun;
@@ -120,6 +125,8 @@ struct turn_conf {
 
 /* True if the server can authenticate anybody (or was told not to). */
 bool turn_conf_relays(const struct turn_conf *conf);
+/* True if some credentials are a database's. */
+bool turn_conf_asks(const struct turn_conf *conf);
 
 /* ------------------------------------------------------------------ host */
 
@@ -263,6 +270,8 @@ bool turn_shared_renew(struct turn_shared *shared, const struct turn_conf *conf)
 /* Allocations alive now, and relay ports in use, resting or reserved, of all workers. */
 unsigned int turn_shared_allocations(const struct turn_shared *shared);
 unsigned int turn_shared_ports(const struct turn_shared *shared);
+/* Before the first request: where to ask for what the configuration does not have. */
+void turn_shared_source(struct turn_shared *shared, const struct turn_source *source, void *ctx);
 
 /* ------------------------------------------------------------------ server */
 
@@ -275,6 +284,8 @@ void turn_server_free(struct turn_server *server);
 /* Frees memory only: kernel state and journal stay for the successor. */
 void turn_server_abandon(struct turn_server *server);
 
+/* What is known of realms from now on; the caller's, NULL at first. */
+void turn_server_realms(struct turn_server *server, const struct turn_realms *realms);
 /* While on, new allocations are refused (508), or sent to an alternate server (300); what is
  * alive goes on (G18). */
 void turn_server_drain(struct turn_server *server, bool on);
@@ -289,8 +300,12 @@ unsigned int turn_server_kick(struct turn_server *server,
 			      bool (*match)(const struct turn_alloc *alloc, const void *arg),
 			      const void *arg, struct turn_now now);
 
+/* What is no reason: what is needed is being looked up, nothing has happened, and the
+ * datagram is to be handed over again. */
+#define TURN_LATER	((enum tp_reason)(TP_R_MAX + 1))
+
 /* A datagram (or frame) from a client. Says under which reason it counts; TP_R_MAX: under
- * none, it was handed over. */
+ * none, it was handed over; or TURN_LATER. */
 enum tp_reason turn_from_client(struct turn_server *server, const struct turn_path *path,
 				const uint8_t *data, size_t len, struct turn_now now);
 /*

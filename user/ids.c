@@ -1,0 +1,36 @@
+// SPDX-License-Identifier: MIT
+#include <errno.h>
+#include <grp.h>
+#include <pwd.h>
+#include <unistd.h>
+#include "ids.h"
+
+int ids_find(const struct conf *conf, uid_t *uid, gid_t *gid, char why[IDS_WHY])
+{
+	const struct passwd *pw;
+	const struct group *gr;
+
+	*uid = geteuid();
+	*gid = getegid();
+	if (*uid)
+		return 0;
+	pw = getpwnam(conf->proc_user ? conf->proc_user : "turnpike");
+	if (!pw && !conf->proc_user)
+		pw = getpwnam("nobody");
+	if (!pw || pw->pw_uid == 0) {
+		snprintf(why, IDS_WHY, "proc-user: %.64s: no such unprivileged user",
+			 conf->proc_user ? conf->proc_user : "nobody");
+		return -ENOENT;
+	}
+	*uid = pw->pw_uid;
+	*gid = pw->pw_gid;
+	if (!conf->proc_group)
+		return 0;
+	gr = getgrnam(conf->proc_group);
+	if (!gr) {
+		snprintf(why, IDS_WHY, "proc-group: %.64s: no such group", conf->proc_group);
+		return -ENOENT;
+	}
+	*gid = gr->gr_gid;
+	return 0;
+}
