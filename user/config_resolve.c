@@ -66,8 +66,9 @@ static void add_broadcasts(struct turn_conf *turn, const struct ifaddrs *at)
 	/* RFC 3021: a link of two has none */
 	if (mask.ip[3] >= 0xfe)
 		return;
+	/* one that was given without has its own address there (getifaddrs() of glibc) */
 	if (at->ifa_broadaddr && address_from_sockaddr(&told, at->ifa_broadaddr) &&
-	    told.family == 4)
+	    told.family == 4 && !address_same_ip(&told, &addr))
 		add(&turn->broadcasts, &turn->n_broadcasts, &told);
 	for (int ones = 0; ones < 2; ones++) {
 		for (int i = 0; i < 4; i++)
