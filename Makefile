@@ -123,7 +123,7 @@ NETPROG := $(filter %_test,$(NETBIN))
 
 .PHONY: test deps
 test: deps all $(UNIT) $(DPTEST) $(NETBIN) build/san/turnpiked $(VMTEST) ## build everything and run every test but the fuzzers
-	$(Q)tests/run.sh $(UNIT) $(DPTEST) $(NETPROG) $(NETTEST) $(KERNELTEST)
+	$(Q)tests/run.sh $(KERNELTEST) $(UNIT) $(DPTEST) $(NETPROG) $(NETTEST)
 
 deps: ## install the packages that are needed (Debian)
 	$(Q)scripts/deps.sh

@@ -1,31 +1,64 @@
 #!/bin/bash
 # SPDX-License-Identifier: MIT
-# Run test programs that print (K)TAP, show what they say, and add it up.
+# Run test programs that print (K)TAP, as many at a time as there are processors
+# (TEST_JOBS), show what they say in their order, and add it up.
 # The last line is "N passed, N failed, N skipped". Exit 4 of a program means
 # that it was skipped whole; any other failure counts even without a "not ok".
 set -u
+jobs=${TEST_JOBS:-$(nproc)}
 pass=0 fail=0 skip=0
-log=$(mktemp)
-trap 'rm -f "$log"' EXIT
-for t in "$@"; do
-	printf '# %s\n' "$t"
-	CMOCKA_MESSAGE_OUTPUT=TAP timeout "${TEST_TIMEOUT:-1000}" "$t" >"$log" 2>&1
-	rc=$?
+dir=$(mktemp -d)
+# the programs clean up after themselves when they are told to end
+trap 'kill $(jobs -p) 2>/dev/null; wait; rm -rf "$dir"' EXIT
+trap 'exit 1' INT TERM HUP
+
+# run NUMBER PROGRAM: its output and status into files of that number. timeout has a
+# process group of its own, which a signal that it gets goes to.
+run()
+{
+	local child
+	CMOCKA_MESSAGE_OUTPUT=TAP timeout "${TEST_TIMEOUT:-1000}" "$2" >"$dir/$1.log" 2>&1 &
+	child=$!
+	trap 'kill "$child" 2>/dev/null; wait "$child"; exit 1' TERM
+	wait "$child"
+	echo $? >"$dir/$1.new"
+	mv "$dir/$1.new" "$dir/$1.rc"
+}
+
+# report NUMBER PROGRAM
+report()
+{
+	local log=$dir/$1.log rc ok sk no
+	rc=$(cat "$dir/$1.rc")
+	printf '# %s\n' "$2"
 	cat "$log"
 	ok=$(grep -E '^[[:space:]]*ok ' "$log" | grep -vciE '# *skip')
 	# cmocka prints a skipped test as "not ok N # SKIP name"
 	sk=$(grep -ciE '^[[:space:]]*(not )?ok .*# *skip' "$log")
 	no=$(grep -E '^[[:space:]]*not ok ' "$log" | grep -vciE '# *skip')
-	if [ $rc -eq 4 ] && [ "$no" -eq 0 ]; then
+	if [ "$rc" -eq 4 ] && [ "$no" -eq 0 ]; then
 		[ "$sk" -gt 0 ] || sk=1
-	elif [ $rc -ne 0 ] && [ "$no" -eq 0 ]; then
-		echo "not ok - $t ended with status $rc"
+	elif [ "$rc" -ne 0 ] && [ "$no" -eq 0 ]; then
+		echo "not ok - $2 ended with status $rc"
 		no=1
 	elif [ $((ok + no + sk)) -eq 0 ]; then
-		echo "not ok - $t reported no test"
+		echo "not ok - $2 reported no test"
 		no=1
 	fi
 	pass=$((pass + ok)) fail=$((fail + no)) skip=$((skip + sk))
+}
+
+programs=("$@") started=0 reported=0
+while [ $reported -lt $# ]; do
+	while [ $started -lt $# ] && [ "$(jobs -rp | wc -l)" -lt "$jobs" ]; do
+		run $started "${programs[started]}" &
+		started=$((started + 1))
+	done
+	wait -n 2>/dev/null
+	while [ $reported -lt $# ] && [ -e "$dir/$reported.rc" ]; do
+		report $reported "${programs[reported]}"
+		reported=$((reported + 1))
+	done
 done
 echo "$pass passed, $fail failed, $skip skipped"
 [ "$fail" -eq 0 ]
