@@ -14,6 +14,7 @@ PACKAGES=(
 	libcmocka-dev sparse shellcheck		# tests and checks
 	coturn					# its clients test us, its server is what we measure against
 	redis-server				# started by the tests, on a socket of their own
+	linux-headers-amd64			# the kernel module; that of Linux 6.1, which the tests boot
 	iproute2 ethtool tcpdump procps util-linux libcap2-bin
 )
 POLICY=/usr/sbin/policy-rc.d
