@@ -128,12 +128,10 @@ struct tp_row {
 	/* data */
 	__u64  packets;		/* relayed by this row */
 	__u64  bytes;		/* application data, without the channel header */
-	/* control */
-	__u32  alloc;		/* index into tp_allocs */
-	__u16  nexthop_up;	/* PERMISSION: index into tp_nexthops, or TP_HOP_HERE */
-	/* data */
 	__u16  kmod_packets;	/* by the module, for identifications; counted by allocation */
 	/* control */
+	__u16  nexthop_up;	/* PERMISSION: index into tp_nexthops, or TP_HOP_HERE */
+	__u32  alloc;		/* index into tp_allocs */
 	union {
 		struct tp_row_listener listener;	/* with TP_ROW_OUT6, whatever its own */
 		struct {
