@@ -71,7 +71,7 @@ tap_clean()
 {
 	relay_stop
 	lab_down
-	mountpoint -q "$TAP_TMP/bpf" && umount "$TAP_TMP/bpf"
+	umount "$TAP_TMP/bpf" 2>/dev/null
 	rm -rf "$TAP_TMP"
 }
 
