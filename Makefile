@@ -115,6 +115,7 @@ build/tests/net/%: build/obj/tests/net/%.o build/libturnpike.a
 	$(call msg,LD,$@)
 	$(Q)mkdir -p $(@D) && $(CC) $(LDFLAGS) $^ -lcmocka $(PKG_LIBS) -o $@
 
+include kmod/kmod.mk
 include tests/kernel/kernel.mk
 
 NETTEST := $(wildcard tests/net/*_test.sh tests/net/*_test.py)
@@ -195,12 +196,12 @@ build/bench/layout.bpf.o: tests/bench/layout.bpf.c bpf/turnpike.bpf.c $(BPF_HDRS
 build/obj/tests/bench/layout.o: build/bench/layout.skel.h
 build/bench/cases: $(addprefix build/obj/tests/dataplane/,world_xdp.o world_user.o case_run.o frame.o)
 
-build/bench/load build/bench/latency: build/obj/tests/bench/client.o
+build/bench/load build/bench/latency build/bench/kmod: build/obj/tests/bench/client.o
 
-BENCH_PROGS := $(addprefix build/bench/,bench load cases latency layout)
+BENCH_PROGS := $(addprefix build/bench/,bench load cases latency layout kmod)
 $(BENCH_PROGS): build/bench/%: build/obj/tests/bench/%.o build/libturnpike.a
 	$(call msg,LD,$@)
-	$(Q)$(CC) $(LDFLAGS) $(filter %.o,$^) $(filter %.a,$^) $(PKG_LIBS) -o $@
+	$(Q)mkdir -p $(@D) && $(CC) $(LDFLAGS) $(filter %.o,$^) $(filter %.a,$^) $(PKG_LIBS) -o $@
 
 # ----------------------------------------------------------------- check
 
@@ -212,7 +213,7 @@ HEADERS := $(wildcard include/turnpike/*.h user/*.h user/*/*.h bpf/*.h)
 check_stamp = $(Q)mkdir -p $(@D) && touch $@
 
 .PHONY: check check-analyze check-sparse check-headers check-budget check-shell
-check: all check-analyze check-sparse check-headers check-budget check-shell ## warnings, static analysis and house rules
+check: all check-analyze check-sparse check-headers check-budget check-shell check-kmod ## warnings, static analysis and house rules
 	@echo 'check: nothing found'
 
 check-analyze: $(CHECK_SRC:%.c=build/check/%.analyze)

@@ -30,6 +30,7 @@ TP_TABLE(tp_nexthops, struct tp_nexthop);
 TP_TABLE(tp_allocs, struct tp_alloc);
 TP_TABLE(tp_bindings, struct tp_binding);
 TP_TABLE(tp_limits, struct tp_limit);
+TP_TABLE(tp_kmod_counts, struct tp_kmod_count);
 
 /* by hash; read and written by the data path alone */
 struct {
@@ -46,6 +47,14 @@ struct {
 	__type(key, __u32);
 	__type(value, struct tp_count);
 } tp_stats SEC(".maps");
+
+/* the same of the module's; here so that it is made and pinned with the others */
+struct {
+	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
+	__uint(max_entries, TP_R_MAX);
+	__type(key, __u32);
+	__type(value, struct tp_count);
+} tp_kmod_stats SEC(".maps");
 
 /* ifindex -> the same, for each interface that turnpike is attached to */
 struct {

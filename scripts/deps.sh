@@ -14,6 +14,8 @@ PACKAGES=(
 	libcmocka-dev sparse shellcheck		# tests and checks
 	coturn					# its clients test us, its server is what we measure against
 	redis-server				# started by the tests, on a socket of their own
+	linux-headers-amd64			# the kernel module; that of Linux 6.1, which the tests boot
+	qemu-system-x86 busybox-static cpio kmod xz-utils
 	iproute2 ethtool tcpdump procps util-linux libcap2-bin
 )
 POLICY=/usr/sbin/policy-rc.d

@@ -69,7 +69,7 @@ lab_address()
 
 # XDP_TX towards a veth whose other end has no program lies there until something
 # else wakes it up: the ends far from the relay get one that passes everything.
-lab_pass_program()
+lab_pass_object()
 {
 	local obj=$LAB_DIR/build/lab/pass.bpf.o
 	if [ ! -e "$obj" ]; then
@@ -79,6 +79,13 @@ lab_pass_program()
 			clang -target bpf -g -O2 -x c -c - -o "$obj.$$" || return
 		mv "$obj.$$" "$obj"
 	fi
+	echo "$obj"
+}
+
+lab_pass_program()
+{
+	local obj
+	obj=$(lab_pass_object) || return
 	lab_ip client link set eth0 xdpdrv obj "$obj" sec xdp
 	lab_ip peer link set eth0 xdpdrv obj "$obj" sec xdp
 }

@@ -3,6 +3,7 @@
 # Put turnpike into service on this host: checks what the kernel and the network
 # interfaces can do, prepares what is missing, says each change, and starts it.
 #   scripts/setup.sh              do it
+#   scripts/setup.sh --module     the kernel module, too
 #   scripts/setup.sh --dry-run    say what would be done
 #   scripts/setup.sh --undo       take back what was done, in reverse order
 # What was done is noted in /var/lib/turnpike/setup.state; a second run changes
@@ -191,6 +192,47 @@ install_files()
 	rm -rf "$stage"
 }
 
+load_module()
+{
+	depmod && modprobe turnpike
+}
+
+remove_module()
+{
+	rmmod turnpike
+	depmod
+}
+
+# Built for the running kernel, loaded now and at each start.
+add_module()
+{
+	local release file list=/etc/modules-load.d/turnpike.conf
+	release=$(uname -r)
+	file=/lib/modules/$release/updates/turnpike.ko
+	if [ ! -d "/lib/modules/$release/build" ]; then
+		warn "no headers of $release: the module is not built (package linux-headers-$release)"
+		return
+	fi
+	if [ -e "$file" ]; then
+		ok "$file is installed"
+	elif ! make -s kmod KDIR="/lib/modules/$release/build" >/dev/null; then
+		say failed "make kmod"
+		failed=yes
+		return
+	else
+		change "installed $file" install -D -m 644 "build/kmod/$release/turnpike.ko" "$file" &&
+			note_file "$file"
+	fi
+	if [ -e /dev/turnpike ]; then
+		ok "the module is loaded"
+	else
+		change "loaded the module" load_module && note module
+	fi
+	if [ ! -e $list ]; then
+		change "wrote $list" install -D -m 644 contrib/turnpike.modules $list && note_file $list
+	fi
+}
+
 add_user()
 {
 	if getent passwd turnpike >/dev/null; then
@@ -344,6 +386,7 @@ undo_one()
 		else
 			change "removed $2" remove_file "$2"
 		fi ;;
+	module)	change "unloaded the module" remove_module ;;
 	user)	change "removed user $2" userdel "$2" ;;
 	mount)	change "unmounted $2" umount "$2" ;;
 	offload) ! ip link show "$2" >/dev/null 2>&1 || change "$2: $3 $4" ethtool -K "$2" "$3" "$4" ;;
@@ -372,13 +415,14 @@ undo()
 
 # --------------------------------------------------------------------- main
 
-undoing=''
+undoing='' module=''
 for arg; do
 	case $arg in
 	--dry-run) dry=yes ;;
 	--undo) undoing=yes ;;
+	--module) module=yes ;;
 	*)
-		sed -n '3,9s/^# \{0,1\}//p' "$0" >&2
+		sed -n '3,10s/^# \{0,1\}//p' "$0" >&2
 		[ "$arg" = --help ]
 		exit $(($? * 2)) ;;
 	esac
@@ -394,6 +438,7 @@ check_interfaces
 mount_bpffs
 [ -x build/turnpiked ] || command -v turnpiked >/dev/null || make -s all || exit
 install_files
+[ -z "$module" ] || add_module
 add_user
 add_conf
 check_conf

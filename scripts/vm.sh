@@ -4,11 +4,12 @@
 # as root. Their TAP goes to standard output.
 #
 #   scripts/vm.sh [--kernel 6.1] [--timeout S] [--memory MiB] [--module NAME]...
-#                 [--with FILE]... -- PROGRAM...
+#                 [--with FILE]... [--icount yes] -- PROGRAM...
 #
 # A PROGRAM is a binary or a script, given without arguments, below the current
 # directory or absolute; it keeps its path in the guest and runs from the same
-# place. --with adds a file, --module a module of the kernel's package. Variables
+# place. --with adds a file, --module a module of the kernel's package; with
+# --icount there is one processor, and the clock counts its instructions. Variables
 # CMOCKA_* and TEST_* are handed on. Nothing is installed on this machine: the
 # kernel's package is unpacked below build/vm (or $VM_CACHE) and stays there.
 #
@@ -24,12 +25,12 @@ MODULES=(veth dummy 8021q sch_ingress cls_bpf act_gact tun vxlan
 	udp_tunnel ip6_udp_tunnel)
 FAULTS='BUG:|WARNING:|Oops|Call Trace|Kernel panic|KASAN:|UBSAN:'
 
-kernel=6.1 limit=300 memory=1024 with=() programs=()
+icount='' kernel=6.1 limit=300 memory=1024 with=() programs=()
 release='' work=''
 
 usage()
 {
-	sed -n '3,19s/^# \{0,1\}//p' "${BASH_SOURCE[0]}" >&2
+	sed -n '3,20s/^# \{0,1\}//p' "${BASH_SOURCE[0]}" >&2
 	exit 2
 }
 
@@ -49,6 +50,7 @@ arguments()
 		--timeout) limit=$2 ;;
 		--memory) memory=$2 ;;
 		--with) with+=("$2") ;;
+		--icount) icount=$2 ;;
 		--module) MODULES+=("$2") ;;
 		*) usage ;;
 		esac
@@ -229,9 +231,13 @@ boot()
 {
 	local line=(console=ttyS0 loglevel=6 panic=-1 oops=panic mitigations=off
 		rcupdate.rcu_cpu_stall_timeout=120 watchdog_thresh=60)
+	local machine=(-accel 'tcg,thread=multi' -smp 2)
+
+	[ -z "$icount" ] ||
+		machine=(-accel 'tcg,thread=single' -icount 'shift=0,sleep=off' -smp 1)
 
 	timeout --foreground -k 5 "$limit" qemu-system-x86_64 -M q35 -cpu max -m "$memory" \
-		-accel tcg,thread=multi -smp 2 -nodefaults -display none -no-reboot \
+		"${machine[@]}" -nodefaults -display none -no-reboot \
 		-serial "file:$work/console" -serial stdio \
 		-kernel "$CACHE/$release/boot/vmlinuz-$release" -initrd "$work/initramfs" \
 		-append "${line[*]}" </dev/null |

@@ -14,7 +14,8 @@
 #include "net/tls.h"
 #include "turn/turn.h"
 
-enum conf_dataplane { DATAPLANE_AUTO, DATAPLANE_XDP, DATAPLANE_TC, DATAPLANE_USER };
+enum conf_dataplane { DATAPLANE_AUTO, DATAPLANE_XDP, DATAPLANE_TC, DATAPLANE_KMOD,
+		      DATAPLANE_USER };
 enum conf_userdb { USERDB_NONE, USERDB_SQLITE, USERDB_REDIS };
 enum conf_level { LEVEL_ERROR, LEVEL_WARNING, LEVEL_INFO, LEVEL_DEBUG };
 

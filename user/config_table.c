@@ -66,8 +66,9 @@ const struct conf_directive conf_table[] = {
 	INFO("multiplex-peer-max-peers", "N", "multiplex-peer is not supported"),
 
 	GROUP("Data plane"),
-	{ WORKS("dataplane", "auto|xdp|tc|user"), .set = conf_set_dataplane, .initial = "auto",
-	  .help = "relay in the kernel where it can (auto), must (xdp, tc), or never (user)" },
+	{ WORKS("dataplane", "auto|xdp|tc|kmod|user"), .set = conf_set_dataplane,
+	  .initial = "auto",
+	  .help = "relay in the kernel where it can (auto), must (xdp, tc, kmod) or never (user)" },
 	{ WORKS("pin-path", "DIR"), .set = conf_set_text, AT(pin_path),
 	  .initial = "/sys/fs/bpf/turnpike", .help = "where the kernel's tables are pinned" },
 	{ WORKS("fast-path-flows", "N"), .set = conf_set_number, AT(fast_path_flows),

@@ -240,9 +240,9 @@ void conf_set_dataplane(const struct conf_line *line)
 {
 	static const char *const words[] = {
 		[DATAPLANE_AUTO] = "auto", [DATAPLANE_XDP] = "xdp", [DATAPLANE_TC] = "tc",
-		[DATAPLANE_USER] = "user",
+		[DATAPLANE_KMOD] = "kmod", [DATAPLANE_USER] = "user",
 	};
-	int i = word(line, words, 4);
+	int i = word(line, words, 5);
 
 	if (i >= 0)
 		line->conf->dataplane = i;

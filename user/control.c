@@ -71,9 +71,9 @@ static json_t *dataplane_status(const struct dataplane *dp, const struct conf *c
 			"name", dp->interfaces[i].name,
 			"xdp", dataplane_mode_word(dp->interfaces[i].mode),
 			"why", dp->interfaces[i].why));
-	return json_pack("{s:s,s:s,s:s,s:o}", "mode", dataplane_word(dp->mode),
-			 "wanted", dataplane_word(conf->dataplane), "why", dp->why,
-			 "interfaces", interfaces);
+	return json_pack("{s:s,s:s,s:b,s:s,s:o}", "mode", dataplane_word(dp->mode),
+			 "wanted", dataplane_word(conf->dataplane),
+			 "module", dp->module, "why", dp->why, "interfaces", interfaces);
 }
 
 /* Connections of clients without an allocation; the others are counted by allocations. */

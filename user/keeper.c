@@ -222,8 +222,8 @@ static int run_relay(struct keeper *k, pid_t keeper)
 	signal(SIGUSR2, SIG_IGN);
 	signal(SIGPIPE, SIG_IGN);
 	sigprocmask(SIG_UNBLOCK, &k->signals, NULL);
-	/* programs and links are the keeper's; the tables are mapped */
-	xdp_close(k->dataplane.xdp);
+	/* programs, links and the module are the keeper's; the tables are mapped */
+	dataplane_leave(&k->dataplane);
 	if (!drop_privileges(k, keeper)) {
 		log_error("relay process: cannot drop privileges: %s", strerror(errno));
 		return EXIT_FAILURE;

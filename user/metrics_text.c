@@ -15,7 +15,7 @@ static const char *const transport_words[] = { "UDP", "TCP", "TLS", "DTLS" };
 /* What a scrape is made from. */
 struct sample {
 	const struct control_sources *from;
-	struct tp_count counts[TP_R_MAX];
+	struct tp_count counts[TP_R_MAX], kmod[TP_R_MAX];	/* the module's apart */
 	unsigned int allocations[TRANSPORTS];
 	struct tp_count up, down;	/* client to peer, peer to client; kernel and daemon */
 };
@@ -51,7 +51,8 @@ static void take_sample(struct sample *s, const struct control_sources *from)
 	const struct tables *tables = from->shared->tables;
 
 	*s = (struct sample){ .from = from };
-	tables_stats(tables, s->counts);
+	tables_stats(tables->stats_fd, s->counts);
+	tables_stats(tables->kmod_stats_fd, s->kmod);
 	for (unsigned int i = 0; i < from->shared->conf->workers; i++)
 		engine_count(from->engines[i], s->counts);
 	for (uint32_t i = 0; i < tables->meta->allocs; i++)
@@ -63,6 +64,10 @@ static void take_sample(struct sample *s, const struct control_sources *from)
 	add(&s->down, &s->counts[TP_R_TO_CLIENT]);
 	add(&s->down, &s->counts[TP_R_HAIRPIN]);
 	add(&s->down, &s->counts[TP_R_USER_TO_CLIENT]);
+	add(&s->up, &s->kmod[TP_R_TO_PEER]);
+	add(&s->up, &s->kmod[TP_R_HAIRPIN]);
+	add(&s->down, &s->kmod[TP_R_TO_CLIENT]);
+	add(&s->down, &s->kmod[TP_R_HAIRPIN]);
 }
 
 /* A label's value: the quote, the backslash and the line's end are escaped. */
@@ -145,10 +150,15 @@ static void reasons(FILE *out, const struct sample *s)
 		fprintf(out, "turnpike_packets_total{reason=\"%s\"} %llu\n", all[i].word,
 			(unsigned long long)s->counts[i].packets);
 		if (strncmp(all[i].meaning, "passed up", 9))
-			seen += s->counts[i].packets;
+			seen += s->counts[i].packets + s->kmod[i].packets;
 		if (is_drop(all[i].meaning))
-			dropped += s->counts[i].packets;
+			dropped += s->counts[i].packets + s->kmod[i].packets;
 	}
+	if (s->from->dataplane->module)
+		head(out, "turnpike_module_packets_total", "counter", "those of the kernel module");
+	for (unsigned int i = 0; i < TP_R_MAX && s->from->dataplane->module; i++)
+		fprintf(out, "turnpike_module_packets_total{reason=\"%s\"} %llu\n", all[i].word,
+			(unsigned long long)s->kmod[i].packets);
 	head(out, "turnpike_bytes_total", "counter", "their bytes");
 	for (unsigned int i = 0; i < TP_R_MAX; i++)
 		fprintf(out, "turnpike_bytes_total{reason=\"%s\"} %llu\n", all[i].word,

@@ -29,6 +29,12 @@ const char *report_reason(enum tp_reason reason)
 	return reasons[reason].word;
 }
 
+static json_t *count(const struct tp_count *c)
+{
+	return json_pack("{s:I,s:I}", "packets", (json_int_t)c->packets,
+			 "bytes", (json_int_t)c->bytes);
+}
+
 static bool is_daemons(enum tp_reason reason)
 {
 	return reason >= TP_R_USER_TO_PEER;
@@ -36,10 +42,10 @@ static bool is_daemons(enum tp_reason reason)
 
 json_t *report_stats(const struct tables *tables, const struct tp_count *user_counts)
 {
-	struct tp_count counts[TP_R_MAX] = { 0 };
+	struct tp_count counts[TP_R_MAX] = { 0 }, kmod[TP_R_MAX] = { 0 };
 	json_t *list;
 
-	if (tables_stats(tables, counts))
+	if (tables_stats(tables->stats_fd, counts) || tables_stats(tables->kmod_stats_fd, kmod))
 		return NULL;
 	list = json_array();
 	for (unsigned int i = 0; i < TP_R_MAX; i++) {
@@ -49,10 +55,10 @@ json_t *report_stats(const struct tables *tables, const struct tp_count *user_co
 		} else if (is_daemons(i)) {
 			continue;
 		}
-		json_array_append_new(list, json_pack("{s:s,s:s,s:I,s:I}",
+		json_array_append_new(list, json_pack("{s:s,s:s,s:I,s:I,s:o}",
 			"reason", reasons[i].word, "meaning", reasons[i].text,
 			"packets", (json_int_t)counts[i].packets,
-			"bytes", (json_int_t)counts[i].bytes));
+			"bytes", (json_int_t)counts[i].bytes, "kmod", count(&kmod[i])));
 	}
 	return json_pack("{s:b,s:o}", "daemon", user_counts != NULL, "reasons", list);
 }
@@ -108,15 +114,11 @@ static json_int_t seconds_left(uint64_t expires_ns, uint64_t now_ns)
 	return expires_ns > now_ns ? (json_int_t)((expires_ns - now_ns) / NS_PER_S) : 0;
 }
 
-static json_t *count(const struct tp_count *c)
+static json_t *paths(const struct tp_count *fast, const struct tp_count *kmod,
+		     const struct tp_count *slow)
 {
-	return json_pack("{s:I,s:I}", "packets", (json_int_t)c->packets,
-			 "bytes", (json_int_t)c->bytes);
-}
-
-static json_t *fast_slow(const struct tp_count *fast, const struct tp_count *slow)
-{
-	return json_pack("{s:o,s:o}", "fast", count(fast), "slow", count(slow));
+	return json_pack("{s:o,s:o,s:o}", "fast", count(fast), "kmod", count(kmod),
+			 "slow", count(slow));
 }
 
 static void add(struct tp_count *sum, const struct tp_count *c)
@@ -170,6 +172,7 @@ static struct tp_count row_count(const struct tables *t, uint8_t family, uint32_
 /* What belongs to one allocation while bindings are walked. */
 struct entry {
 	struct tp_alloc alloc;
+	struct tp_kmod_count kmod;
 	json_t *channels, *permissions;
 	struct directions rows;
 	bool live;
@@ -256,8 +259,8 @@ static json_t *allocation(const struct entry *e, uint64_t now_ns)
 		"expires_s", seconds_left(last, now_ns),
 		"age_s", seconds_left(now_ns, a->created_ns), "worker", a->worker,
 		"channels", e->channels, "permissions", e->permissions,
-		"up", fast_slow(&fast.up, &a->slow_up),
-		"down", fast_slow(&fast.down, &a->slow_down));
+		"up", paths(&fast.up, &e->kmod.up, &a->slow_up),
+		"down", paths(&fast.down, &e->kmod.down, &a->slow_down));
 }
 
 json_t *report_allocations(const struct tables *tables, uint64_t now_ns)
@@ -275,6 +278,7 @@ json_t *report_allocations(const struct tables *tables, uint64_t now_ns)
 		    (e->alloc.expires_ns[0] <= now_ns && e->alloc.expires_ns[1] <= now_ns))
 			continue;
 		e->live = true;
+		e->kmod = tables->kmod_counts[i];
 		e->channels = json_array();
 		e->permissions = json_array();
 		for (unsigned int f = 0; f < 2; f++) {

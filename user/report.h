@@ -14,7 +14,8 @@
 const char *report_reason(enum tp_reason reason);
 
 /*
- * { "daemon": bool, "reasons": [ { "reason", "meaning", "packets", "bytes" } ] }
+ * { "daemon": bool, "reasons": [ { "reason", "meaning", "packets", "bytes",
+ *   "kmod": { "packets", "bytes" } } ] }, the module's apart from all others',
  * in the order of TP_REASONS, kernel and daemon summed. user_counts has TP_R_MAX
  * entries, or is NULL where the daemon is down: then its reasons are left out.
  */

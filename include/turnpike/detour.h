@@ -362,7 +362,7 @@ TP_INLINE enum tp_reason tp_detour_write(struct tp_host *host, const struct tp_d
 TP_INLINE enum tp_reason tp_detour_check(struct tp_host *host, struct tp_detour *d,
 					 __u32 *extend)
 {
-	__u32 gone = d->flow.headers + d->before, ifindex, left, pad = 0, put = 0, len, headers;
+	__u32 gone = d->flow.headers + d->before, left, pad = 0, put = 0, len, headers;
 	struct tp_plan *plan = &d->plan;
 	enum tp_reason reason;
 
@@ -391,13 +391,10 @@ TP_INLINE enum tp_reason tp_detour_check(struct tp_host *host, struct tp_detour 
 	}
 	headers = plan->family == 4 ? sizeof(struct tp_ip4_hdr) : sizeof(struct tp_ip6_hdr);
 	plan->ip_len = (__u16)(headers + plan->udp_len);
-	reason = tp_check_nexthop(host, plan, &ifindex);
+	reason = tp_check_way(host, &d->flow, plan, d->mid_family);
 	if (reason != TP_R_NONE)
 		return reason;
-	if (tp_host_route(host, ifindex))
-		return TP_R_NO_NEXTHOP;
-	headers += sizeof(struct tp_eth_hdr) + sizeof(struct tp_udp_hdr) + put;
-	headers += plan->vlan_tci ? sizeof(struct tp_vlan_hdr) : 0;
+	headers += tp_link_len(plan) + (__u32)sizeof(struct tp_udp_hdr) + put;
 	plan->grow = (__s32)headers - (__s32)gone;
 	left = tp_distance(tp_host_data(host), tp_host_end(host)) - gone - len;
 	plan->trim = left > pad ? left - pad : 0;
@@ -415,12 +412,12 @@ TP_INLINE void tp_detour_count(struct tp_host *host, int family, __u32 slot, __u
 	if (family == 4) {
 		slot4 = tp_host_slot4(host, slot);
 		if (slot4)
-			tp_row_counted(&slot4->row, len);
+			tp_row_counted(host, &slot4->row, len);
 		return;
 	}
 	slot6 = tp_host_slot6(host, slot);
 	if (slot6)
-		tp_row_counted(&slot6->row, len);
+		tp_row_counted(host, &slot6->row, len);
 }
 
 /* What the row of one half has to say: d->slot or the plan's, in the table of that family. */

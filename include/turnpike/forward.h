@@ -112,7 +112,7 @@ TP_INLINE enum tp_reason tp_check(struct tp_host *host, const struct tp_flow *fl
 {
 	int strip = plan->kind == TP_ROW_TO_PEER;
 	enum tp_reason reason;
-	__u32 gone, headers, ifindex;
+	__u32 gone, headers;
 
 	reason = tp_check_frame(host, flow, in);
 	if (reason != TP_R_NONE)
@@ -131,13 +131,10 @@ TP_INLINE enum tp_reason tp_check(struct tp_host *host, const struct tp_flow *fl
 	}
 	headers = out == 4 ? sizeof(struct tp_ip4_hdr) : sizeof(struct tp_ip6_hdr);
 	plan->ip_len = (__u16)(headers + plan->udp_len);
-	reason = tp_check_nexthop(host, plan, &ifindex);
+	reason = tp_check_way(host, flow, plan, in);
 	if (reason != TP_R_NONE)
 		return reason;
-	if (tp_host_route(host, ifindex))
-		return TP_R_NO_NEXTHOP;
-	headers += sizeof(struct tp_eth_hdr) + sizeof(struct tp_udp_hdr);
-	headers += plan->vlan_tci ? sizeof(struct tp_vlan_hdr) : 0;
+	headers += tp_link_len(plan) + (__u32)sizeof(struct tp_udp_hdr);
 	headers += strip ? 0 : TP_CHANNEL_HDR_LEN;
 	gone = flow->headers + (strip ? TP_CHANNEL_HDR_LEN : 0);
 	plan->grow = (__s32)headers - (__s32)gone;
@@ -191,7 +188,7 @@ TP_INLINE enum tp_reason tp_relay_pair(struct tp_host *host, const struct tp_flo
 		return reason;
 	reason = tp_write(host, flow, plan, in, out);
 	if (TP_SENT(reason))
-		tp_row_counted(row, plan->data_len);
+		tp_row_counted(host, row, plan->data_len);
 	return reason;
 }
 

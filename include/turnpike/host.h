@@ -29,15 +29,32 @@ TP_HOST_API __u32 tp_host_slots4(struct tp_host *host);	/* how many */
 TP_HOST_API __u32 tp_host_slots6(struct tp_host *host);
 TP_HOST_API struct tp_slot4 *tp_host_slot4(struct tp_host *host, __u32 index);
 TP_HOST_API struct tp_slot6 *tp_host_slot6(struct tp_host *host, __u32 index);
+#ifndef TP_HOST_ROUTED
 TP_HOST_API struct tp_nexthop *tp_host_nexthop(struct tp_host *host, __u32 index);
+#endif
 TP_HOST_API struct tp_limit *tp_host_limit(struct tp_host *host, __u32 index);
 TP_HOST_API void tp_host_seed(struct tp_host *host, __u64 seed[2]);
 /* CLOCK_MONOTONIC, nanoseconds, a few milliseconds coarse. */
 TP_HOST_API __u64 tp_host_now(struct tp_host *host);
+#ifndef TP_HOST_ROUTED
 /* Is this (as of tp_mac_at()) the receiving interface's address? 1 where that is not known. */
 TP_HOST_API int tp_host_own_mac(struct tp_host *host, __u64 mac);
 /* Prepare to send by this interface. 0, or it cannot be sent there. */
 TP_HOST_API int tp_host_route(struct tp_host *host, __u32 ifindex);
+#else
+/*
+ * A host behind the kernel's receiving and before its sending half of IP (the module)
+ * defines TP_HOST_ROUTED. Its packets begin with their IP header, which the kernel has
+ * checked; routes and neighbours are the kernel's, and a row's next hop says no more than
+ * that the peer is here (TP_HOP_HERE).
+ */
+struct tp_plan;
+struct tp_row;
+/* Prepare to send by the plan; with df not in fragments. TP_R_NONE, or why it cannot be. */
+TP_HOST_API enum tp_reason tp_host_way(struct tp_host *host, const struct tp_plan *plan, int df);
+/* Relayed by this row; len is of the application data. */
+TP_HOST_API void tp_host_row_counted(struct tp_host *host, struct tp_row *row, __u32 len);
+#endif
 /* 32 bits that nobody outside can know beforehand. */
 TP_HOST_API __u32 tp_host_random(struct tp_host *host);
 /* TP_SCRATCH bytes that are this packet's alone, of any value. NULL: none. */
@@ -60,6 +77,6 @@ TP_HOST_API void tp_host_count(struct tp_host *host, enum tp_reason reason, __u3
 #define TP_DATA_MAX	0x7f00
 
 /* A function of its own: in BPF its stack frame is gone when it returns. */
-#define TP_APART	static __attribute__((noinline, unused))
+#define TP_APART	static __attribute__((__noinline__, __unused__))
 
 #endif

@@ -287,6 +287,20 @@ TP_INLINE enum tp_reason tp_parse_ip6(const __u8 *at, const __u8 *end, struct tp
  * The link layer. TP_R_NONE: *type is TP_ETH_IPV4 or TP_ETH_IPV6, *at that header,
  * and tp_parse_ip4() or tp_parse_ip6() goes on.
  */
+#ifdef TP_HOST_ROUTED
+TP_INLINE enum tp_reason tp_parse_eth(const __u8 *data, const __u8 *end, struct tp_flow *flow,
+				      const __u8 **at, __u16 *type)
+{
+	if (data + 1 > end)
+		return TP_R_NOT_UDP;
+	*at = data;
+	*type = (data[0] >> 4) == 4 ? TP_ETH_IPV4 : TP_ETH_IPV6;
+	flow->headers = 0;
+	flow->bad_mac = 0;
+	flow->dmac = 0;
+	return TP_R_NONE;
+}
+#else
 TP_INLINE enum tp_reason tp_parse_eth(const __u8 *data, const __u8 *end, struct tp_flow *flow,
 				      const __u8 **at, __u16 *type)
 {
@@ -312,6 +326,7 @@ TP_INLINE enum tp_reason tp_parse_eth(const __u8 *data, const __u8 *end, struct 
 	flow->headers = (__u16)tp_distance(data, *at);
 	return tp_parse_mac(eth, flow) ? TP_R_OTHER_MAC : TP_R_NONE;
 }
+#endif
 
 /* From a frame to a flow, and which family. */
 TP_INLINE enum tp_reason tp_parse(const __u8 *data, const __u8 *end, struct tp_flow *flow,

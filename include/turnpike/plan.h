@@ -39,6 +39,16 @@ struct tp_plan {
 	__u32  trim;
 };
 
+/* How many packets the row has relayed. */
+TP_INLINE __u64 tp_row_packets(const struct tp_row *row)
+{
+#ifdef TP_HOST_ROUTED
+	return row->packets + row->kmod_packets;
+#else
+	return row->packets;
+#endif
+}
+
 /* ---------------------------------------------------------------- finding */
 
 /* Copy what the row says; 0 where it did not hold still meanwhile. */
@@ -61,7 +71,7 @@ TP_INLINE int tp_plan_take(struct tp_plan *plan, const struct tp_row *row, __u32
 		__builtin_memcpy(plan->ip6, &row->out6, sizeof(plan->ip6));
 	/* RFC 6864: unlike any other packet's of this flow, from a start that
 	 * nobody outside can guess */
-	plan->id = (__u16)(hash + row->packets);
+	plan->id = (__u16)(hash + tp_row_packets(row));
 	/* RFC 6437 section 3: one per flow */
 	plan->flow_label = (__u32)(hash >> 16) & 0xfffff;
 	return !tp_seq_changed(&row->seq, seq);
@@ -174,6 +184,7 @@ TP_APART enum tp_reason tp_lookup(struct tp_host *host, const struct tp_key6 *ke
 
 /* ------------------------------------------------------------- next hop */
 
+#ifndef TP_HOST_ROUTED
 /* Whether the daemon wants one packet for this next hop: one CPU alone takes the flag. */
 TP_INLINE int tp_take_poke(struct tp_nexthop *hop)
 {
@@ -205,12 +216,18 @@ TP_INLINE enum tp_reason tp_check_nexthop(struct tp_host *host, struct tp_plan *
 		return TP_R_MTU;
 	return tp_take_poke(hop) ? TP_R_POKE : TP_R_NONE;
 }
+#endif
 
 /* The data path's fields; several CPUs may lose one now and then. */
-TP_INLINE void tp_row_counted(struct tp_row *row, __u32 len)
+TP_INLINE void tp_row_counted(struct tp_host *host, struct tp_row *row, __u32 len)
 {
+#ifdef TP_HOST_ROUTED
+	tp_host_row_counted(host, row, len);
+#else
+	(void)host;
 	row->packets++;
 	row->bytes += len;
+#endif
 }
 
 /* After everything else was checked: only what would be relayed pays. */
@@ -231,8 +248,10 @@ TP_INLINE enum tp_reason tp_check_frame(struct tp_host *host, const struct tp_fl
 {
 	if (flow->bad_mac | flow->bad_ip_check)
 		return TP_R_BAD_FRAME;
+#ifndef TP_HOST_ROUTED
 	if (!tp_host_own_mac(host, flow->dmac))
 		return TP_R_OTHER_MAC;
+#endif
 	/* RFC 8200 section 8.1: UDP over IPv6 has a checksum */
 	return in == 6 && !flow->udp_check ? TP_R_BAD_FRAME : TP_R_NONE;
 }

@@ -18,7 +18,7 @@
 
 /* Raised with every change of meaning or layout; tp_meta carries it, and a
  * program refuses tables of another version. */
-#define TP_ABI_VERSION	5
+#define TP_ABI_VERSION	6
 
 /* ------------------------------------------------------------- addresses */
 
@@ -128,10 +128,10 @@ struct tp_row {
 	/* data */
 	__u64  packets;		/* relayed by this row */
 	__u64  bytes;		/* application data, without the channel header */
+	__u16  kmod_packets;	/* by the module, for identifications; counted by allocation */
 	/* control */
-	__u32  alloc;		/* index into tp_allocs */
 	__u16  nexthop_up;	/* PERMISSION: index into tp_nexthops, or TP_HOP_HERE */
-	__u16  zero;
+	__u32  alloc;		/* index into tp_allocs */
 	union {
 		struct tp_row_listener listener;	/* with TP_ROW_OUT6, whatever its own */
 		struct {
@@ -240,6 +240,13 @@ enum tp_alloc_state {
 struct tp_count {
 	__u64 packets;
 	__u64 bytes;
+};
+
+/* tp_kmod_counts: what the module has relayed, by index of the allocation. */
+struct tp_kmod_count {
+	/* data; zeroed by control when the allocation's slot is claimed */
+	struct tp_count up;	/* client to peer */
+	struct tp_count down;
 };
 
 struct tp_alloc {
@@ -360,7 +367,8 @@ enum tp_reason {
 /* Bytes of memory that a data path has for one packet (tp_scratch). */
 #define TP_SCRATCH	448
 
-/* tp_stats: a per-CPU array, reason -> this. Bytes are of the whole frame. */
+/* tp_stats: a per-CPU array, reason -> this. Bytes are of the whole frame. tp_kmod_stats: the
+ * same for the module, which sees what the others have passed up; bytes are of the IP packet. */
 
 /* ---------------------------------------------------------------- layout */
 
@@ -376,5 +384,6 @@ _Static_assert(sizeof(struct tp_limit) == 64, "tp_limit");
 _Static_assert(sizeof(struct tp_stranger) == 16, "tp_stranger");
 _Static_assert(sizeof(struct tp_binding) == 56, "tp_binding");
 _Static_assert(sizeof(struct tp_alloc) == 320, "tp_alloc");
+_Static_assert(sizeof(struct tp_kmod_count) == 32, "tp_kmod_count");
 
 #endif

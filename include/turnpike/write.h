@@ -14,7 +14,29 @@
 /* RFC 7915 section 5.1: a packet up to this size made from IPv6 may be fragmented */
 #define TP_MTU_6TO4	1260
 
+/* Bytes before the IP header. */
+TP_INLINE __u32 tp_link_len(const struct tp_plan *plan)
+{
+#ifdef TP_HOST_ROUTED
+	(void)plan;
+	return 0;
+#else
+	return (__u32)sizeof(struct tp_eth_hdr) +
+	       (plan->vlan_tci ? (__u32)sizeof(struct tp_vlan_hdr) : 0);
+#endif
+}
+
 /* Each tp_write_*() returns where the next header goes, or 0 without room. */
+#ifdef TP_HOST_ROUTED
+TP_INLINE __u8 *tp_write_eth(__u8 *at, const __u8 *end, const struct tp_plan *plan,
+			     __u16 type)
+{
+	(void)end;
+	(void)plan;
+	(void)type;
+	return at;
+}
+#else
 TP_INLINE __u8 *tp_write_eth(__u8 *at, const __u8 *end, const struct tp_plan *plan,
 			     __u16 type)
 {
@@ -39,6 +61,13 @@ TP_INLINE __u8 *tp_write_eth(__u8 *at, const __u8 *end, const struct tp_plan *pl
 	vlan->type = TP_N16(type);
 	return at;
 }
+#endif
+
+/* Not to be fragmented: as it came, or from IPv6 the larger packets. */
+TP_INLINE int tp_plan_df(const struct tp_flow *flow, const struct tp_plan *plan, int in)
+{
+	return in == 4 ? flow->df : plan->ip_len > TP_MTU_6TO4;
+}
 
 /*
  * RFC 8656 section 14, and 13.3 with RFC 7915 section 5.1: DSCP and ECN are
@@ -47,7 +76,7 @@ TP_INLINE __u8 *tp_write_eth(__u8 *at, const __u8 *end, const struct tp_plan *pl
 TP_INLINE __u8 *tp_write_ip4(__u8 *at, const __u8 *end, const struct tp_flow *flow,
 			     const struct tp_plan *plan, int in)
 {
-	int df = in == 4 ? flow->df : plan->ip_len > TP_MTU_6TO4;
+	int df = tp_plan_df(flow, plan, in);
 	__u8 *ip = at;
 	__u32 word[3];
 	__u64 sum;
@@ -110,6 +139,29 @@ TP_INLINE __u8 *tp_write_channel(__u8 *at, const __u8 *end, const struct tp_plan
 	channel->number = plan->channel;
 	channel->length = TP_N16(plan->data_len);
 	return at;
+}
+
+/* The way out, for a packet whose lengths are in the plan. TP_R_NONE: there is one. */
+TP_INLINE enum tp_reason tp_check_way(struct tp_host *host, const struct tp_flow *flow,
+				      struct tp_plan *plan, int in)
+{
+#ifdef TP_HOST_ROUTED
+	if (plan->nexthop == TP_HOP_HERE)
+		return TP_R_NO_NEXTHOP;
+	/* nobody fragments on the way from IPv6 to IPv6 (RFC 8200 section 5) */
+	return tp_host_way(host, plan, plan->family == 6 && in == 6 ? 1 :
+			   tp_plan_df(flow, plan, in));
+#else
+	enum tp_reason reason;
+	__u32 ifindex;
+
+	(void)flow;
+	(void)in;
+	reason = tp_check_nexthop(host, plan, &ifindex);
+	if (reason != TP_R_NONE)
+		return reason;
+	return tp_host_route(host, ifindex) ? TP_R_NO_NEXTHOP : TP_R_NONE;
+#endif
 }
 
 #endif

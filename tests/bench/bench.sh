@@ -3,7 +3,7 @@
 # turnpike, coturn and the least that an XDP program can do to forward, in one lab,
 # one after the other. docs/performance.md says how to read it.
 #   BENCH=PART,...       cases, ways, relay, layout, million, limit, latency, memory, allocate,
-#                        binding (all of them)
+#                        binding, module (all of them)
 #   TURNSERVER=FILE      coturn's server (/usr/bin/turnserver)
 #   BENCH_SECONDS=1.5    of each measurement of packets/s
 #   BENCH_FLOWS=100000   the greater number of channels (up to 100000), 10 to an allocation
@@ -15,7 +15,7 @@ cd "$(dirname "$0")/../.." || exit 1
 . scripts/lab.sh
 
 LAB_NAME=tpbench$$
-PARTS=(cases ways relay layout million limit latency memory allocate binding)
+PARTS=(cases ways relay layout million limit latency memory allocate binding module)
 TURNSERVER=${TURNSERVER:-/usr/bin/turnserver}
 SECONDS_EACH=${BENCH_SECONDS:-1.5}
 SECONDS_STEP=0.6	# of each step of the search for what a relay can take
@@ -28,7 +28,7 @@ DEADLINE=240		# seconds that the part relay may take
 dir=$(mktemp -d)
 relay_pid=''
 started=$SECONDS
-for lib in lib ways relay layout million limit latency memory control; do
+for lib in lib ways relay layout million limit latency memory control module; do
 	# shellcheck source=/dev/null
 	. tests/bench/$lib.sh
 done

@@ -152,7 +152,7 @@ static __u32 test_run(struct timing_bpf *skel, const struct bpf_program *prog,
 
 static void read_stats(const struct world *world, struct tp_count stats[TP_R_MAX])
 {
-	if (tables_stats(&world->tables, stats))
+	if (tables_stats(world->tables.stats_fd, stats))
 		die("counters: %s", strerror(errno));
 }
 

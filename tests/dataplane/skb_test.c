@@ -72,7 +72,7 @@ static uint64_t counted(enum tp_reason reason)
 {
 	struct tp_count stats[TP_R_MAX];
 
-	assert_int_equal(tables_stats(&world.tables, stats), 0);
+	assert_int_equal(tables_stats(world.tables.stats_fd, stats), 0);
 	return stats[reason].packets;
 }
 

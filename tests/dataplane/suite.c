@@ -410,7 +410,8 @@ int suite_run(struct world *world)
 	}
 	for (size_t i = 0; i < 8; i++)
 		add(t, &n, names[i], direction, &directions[i]);
-	for (size_t i = 0; i < 8; i++)
+	/* IP takes what is cut for lost, before the module */
+	for (size_t i = 0; i < 8 && !world->stack; i++)
 		add(t, &n, cut[i], cut_everywhere, &directions[i]);
 	for (size_t i = 0; i < sizeof(ways) / sizeof(ways[0]); i++)
 		add(t, &n, ways[i].name, way, &ways[i]);
@@ -418,7 +419,8 @@ int suite_run(struct world *world)
 	add(t, &n, "N17 checksum that computes to 0", checksum_zero, NULL);
 	add(t, &n, "N25 identification", identification, NULL);
 	add(t, &n, "N27 flow label", flow_label, NULL);
-	add(t, &n, "one packet for a poke", poked, NULL);
+	if (!world->stack)
+		add(t, &n, "one packet for a poke", poked, NULL);
 	add(t, &n, "crowded table", crowded_table, NULL);
 	failed = _cmocka_run_group_tests(world->name, t, n, NULL, NULL);
 	free(t);

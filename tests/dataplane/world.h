@@ -13,10 +13,13 @@
 #include "dataplane/tables.h"
 #include "frame.h"
 
-enum world_verdict { WORLD_PASS, WORLD_DROP, WORLD_TX, WORLD_REDIRECT, WORLD_CANNOT };
+enum world_verdict { WORLD_PASS, WORLD_DROP, WORLD_TX, WORLD_REDIRECT, WORLD_CANNOT,
+		     WORLD_GONE };
 
 /* Interfaces: frames arrive at HERE; THERE can be sent to as well; ELSEWHERE not. */
 enum { WORLD_HERE = 1 };
+
+struct dp_case;
 
 struct world {
 	const char *name;
@@ -32,6 +35,13 @@ struct world {
 	 * interface: to send back is a redirection as well.
 	 */
 	bool skb;
+	/*
+	 * Behind and before the kernel's own IP: frames may be GONE before they are counted,
+	 * MAC addresses and next hops are the kernel's. What a case becomes, with a reason of
+	 * TP_R_MAX where it is gone; NULL: what it is.
+	 */
+	bool stack;
+	void (*suited)(struct dp_case *c);
 	int prog, ways;			/* the program and tp_ways, in the kernel */
 	/* Reason counted and what came out. WORLD_CANNOT: it cannot be given such a frame. */
 	enum world_verdict (*run)(struct world *world, const struct frame *in,

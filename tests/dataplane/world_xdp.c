@@ -24,7 +24,7 @@ static char pins[64];		/* of the world that is being made */
 /* One system call for all reasons, all processors added up. */
 static void read_stats(const struct world *world, struct tp_count stats[TP_R_MAX])
 {
-	if (tables_stats(&world->tables, stats))
+	if (tables_stats(world->tables.stats_fd, stats))
 		abort();
 }
 

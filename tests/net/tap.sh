@@ -71,7 +71,7 @@ tap_clean()
 {
 	relay_stop
 	lab_down
-	mountpoint -q "$TAP_TMP/bpf" && umount "$TAP_TMP/bpf"
+	umount "$TAP_TMP/bpf" 2>/dev/null
 	rm -rf "$TAP_TMP"
 }
 
@@ -113,11 +113,12 @@ relay_start()
 	relay_wait 'relaying workers='
 }
 
-# relay_wait TEXT: until the log says it (20 s at most: a busy machine verifies a program for long).
+# relay_wait TEXT: until the log says it (20 s at most, or TAP_PATIENCE twentieths: a busy
+# machine verifies a program for long).
 relay_wait()
 {
 	local i
-	for i in {1..400}; do
+	for ((i = 0; i < ${TAP_PATIENCE:-400}; i++)); do
 		grep -q "$1" "$TAP_TMP/relay.log" && return 0
 		kill -0 "$RELAY_PID" 2>/dev/null || return 1
 		sleep 0.05

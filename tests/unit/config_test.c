@@ -226,15 +226,16 @@ static void numbers_and_ports(void **state)
 static void dataplanes(void **state)
 {
 	static const enum conf_dataplane wanted[] = {
-		DATAPLANE_AUTO, DATAPLANE_XDP, DATAPLANE_TC, DATAPLANE_USER,
+		DATAPLANE_AUTO, DATAPLANE_XDP, DATAPLANE_TC, DATAPLANE_KMOD, DATAPLANE_USER,
 	};
 	static const char *const lines[] = {
-		"dataplane=auto\n", "dataplane=xdp\n", "dataplane=tc\n", "dataplane=user\n",
+		"dataplane=auto\n", "dataplane=xdp\n", "dataplane=tc\n", "dataplane=kmod\n",
+		"dataplane=user\n",
 	};
 	struct given g;
 
 	(void)state;
-	for (int i = 0; i < 4; i++) {
+	for (int i = 0; i < 5; i++) {
 		given_finish(&g, lines[i]);
 		assert_int_equal(g.errors.errors, 0);
 		assert_int_equal(g.conf.dataplane, wanted[i]);

@@ -73,7 +73,7 @@ static void tables_are_zeroed_writable_and_say_their_sizes(void **state)
 static void inherit(struct tables *to, const struct tables *from)
 {
 	memset(to, 0, sizeof(*to));
-	to->stats_fd = -1;
+	to->stats_fd = to->kmod_stats_fd = -1;
 	for (int id = 0; id < TABLE_MAX; id++)
 		to->fd[id] = from->fd[id] < 0 ? -1 : dup(from->fd[id]);
 }
@@ -196,7 +196,7 @@ static void no_statistics_are_zeros(void **state)
 	(void)state;
 	assert_int_equal(tables_create(&t, &sizes), 0);
 	memset(stats, 0xff, sizeof(stats));
-	assert_int_equal(tables_stats(&t, stats), 0);
+	assert_int_equal(tables_stats(t.stats_fd, stats), 0);
 	assert_memory_equal(stats, zero, sizeof(zero));
 	tables_close(&t);
 }
@@ -245,6 +245,7 @@ static void make_pins(const struct tp_meta *m)
 	PIN("tp_allocs", struct tp_alloc, m->allocs);
 	PIN("tp_bindings", struct tp_binding, m->bindings);
 	PIN("tp_limits", struct tp_limit, TP_LIMITS(m->allocs));
+	PIN("tp_kmod_counts", struct tp_kmod_count, m->allocs);
 #undef PIN
 }
 
@@ -286,7 +287,7 @@ static bool may_write(const void *at)
 
 static void pinned_arrays_are_mapped_and_counters_summed(void **state)
 {
-	int cpus = libbpf_num_possible_cpus(), stats_fd;
+	int cpus = libbpf_num_possible_cpus(), stats_fd, kmod_fd;
 	struct tp_count stats[TP_R_MAX], *values;
 	uint32_t reason = TP_R_EXPIRED, last;
 	struct tp_alloc alloc;
@@ -299,6 +300,10 @@ static void pinned_arrays_are_mapped_and_counters_summed(void **state)
 	stats_fd = make_pin("tp_stats", BPF_MAP_TYPE_PERCPU_ARRAY, sizeof(struct tp_count),
 			    TP_R_MAX);
 	assert_true(stats_fd >= 0);
+	assert_int_equal(tables_open_pinned(&t, PINS, true), -EPROTO);
+	kmod_fd = make_pin("tp_kmod_stats", BPF_MAP_TYPE_PERCPU_ARRAY, sizeof(struct tp_count),
+			   TP_R_MAX);
+	assert_true(kmod_fd >= 0);
 	assert_int_equal(tables_open_pinned(&t, PINS, true), 0);
 	assert_true(t.kernel);
 	last = t.meta->allocs - 1;
@@ -312,7 +317,7 @@ static void pinned_arrays_are_mapped_and_counters_summed(void **state)
 	assert_int_equal(bpf_map_update_elem(stats_fd, &reason, values, BPF_ANY), 0);
 	free(values);
 	assert_int_equal(tables_open_pinned(&u, PINS, false), 0);
-	assert_int_equal(tables_stats(&u, stats), 0);
+	assert_int_equal(tables_stats(u.stats_fd, stats), 0);
 	assert_int_equal(stats[TP_R_EXPIRED].packets, cpus * (cpus + 1) / 2);
 	assert_int_equal(stats[TP_R_EXPIRED].bytes, 100 * cpus * (cpus + 1) / 2);
 	assert_int_equal(stats[TP_R_NO_ROW].packets, 0);
@@ -328,13 +333,14 @@ static void pinned_arrays_are_mapped_and_counters_summed(void **state)
 	assert_int_equal(tables_map(&u), 0);
 	assert_true(u.kernel);
 	u.allocs[last].worker = 78;
-	assert_int_equal(tables_stats(&u, stats), 0);
+	assert_int_equal(tables_stats(u.stats_fd, stats), 0);
 	assert_int_equal(seteuid(0), 0);
 	assert_int_equal(stats[TP_R_EXPIRED].packets, cpus * (cpus + 1) / 2);
 	assert_int_equal(t.allocs[last].worker, 78);
 	tables_close(&u);
 	tables_close(&t);
 	close(stats_fd);
+	close(kmod_fd);
 }
 
 static void pinned_arrays_of_another_kind_are_refused(void **state)
@@ -345,6 +351,8 @@ static void pinned_arrays_of_another_kind_are_refused(void **state)
 	if (!*state)
 		skip();
 	assert_true(make_pin("tp_stats", BPF_MAP_TYPE_PERCPU_ARRAY, sizeof(struct tp_count),
+			     TP_R_MAX) >= 0);
+	assert_true(make_pin("tp_kmod_stats", BPF_MAP_TYPE_PERCPU_ARRAY, sizeof(struct tp_count),
 			     TP_R_MAX) >= 0);
 	assert_int_equal(unlink(PINS "/tp_rows6"), 0);
 	assert_int_equal(tables_open_pinned(&t, PINS, true), -EPROTO);

@@ -82,6 +82,8 @@ static void show_dataplane(const json_t *dp)
 	size_t i;
 
 	printf("%-12s %s (wanted: %s)", "data plane", text(dp, "mode"), text(dp, "wanted"));
+	if (json_is_true(json_object_get(dp, "module")))
+		printf(", module");
 	printf("%s%s\n", *text(dp, "why") ? ": " : "", text(dp, "why"));
 	json_array_foreach(json_object_get(dp, "interfaces"), i, interface)
 		printf("%-12s %-15s %-6s %s\n", "", text(interface, "name"),
@@ -135,19 +137,30 @@ void show_status(const struct cli *cli, const json_t *status)
 
 /* -------------------------------------------------------------------- stats */
 
+/* The module's are counted apart: it sees what the others have passed up. */
+static bool show_reason(const struct cli *cli, const json_t *reason, const json_t *counted,
+			const char *by)
+{
+	if (!number(counted, "packets") && !cli->all)
+		return false;
+	printf("%16lld %20lld  %-15s %s%s\n", number(counted, "packets"),
+	       number(counted, "bytes"), text(reason, "reason"), by, text(reason, "meaning"));
+	return true;
+}
+
 void show_stats(const struct cli *cli, const json_t *stats)
 {
-	const json_t *reason;
+	const json_t *reason, *kmod;
 	unsigned int shown = 0;
 	size_t i;
 
 	printf("%16s %20s  %-15s %s\n", "PACKETS", "BYTES", "REASON", "MEANING");
+	json_array_foreach(json_object_get(stats, "reasons"), i, reason)
+		shown += show_reason(cli, reason, reason, "");
 	json_array_foreach(json_object_get(stats, "reasons"), i, reason) {
-		if (!number(reason, "packets") && !cli->all)
-			continue;
-		printf("%16lld %20lld  %-15s %s\n", number(reason, "packets"),
-		       number(reason, "bytes"), text(reason, "reason"), text(reason, "meaning"));
-		shown++;
+		kmod = json_object_get(reason, "kmod");
+		if (number(kmod, "packets"))
+			shown += show_reason(cli, reason, kmod, "module: ");
 	}
 	if (!shown)
 		puts("nothing counted yet");
@@ -157,19 +170,21 @@ void show_stats(const struct cli *cli, const json_t *stats)
 
 /* -------------------------------------------------------------- allocations */
 
-/* Packets of one direction by both paths, and which part of them the kernel relayed. */
+/* Packets of one direction by all paths, and which part of them the kernel relayed. */
 static void traffic(char buf[LINE], const json_t *direction)
 {
 	const json_t *fast = json_object_get(direction, "fast");
+	const json_t *kmod = json_object_get(direction, "kmod");
 	const json_t *slow = json_object_get(direction, "slow");
-	json_int_t packets = number(fast, "packets") + number(slow, "packets");
+	json_int_t kernel = number(fast, "packets") + number(kmod, "packets");
+	json_int_t packets = kernel + number(slow, "packets");
 	char p[AMOUNT], b[AMOUNT], share[AMOUNT] = "-";
 
 	if (packets)
-		snprintf(share, sizeof(share), "%d%%",
-			 (int)(number(fast, "packets") * 100 / packets));
+		snprintf(share, sizeof(share), "%d%%", (int)(kernel * 100 / packets));
 	snprintf(buf, LINE, "%6s %6sB %4s", amount(p, packets),
-		 amount(b, number(fast, "bytes") + number(slow, "bytes")), share);
+		 amount(b, number(fast, "bytes") + number(kmod, "bytes") + number(slow, "bytes")),
+		 share);
 }
 
 /* Every list element, separated by commas, as far as they fit. */
@@ -227,8 +242,8 @@ void show_allocations(const struct cli *cli, const json_t *answer)
 		user = width(user, text(a, "user"));
 	}
 	printf("%-*s %-4s %-*s %-*s %8s %8s %5s | %6s %7s %4s | %6s %7s %4s\n", client, "CLIENT",
-	       "BY", relayed, "RELAYED", user, "USER", "EXPIRES", "AGE", "CHANS", "UP", "", "XDP",
-	       "DOWN", "", "XDP");
+	       "BY", relayed, "RELAYED", user, "USER", "EXPIRES", "AGE", "CHANS", "UP", "", "KERN",
+	       "DOWN", "", "KERN");
 	json_array_foreach(list, i, a) {
 		traffic(up, json_object_get(a, "up"));
 		traffic(down, json_object_get(a, "down"));

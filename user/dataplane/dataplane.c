@@ -5,8 +5,10 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 #include "address.h"
 #include "dataplane/dataplane.h"
+#include "dataplane/kmod.h"
 #include "dataplane/sizes.h"
 #include "log.h"
 
@@ -72,6 +74,8 @@ static void attach_one(struct dataplane *dp, enum conf_dataplane wanted,
 		snprintf(iface->why, sizeof(iface->why), "loopback: the daemon relays");
 		return;
 	}
+	if (wanted == DATAPLANE_KMOD)
+		return;
 	if (wanted != DATAPLANE_TC && !xdp_attach(dp->xdp, iface))
 		return;
 	if (wanted == DATAPLANE_XDP)
@@ -138,7 +142,55 @@ static unsigned int attach_all(struct dataplane *dp, const struct conf *conf)
 	return dp->n - count_mode(dp, XDP_NONE);
 }
 
-/* With dataplane=xdp or tc every interface must be taken; the loopback never is. */
+/* The module is asked for what these two do not take, on whatever interface it comes. */
+static int open_module(struct dataplane *dp, const struct conf *conf, char *why)
+{
+	struct kmod_ports ports = { { 0 } };
+	char before[XDP_WHY];
+
+	for (unsigned int i = 0; i < conf->listen.n; i++) {
+		uint16_t port = ntohs(conf->listen.v[i].port);
+
+		kmod_ports_add(&ports, port, port);
+	}
+	kmod_ports_add(&ports, conf->turn.min_port, conf->turn.max_port);
+	dp->kmod_fd = kmod_open(&dp->tables, &ports, why);
+	if (dp->kmod_fd < 0)
+		return dp->kmod_fd;
+	dp->module = true;
+	for (unsigned int i = 0; i < dp->n; i++) {
+		struct xdp_interface *iface = &dp->interfaces[i];
+
+		if (iface->mode != XDP_NONE)
+			continue;
+		iface->mode = XDP_KMOD;
+		memcpy(before, iface->why, sizeof(before));
+		snprintf(iface->why, XDP_WHY, "module%s%.140s", before[0] ? "; " : "", before);
+	}
+	return 0;
+}
+
+/* In auto it is no fault that there is none. */
+static int use_module(struct dataplane *dp, const struct conf *conf)
+{
+	char why[XDP_WHY] = "";
+	int err;
+
+	if (conf->dataplane != DATAPLANE_KMOD && conf->dataplane != DATAPLANE_AUTO)
+		return 0;
+	err = open_module(dp, conf, why);
+	if (!err)
+		return 0;
+	if (conf->dataplane == DATAPLANE_KMOD) {
+		memcpy(dp->why, why, sizeof(why));
+		return err;
+	}
+	if (err != -ENOENT && err != -ENXIO && err != -ENODEV)
+		log_warning("dataplane=auto: no module: %s", why);
+	return 0;
+}
+
+/* With dataplane=xdp, tc or kmod every interface must be taken; the loopback never is. */
 static const struct xdp_interface *first_missing(const struct dataplane *dp)
 {
 	for (unsigned int i = 0; i < dp->n; i++)
@@ -147,36 +199,51 @@ static const struct xdp_interface *first_missing(const struct dataplane *dp)
 	return NULL;
 }
 
+static void leave_module(struct dataplane *dp)
+{
+	if (dp->kmod_fd >= 0)
+		close(dp->kmod_fd);
+	dp->kmod_fd = -1;
+	dp->module = false;
+}
+
 static int try_kernel(struct dataplane *dp, const struct conf *conf, const struct tp_meta *sizes)
 {
 	const struct xdp_interface *missing;
 	unsigned int attached;
-	int err = xdp_load(&dp->xdp, conf->pin_path, sizes, &dp->tables, dp->why);
+	int err;
 
+	if (conf->dataplane == DATAPLANE_KMOD)
+		err = xdp_load_tables(&dp->xdp, conf->pin_path, sizes, &dp->tables, dp->why);
+	else
+		err = xdp_load(&dp->xdp, conf->pin_path, sizes, &dp->tables, dp->why);
 	if (err)
 		return err;
 	attached = attach_all(dp, conf);
-	missing = first_missing(dp);
+	err = use_module(dp, conf);
+	attached += count_mode(dp, XDP_KMOD);
+	missing = err ? NULL : first_missing(dp);
 	if (missing && missing->why[0])
 		snprintf(dp->why, sizeof(dp->why), "%.15s: %.130s", missing->name, missing->why);
-	else if (!attached && !dp->why[0])
+	else if (!err && !attached && !dp->why[0])
 		snprintf(dp->why, sizeof(dp->why), "no interface but the loopback");
-	if (attached && (!missing || conf->dataplane == DATAPLANE_AUTO))
+	if (!err && attached && (!missing || conf->dataplane == DATAPLANE_AUTO))
 		return 0;
+	leave_module(dp);
 	tables_close(&dp->tables);
 	tc_close(dp->tc);
 	xdp_close(dp->xdp);
 	dp->tc = NULL;
 	dp->xdp = NULL;
 	dataplane_detach(conf->pin_path);
-	return -EOPNOTSUPP;
+	return err ? err : -EOPNOTSUPP;
 }
 
 const char *dataplane_word(enum conf_dataplane which)
 {
 	static const char *const words[] = {
 		[DATAPLANE_AUTO] = "auto", [DATAPLANE_XDP] = "xdp", [DATAPLANE_TC] = "tc",
-		[DATAPLANE_USER] = "user",
+		[DATAPLANE_KMOD] = "kmod", [DATAPLANE_USER] = "user",
 	};
 
 	return words[which];
@@ -185,7 +252,7 @@ const char *dataplane_word(enum conf_dataplane which)
 const char *dataplane_mode_word(enum xdp_mode mode)
 {
 	static const char *const words[] = {
-		[XDP_NONE] = "none", [XDP_TC] = "tc", [XDP_NATIVE] = "native",
+		[XDP_NONE] = "none", [XDP_KMOD] = "kmod", [XDP_TC] = "tc", [XDP_NATIVE] = "native",
 	};
 
 	return words[mode];
@@ -193,7 +260,8 @@ const char *dataplane_mode_word(enum xdp_mode mode)
 
 static void log_choice(const struct dataplane *dp)
 {
-	log_info("dataplane mode=%s%s%s%s", dataplane_word(dp->mode),
+	log_info("dataplane mode=%s module=%s%s%s%s", dataplane_word(dp->mode),
+		 dp->module ? "yes" : "no",
 		 dp->why[0] ? " why=\"" : "", dp->why, dp->why[0] ? "\"" : "");
 	for (unsigned int i = 0; i < dp->n; i++)
 		log_info("interface name=%s xdp=%s why=\"%s\"", dp->interfaces[i].name,
@@ -215,13 +283,15 @@ int dataplane_open(struct dataplane *dp, const struct conf *conf)
 	int err;
 
 	memset(dp, 0, sizeof(*dp));
+	dp->kmod_fd = -1;
 	err = find_interfaces(dp, conf);
 	if (err)
 		goto fail;
 	if (conf->dataplane != DATAPLANE_USER && turn_conf_relays(&conf->turn)) {
 		err = try_kernel(dp, conf, &sizes);
 		if (!err) {
-			dp->mode = count_mode(dp, XDP_NATIVE) ? DATAPLANE_XDP : DATAPLANE_TC;
+			dp->mode = count_mode(dp, XDP_NATIVE) ? DATAPLANE_XDP :
+				   count_mode(dp, XDP_TC) ? DATAPLANE_TC : DATAPLANE_KMOD;
 			log_choice(dp);
 			return 0;
 		}
@@ -248,8 +318,18 @@ fail:
 	return err;
 }
 
+void dataplane_leave(struct dataplane *dp)
+{
+	if (dp->kmod_fd >= 0)
+		close(dp->kmod_fd);
+	dp->kmod_fd = -1;
+	xdp_close(dp->xdp);
+	dp->xdp = NULL;
+}
+
 void dataplane_close(struct dataplane *dp)
 {
+	leave_module(dp);
 	tables_close(&dp->tables);
 	tc_close(dp->tc);
 	xdp_close(dp->xdp);

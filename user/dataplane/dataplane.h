@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * Which data path serves this host, decided once by the keeper for each interface that
- * carries a listening or relay address: native XDP, else tc, else the daemon.
+ * carries a listening or relay address: native XDP, else tc, else the module, which also
+ * gets what those two have passed up, else the daemon.
  */
 #ifndef TP_DATAPLANE_H
 #define TP_DATAPLANE_H
@@ -19,13 +20,17 @@ struct dataplane {
 	struct tables tables;
 	struct xdp *xdp;
 	struct tc *tc;			/* where any interface has its filter, else NULL */
+	bool module;			/* it relays what is passed up */
+	int kmod_fd;			/* as long as this is open; the keeper's, else -1 */
 };
 
-/* 0, or -errno where dataplane=xdp or tc cannot be had (why says what is missing)
+/* 0, or -errno where dataplane=xdp, tc or kmod cannot be had (why says what is missing)
  * or memory is short. Logs what it took and why. */
 int dataplane_open(struct dataplane *dp, const struct conf *conf);
-/* Pins and attachments stay. */
+/* Pins and attachments stay; the module lets go. */
 void dataplane_close(struct dataplane *dp);
+/* In a child: what is the keeper's alone. The tables stay. */
+void dataplane_leave(struct dataplane *dp);
 /* Take every program and pin of pin_path off. The number of interfaces' programs, or -errno. */
 int dataplane_detach(const char *pin_path);
 

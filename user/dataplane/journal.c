@@ -17,6 +17,7 @@ struct pool {
 struct journal {
 	struct tp_alloc *allocs;
 	struct tp_binding *bindings;
+	struct tp_kmod_count *kmod_counts;
 	struct pool alloc_pool;
 	struct pool binding_pool;
 };
@@ -53,6 +54,7 @@ struct journal *journal_new(struct tables *tables)
 		return NULL;
 	j->allocs = tables->allocs;
 	j->bindings = tables->bindings;
+	j->kmod_counts = tables->kmod_counts;
 	j->alloc_pool.size = tables->allocs ? tables->meta->allocs : 0;
 	j->binding_pool.size = tables->bindings ? tables->meta->bindings : 0;
 	count_used(j, &j->alloc_pool, alloc_state);
@@ -109,6 +111,8 @@ struct tp_alloc *journal_claim_alloc(struct journal *j)
 		a->generation = 1;
 	memset((char *)a + offsetof(struct tp_alloc, created_ns), 0,
 	       sizeof(*a) - offsetof(struct tp_alloc, created_ns));
+	if (j->kmod_counts)
+		memset(&j->kmod_counts[i], 0, sizeof(j->kmod_counts[i]));
 	return a;
 }
 

@@ -223,7 +223,7 @@ static uint32_t find(const struct table *t, const union key *key, uint64_t hash)
 /* Everything between seq and the counters, and what is behind them. */
 #define FRONT		offsetof(struct tp_row, kind)
 #define COUNTERS	offsetof(struct tp_row, packets)
-#define BACK		offsetof(struct tp_row, alloc)
+#define BACK		offsetof(struct tp_row, nexthop_up)
 
 /* Whether the slot's row differs from new in its lease and next hops only. Those can be
  * written alone, so that refreshing a flow never makes a reader turn a packet away. */

@@ -52,6 +52,8 @@ static uint32_t entries(const struct tp_meta *meta, enum table_id id)
 		return meta->bindings;
 	case TABLE_limits:
 		return TP_LIMITS(meta->allocs);
+	case TABLE_kmod_counts:
+		return meta->allocs;
 	case TABLE_MAX:
 		break;
 	}
@@ -100,6 +102,7 @@ static void clear(struct tables *t)
 	for (int id = 0; id < TABLE_MAX; id++)
 		t->fd[id] = -1;
 	t->stats_fd = -1;
+	t->kmod_stats_fd = -1;
 }
 
 /* A key finds a free slot within TP_PROBE nearly always, and is found in the second one at
@@ -293,8 +296,10 @@ int tables_open_pinned(struct tables *t, const char *path, bool writable)
 		goto out;
 	}
 	t->stats_fd = open_pin(path, "tp_stats");
-	if (t->stats_fd < 0) {
-		err = t->stats_fd == -ENOENT ? -EPROTO : t->stats_fd;
+	t->kmod_stats_fd = open_pin(path, "tp_kmod_stats");
+	err = t->stats_fd < 0 ? t->stats_fd : t->kmod_stats_fd < 0 ? t->kmod_stats_fd : 0;
+	if (err) {
+		err = err == -ENOENT ? -EPROTO : err;
 		goto out;
 	}
 	err = map_all(t, writable ? PROT_READ | PROT_WRITE : PROT_READ);
@@ -313,16 +318,18 @@ void tables_close(struct tables *t)
 	}
 	if (t->stats_fd >= 0)
 		close(t->stats_fd);
+	if (t->kmod_stats_fd >= 0)
+		close(t->kmod_stats_fd);
 	clear(t);
 }
 
-int tables_stats(const struct tables *t, struct tp_count stats[TP_R_MAX])
+int tables_stats(int fd, struct tp_count stats[TP_R_MAX])
 {
 	int cpus = libbpf_num_possible_cpus(), err = 0;
 	struct tp_count *values;
 
 	memset(stats, 0, sizeof(stats[0]) * TP_R_MAX);
-	if (t->stats_fd < 0)
+	if (fd < 0)
 		return 0;
 	if (cpus < 0)
 		return cpus;
@@ -330,7 +337,7 @@ int tables_stats(const struct tables *t, struct tp_count stats[TP_R_MAX])
 	if (!values)
 		return -ENOMEM;
 	for (uint32_t reason = 0; reason < TP_R_MAX; reason++) {
-		if (bpf_map_lookup_elem(t->stats_fd, &reason, values)) {
+		if (bpf_map_lookup_elem(fd, &reason, values)) {
 			err = -errno;
 			break;
 		}

@@ -20,7 +20,8 @@
 	X(nexthops,	struct tp_nexthop) \
 	X(allocs,	struct tp_alloc) \
 	X(bindings,	struct tp_binding) \
-	X(limits,	struct tp_limit)
+	X(limits,	struct tp_limit) \
+	X(kmod_counts,	struct tp_kmod_count)
 
 enum table_id {
 #define TABLE_ENUM(name, type) TABLE_##name,
@@ -35,6 +36,7 @@ struct tables {
 #undef TABLE_FIELD
 	int fd[TABLE_MAX];		/* -1 where there is none */
 	int stats_fd;			/* tp_stats, per-CPU array; -1 with dataplane user */
+	int kmod_stats_fd;		/* tp_kmod_stats, likewise */
 	bool kernel;			/* BPF arrays: rows and next hops are in use */
 };
 
@@ -51,7 +53,7 @@ int tables_map(struct tables *t);
 int tables_open_pinned(struct tables *t, const char *path, bool writable);
 void tables_close(struct tables *t);	/* unmaps and closes; the pins stay */
 
-/* Sum of the per-CPU counters by reason. Zeros where t->stats_fd is -1. */
-int tables_stats(const struct tables *t, struct tp_count stats[TP_R_MAX]);
+/* Sum of the per-CPU counters of such a map by reason. Zeros where fd is -1. */
+int tables_stats(int fd, struct tp_count stats[TP_R_MAX]);
 
 #endif

@@ -171,6 +171,7 @@ static int prepare_maps(struct xdp *xdp, const struct tp_meta *meta)
 	err = err ? err : bpf_map__set_max_entries(bpf->maps.tp_allocs, meta->allocs);
 	err = err ? err : bpf_map__set_max_entries(bpf->maps.tp_bindings, meta->bindings);
 	err = err ? err : bpf_map__set_max_entries(bpf->maps.tp_limits, TP_LIMITS(meta->allocs));
+	err = err ? err : bpf_map__set_max_entries(bpf->maps.tp_kmod_counts, meta->allocs);
 	bpf_object__for_each_map(map, bpf->obj) {
 		if (err)
 			return err;
@@ -197,13 +198,14 @@ static int fill_tables(struct xdp *xdp, const struct tp_meta *meta, struct table
 	TABLES(FILL_FD)
 #undef FILL_FD
 	tables->stats_fd = fcntl(bpf_map__fd(bpf->maps.tp_stats), F_DUPFD_CLOEXEC, 3);
+	tables->kmod_stats_fd = fcntl(bpf_map__fd(bpf->maps.tp_kmod_stats), F_DUPFD_CLOEXEC, 3);
 	/* A table whose meta says its version is complete. */
 	if (bpf_map_update_elem(bpf_map__fd(bpf->maps.tp_meta), &zero, meta, BPF_ANY))
 		return -errno;
 	return tables_map(tables);
 }
 
-static int open_and_load(struct xdp *xdp, const struct tp_meta *meta, char *why)
+static int open_and_load(struct xdp *xdp, const struct tp_meta *meta, char *why, bool program)
 {
 	int err;
 
@@ -215,6 +217,7 @@ static int open_and_load(struct xdp *xdp, const struct tp_meta *meta, char *why)
 	}
 	CONSTANTS_SET(xdp->bpf->rodata, meta);
 	err = prepare_maps(xdp, meta);
+	err = err ? err : bpf_program__set_autoload(xdp->bpf->progs.turnpike_xdp, program);
 	err = err ? err : turnpike_bpf__load(xdp->bpf);
 	if (err == -EPERM || err == -EACCES)
 		snprintf(why, XDP_WHY, "loading BPF is not permitted or the verifier refused it: "
@@ -236,8 +239,8 @@ static int make_directory(const char *dir, char *why)
 	return err;
 }
 
-int xdp_load(struct xdp **out, const char *pin_path, const struct tp_meta *sizes,
-	     struct tables *tables, char *why)
+static int load(struct xdp **out, const char *pin_path, const struct tp_meta *sizes,
+		struct tables *tables, char *why, bool program)
 {
 	struct xdp *xdp = calloc(1, sizeof(*xdp));
 	struct tp_meta meta;
@@ -252,11 +255,11 @@ int xdp_load(struct xdp **out, const char *pin_path, const struct tp_meta *sizes
 		goto out;
 	err = make_directory(pin_path, why);
 	err = err ? err : choose_tables(pin_path, sizes, &meta, why);
-	err = err ? err : open_and_load(xdp, &meta, why);
+	err = err ? err : open_and_load(xdp, &meta, why, program);
 	if (err)
 		goto out;
 	err = fill_tables(xdp, &meta, tables);
-	if (!err)
+	if (!err && program)
 		err = pins_replace(bpf_program__fd(xdp->bpf->progs.turnpike_xdp), pin_path,
 				   PINS_PROG);
 	if (err) {
@@ -271,6 +274,18 @@ out:
 		snprintf(why, XDP_WHY, "%s", strerror(-err));
 	xdp_close(xdp);
 	return err;
+}
+
+int xdp_load(struct xdp **out, const char *pin_path, const struct tp_meta *sizes,
+	     struct tables *tables, char *why)
+{
+	return load(out, pin_path, sizes, tables, why, true);
+}
+
+int xdp_load_tables(struct xdp **out, const char *pin_path, const struct tp_meta *sizes,
+		    struct tables *tables, char *why)
+{
+	return load(out, pin_path, sizes, tables, why, false);
 }
 
 int xdp_map_fd(const struct xdp *xdp, const char *name)

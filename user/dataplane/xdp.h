@@ -15,6 +15,7 @@
 
 enum xdp_mode {
 	XDP_NONE,			/* the daemon */
+	XDP_KMOD,			/* the module, see kmod.h */
 	XDP_TC,				/* a filter of ours, see tc.h */
 	XDP_NATIVE,			/* native XDP, by a pinned link of ours */
 };
@@ -37,6 +38,9 @@ struct xdp;
  */
 int xdp_load(struct xdp **out, const char *pin_path, const struct tp_meta *sizes,
 	     struct tables *tables, char *why);
+/* The same without the program, for who uses the tables alone; nothing can be attached then. */
+int xdp_load_tables(struct xdp **out, const char *pin_path, const struct tp_meta *sizes,
+		    struct tables *tables, char *why);
 /* Native XDP on iface->ifindex, pinned as <pin_path>/link_<name>; a link of ours that is pinned
  * there is updated in place, without a gap. Another program on the interface is left alone, and
  * so is a driver that says it cannot redirect. Returns 0 and iface->mode XDP_NATIVE, or -errno
