@@ -20,10 +20,21 @@ struct engine_parked {
 	uint8_t data[];
 };
 
-static void unpark(struct engine *e, struct engine_parked *p)
+static void take(struct engine *e, struct engine_parked *p)
 {
 	DL_DELETE(e->parked, p);
 	e->n_parked--;
+}
+
+static void put(struct engine *e, struct engine_parked *p)
+{
+	DL_APPEND(e->parked, p);
+	e->n_parked++;
+}
+
+/* Taken out before. */
+static void let_go(struct engine_parked *p)
+{
 	explicit_bzero(p->data, p->len);
 	free(p);
 }
@@ -45,7 +56,7 @@ static bool is_parked(const struct engine *e, const struct turn_path *path, cons
 
 bool engine_park(struct engine *e, const struct turn_path *path, const uint8_t *data, size_t len)
 {
-	struct engine_parked *p;
+	struct engine_parked *p, *oldest = e->parked;
 
 	if (len > PARKED_BYTES || is_parked(e, path, data, len))
 		return false;
@@ -53,14 +64,14 @@ bool engine_park(struct engine *e, const struct turn_path *path, const uint8_t *
 	if (!p)
 		return false;
 	if (e->n_parked == PARKED_MAX) {
-		engine_count_one(e, TP_R_STUN_LIMITED, e->parked->len);
-		unpark(e, e->parked);
+		engine_count_one(e, TP_R_STUN_LIMITED, oldest->len);
+		take(e, oldest);
+		let_go(oldest);
 	}
 	p->path = *path;
 	p->len = len;
 	memcpy(p->data, data, len);
-	DL_APPEND(e->parked, p);
-	e->n_parked++;
+	put(e, p);
 	return true;
 }
 
@@ -77,16 +88,15 @@ void engine_parked_retry(struct engine *e)
 	while (n-- && (p = e->parked)) {
 		enum tp_reason reason;
 
-		DL_DELETE(e->parked, p);
-		e->n_parked--;
+		take(e, p);
 		reason = turn_from_client(e->server, &p->path, p->data, p->len, now);
-		DL_APPEND(e->parked, p);
-		e->n_parked++;
-		if (reason == TURN_LATER)
+		if (reason == TURN_LATER) {
+			put(e, p);
 			continue;
+		}
 		if (reason != TP_R_MAX)
 			engine_count_one(e, reason, p->len);
-		unpark(e, p);
+		let_go(p);
 	}
 	engine_flush(e);
 }
@@ -96,8 +106,10 @@ void engine_parked_forget(struct engine *e, const struct engine_leg *leg)
 	struct engine_parked *p, *next;
 
 	DL_FOREACH_SAFE(e->parked, p, next) {
-		if (!leg || p->path.socket == leg)
-			unpark(e, p);
+		if (leg && p->path.socket != leg)
+			continue;
+		take(e, p);
+		let_go(p);
 	}
 }
 
