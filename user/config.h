@@ -51,7 +51,8 @@ struct conf {
 	uint16_t tls_listening_port;	/* host order, 5349 */
 	bool no_udp, no_tcp;
 	bool no_tls;			/* asked for, or there is no certificate */
-	bool no_dtls;
+	bool dtls;			/* as written */
+	bool no_dtls;			/* not asked for, or there is no certificate */
 	uint32_t drain_min_allocations;	/* where draining ends */
 	unsigned int workers;		/* relay-threads; 0: one per CPU */
 	unsigned int sock_buf_size;	/* bytes */

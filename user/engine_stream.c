@@ -15,7 +15,6 @@
 
 #define TLS_FIRST_BYTE	0x16		/* of a handshake record; no message of ours */
 #define STRANGER_BYTES	4096		/* of a message, without an allocation */
-#define STRANGER_REFUSALS 32		/* then it is guessing passwords */
 #define READ_ROUNDS	4		/* then others have their turn */
 #define WRITE_BYTES	65536
 #define RECORD_BYTES	16384		/* of TLS, at most */
@@ -117,7 +116,7 @@ static bool know(struct engine_stream *s)
 		return false;
 	s->known = true;
 	if (first == TLS_FIRST_BYTE)
-		return shared->tls && !stream_secure(&s->io, shared->tls);
+		return !shared->conf->no_tls && !stream_secure(&s->io, shared->tls);
 	return !shared->conf->no_tcp;
 }
 
@@ -139,7 +138,7 @@ static void message(struct engine_stream *s, const uint8_t *data, size_t len, st
 	e->ttl_over = false;
 	e->now_ns = now.mono_ns;
 	reason = engine_from_client(e, &path, data, len, now);
-	if (reason == TP_R_STUN_ERROR && !s->alloc && ++s->refusals == STRANGER_REFUSALS)
+	if (reason == TP_R_STUN_ERROR && !s->alloc && ++s->refusals == ENGINE_REFUSALS)
 		end(s);
 }
 
