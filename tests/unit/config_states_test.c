@@ -20,7 +20,7 @@ static const char *const work[] = {
 	"no-software-attribute", "mobility", "rfc5780", "alt-listening-port",
 	"stun-backward-compatibility", "rfc3489-compatibility", "alternate-server",
 	"udp-alternate-server", "tcp-alternate-server", "tls-alternate-server",
-	"tls-listening-port", "no-tcp", "no-tls", "no-dtls",
+	"tls-listening-port", "no-tcp", "no-tls", "no-dtls", "dtls",
 	"max-allocate-timeout", "cert", "pkey", "pkey-pwd", "cipher-list", "CA-file", "no-tlsv1_2",
 	"ec-curve-name", "acme-redirect", "respond-http-unsupported",
 	"server-name", "secure-stun", "oauth", "check-origin-consistency",
@@ -46,7 +46,7 @@ static const char *const silent[] = {
 static const char *const told[] = {
 	"alt-tls-listening-port", "udp-self-balance",
 	"udp-recvmmsg-log", "udp-sendmmsg-log", "udp-gso", "multiplex-peer-port",
-	"multiplex-peer-max-peers", "dtls", "secret-key-file",
+	"multiplex-peer-max-peers", "secret-key-file",
 	"dh-file", "raw-public-keys", "syslog-facility",
 	"new-log-timestamp-format", "version", "prometheus-cert",
 	"prometheus-key", "cli", "cli-ip", "cli-port", "cli-password", "cli-max-output-sessions",

@@ -260,7 +260,7 @@ void dtls_send_to(struct dtls *d, void *ctx)
 
 void dtls_feed(struct dtls *d, const uint8_t *datagram, size_t len)
 {
-	d->in = datagram;
+	d->in = len ? datagram : NULL;	/* nothing would be the end of a file */
 	d->in_len = len;
 }
 
