@@ -196,9 +196,7 @@ def crowd():
         socks.append(s)
     most = strangers()
     say(200 < most <= 256, "X11 an address may have so many handshakes, no more", most)
-    client = DtlsClient()
     say(until(lambda: strangers() == 0, PATIENCE + 3), "X11 and they end", strangers())
-    client.vanish()
     for s in socks:
         s.close()
     client = allocated()
