@@ -255,6 +255,23 @@ static void check_metrics(const struct conf *conf, struct conf_errors *errors)
 			    "prometheus-path is empty");
 }
 
+/* What a header says is believed, so it matters who says it. */
+static void check_proxy(const struct conf *conf, struct conf_errors *errors)
+{
+	const char *where = conf_where(conf, "tcp-proxy-port");
+
+	if (!conf->tcp_proxy_port)
+		return;
+	if (!conf->trusted_proxies.n)
+		conf_report(errors, where, LEVEL_ERROR,
+			    "tcp-proxy-port without trusted-proxy-ip: nobody could connect");
+	if (conf->tcp_proxy_port == conf->listening_port ||
+	    conf->tcp_proxy_port == conf->tls_listening_port)
+		conf_report(errors, where, LEVEL_ERROR,
+			    "tcp-proxy-port %u is taken by clients without a proxy",
+			    conf->tcp_proxy_port);
+}
+
 /* Off unless it is asked for, as in coturn since 4.17: few clients speak it. */
 static void settle_dtls(struct conf *conf, struct conf_errors *errors)
 {
@@ -309,6 +326,7 @@ void conf_finish(struct conf *conf, struct conf_errors *errors)
 {
 	settle_dtls(conf, errors);
 	settle_tls(conf, errors);
+	check_proxy(conf, errors);
 	check_auth(conf, errors);
 	check_database(conf, errors);
 	check_realm(conf, errors);

@@ -184,6 +184,8 @@ static void resolve_listeners(struct conf *conf, const struct conf_addrs *ips,
 		listen_at(&conf->listen_tcp, ips, conf->listening_port);
 	if (!conf->no_tls)
 		listen_at(&conf->listen_tcp, ips, conf->tls_listening_port);
+	if (conf->tcp_proxy_port && (!conf->no_tcp || !conf->no_tls))
+		listen_at(&conf->listen_tcp, ips, conf->tcp_proxy_port);
 	if (!conf->no_tcp || !conf->no_tls)
 		listen_aux(&conf->listen_tcp, conf, host);
 }

@@ -54,7 +54,12 @@ const struct conf_directive conf_table[] = {
 	REFUSED("listening-device", "IFNAME", "not supported yet: use listening-ip"),
 	REFUSED("relay-device", "IFNAME", "not supported yet: use relay-ip"),
 	INFO("alt-tls-listening-port", "PORT", "rfc5780 is for UDP"),
-	WARN("tcp-proxy-port", "PORT", "not supported yet: nothing will answer there"),
+	{ WORKS("tcp-proxy-port", "PORT"), .set = conf_set_port, AT(tcp_proxy_port),
+	  .help = "one more TCP port, on which every connection begins with a header of the "
+		  "PROXY protocol, version 2" },
+	{ WORKS("trusted-proxy-ip", "IP|IP-IP|CIDR"), .set = conf_set_ranges, AT(trusted_proxies),
+	  .flags = CONF_REPEAT | CONF_GUARD,
+	  .help = "who may connect to tcp-proxy-port; none: nobody" },
 	INFO("udp-self-balance", NULL, "not needed: the kernel spreads clients over the workers"),
 	SILENT("udp-recvmmsg", NULL),
 	INFO("udp-recvmmsg-log", NULL, "use turnpike stats"),

@@ -43,6 +43,7 @@ struct engine_gate {
 	struct event *event;
 	struct tp_addr addr;
 	bool shut;			/* no descriptors: to be tried again */
+	bool proxied;			/* connections begin with a proxy's header */
 	int fd;				/* not owned */
 };
 
@@ -61,6 +62,8 @@ struct engine_stream {
 	uint64_t accepted_ns, deadline_ns;
 	uint8_t dscp;
 	unsigned int refusals;		/* of requests, without an allocation */
+	bool headed;			/* a proxy's header comes first */
+	bool counted;			/* in the crowd, unless it has an allocation */
 	bool known;			/* plain or TLS */
 	bool spoken;			/* one whole message was read */
 	bool waits;			/* reads no more before its answers have left */
