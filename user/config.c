@@ -149,6 +149,7 @@ void conf_free(struct conf *conf)
 	free(turn->broadcasts);
 	free(conf->listening_ip.v);
 	free(conf->aux_server.v);
+	free(conf->trusted_proxies.v);
 	free(conf->relay_ip.v);
 	free(conf->listen.v);
 	free(conf->listen_tcp.v);

@@ -49,9 +49,12 @@ struct conf {
 	struct conf_addrs listen;	/* what to bind by UDP; filled by conf_resolve() */
 	struct conf_addrs listen_tcp;	/* likewise; each takes plain and TLS, as far as allowed */
 	uint16_t tls_listening_port;	/* host order, 5349 */
+	uint16_t tcp_proxy_port;	/* host order; 0: none */
+	struct turn_ranges trusted_proxies;	/* who may speak there */
 	bool no_udp, no_tcp;
 	bool no_tls;			/* asked for, or there is no certificate */
-	bool no_dtls;
+	bool dtls;			/* as written */
+	bool no_dtls;			/* not asked for, or there is no certificate */
 	uint32_t drain_min_allocations;	/* where draining ends */
 	unsigned int workers;		/* relay-threads; 0: one per CPU */
 	unsigned int sock_buf_size;	/* bytes */

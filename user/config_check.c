@@ -135,7 +135,7 @@ static void check_ports(const struct conf *conf, struct conf_errors *errors)
 		conf_report(errors, conf_where(conf, "alt-listening-port"), LEVEL_ERROR,
 			    "alt-listening-port is the same as listening-port %u",
 			    conf->listening_port);
-	if (conf->no_udp && conf->no_tcp && conf->no_tls)
+	if (conf->no_udp && conf->no_tcp && conf->no_tls && conf->no_dtls)
 		conf_report(errors, conf_where(conf, "no-udp"), LEVEL_ERROR,
 			    "no-udp leaves no listener: there is neither TCP nor TLS");
 	if (turn->stun_only && turn->no_stun)
@@ -255,6 +255,39 @@ static void check_metrics(const struct conf *conf, struct conf_errors *errors)
 			    "prometheus-path is empty");
 }
 
+/* What a header says is believed, so it matters who says it. */
+static void check_proxy(const struct conf *conf, struct conf_errors *errors)
+{
+	const char *where = conf_where(conf, "tcp-proxy-port");
+
+	if (!conf->tcp_proxy_port)
+		return;
+	if (!conf->trusted_proxies.n)
+		conf_report(errors, where, LEVEL_ERROR,
+			    "tcp-proxy-port without trusted-proxy-ip: nobody could connect");
+	if (conf->tcp_proxy_port == conf->listening_port ||
+	    conf->tcp_proxy_port == conf->tls_listening_port)
+		conf_report(errors, where, LEVEL_ERROR,
+			    "tcp-proxy-port %u is taken by clients without a proxy",
+			    conf->tcp_proxy_port);
+}
+
+/* Off unless it is asked for, as in coturn since 4.17: few clients speak it. */
+static void settle_dtls(struct conf *conf, struct conf_errors *errors)
+{
+	const char *where = conf_where(conf, "dtls");
+
+	conf->no_dtls = conf->no_dtls || !conf->dtls;
+	if (conf->no_dtls)
+		return;
+	conf->no_dtls = !conf->cert.n || conf->tls.only_1_3;
+	if (!conf->cert.n)
+		conf_report(errors, where, LEVEL_WARNING, "no cert is given: DTLS is off");
+	else if (conf->no_dtls)
+		conf_report(errors, where, LEVEL_WARNING,
+			    "no-tlsv1_2: DTLS is off, since there is no 1.3 of it here");
+}
+
 /* Like coturn, which starts without TLS then. */
 static void settle_tls(struct conf *conf, struct conf_errors *errors)
 {
@@ -291,7 +324,9 @@ static void settle_classic(struct conf *conf)
 
 void conf_finish(struct conf *conf, struct conf_errors *errors)
 {
+	settle_dtls(conf, errors);
 	settle_tls(conf, errors);
+	check_proxy(conf, errors);
 	check_auth(conf, errors);
 	check_database(conf, errors);
 	check_realm(conf, errors);

@@ -241,6 +241,16 @@ out:
 
 /* ---------------------------------------------------------------- reloading */
 
+static void keep_addrs(struct conf_addrs *next, const struct conf_addrs *running)
+{
+	free(next->v);
+	next->n = running->n;
+	next->v = calloc(next->n + 1, sizeof(*next->v));
+	if (!next->v)
+		abort();
+	memcpy(next->v, running->v, next->n * sizeof(*next->v));
+}
+
 /* What derives from what cannot change while the server runs, or is random. */
 static void keep(struct conf *next, const struct conf *running)
 {
@@ -249,15 +259,11 @@ static void keep(struct conf *next, const struct conf *running)
 	if (!conf_where(next, "stateless-nonce-secret"))
 		memcpy(turn->nonce_key, running->turn.nonce_key, sizeof(turn->nonce_key));
 	next->workers = running->workers;
-	/* TLS begins and ends with its listeners; its certificates may change */
+	/* TLS and DTLS begin and end with their listeners; their certificates may change */
 	next->no_tls = running->no_tls;
-	free(next->listen_tcp.v);
-	next->listen_tcp.n = running->listen_tcp.n;
-	next->listen_tcp.v = calloc(next->listen_tcp.n + 1, sizeof(*next->listen_tcp.v));
-	if (!next->listen_tcp.v)
-		abort();
-	memcpy(next->listen_tcp.v, running->listen_tcp.v,
-	       next->listen_tcp.n * sizeof(*next->listen_tcp.v));
+	next->no_dtls = running->no_dtls;
+	keep_addrs(&next->listen, &running->listen);
+	keep_addrs(&next->listen_tcp, &running->listen_tcp);
 	next->max_allocations = running->max_allocations;
 	free(turn->relays);
 	turn->n_relays = running->turn.n_relays;

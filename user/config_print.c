@@ -71,10 +71,11 @@ static void print_streams(const struct conf *conf, FILE *out)
 {
 	const struct tls_settings *tls = &conf->tls;
 
-	fprintf(out, "# TCP and TLS\n");
+	fprintf(out, "# TCP, TLS and DTLS\n");
 	fprintf(out, "plain TCP = %s\n", yes(!conf->no_tcp));
 	fprintf(out, "TLS = %s\n", conf->no_tls ? "no" : tls->only_1_3 ? "1.3" : "1.2 and 1.3");
-	for (unsigned int i = 0; i < conf->cert.n && !conf->no_tls; i++)
+	fprintf(out, "DTLS = %s\n", conf->no_dtls ? "no" : "1.2");
+	for (unsigned int i = 0; i < conf->cert.n && (!conf->no_tls || !conf->no_dtls); i++)
 		fprintf(out, "cert = %s, pkey in %s\n", conf->cert.v[i],
 			i < conf->pkey.n ? conf->pkey.v[i] : "the same file");
 	fprintf(out, "CA-file = %s\n", conf->ca.n ? conf->ca.v[conf->ca.n - 1] : "none");

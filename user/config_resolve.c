@@ -172,16 +172,20 @@ static void resolve_listeners(struct conf *conf, const struct conf_addrs *ips,
 	free(conf->listen.v);
 	free(conf->listen_tcp.v);
 	conf->listen = conf->listen_tcp = (struct conf_addrs){ 0 };
-	if (!conf->no_udp) {
+	if (!conf->no_udp || !conf->no_dtls) {
 		listen_at(&conf->listen, ips, conf->listening_port);
 		if (conf->turn.rfc5780)
 			conf_add_alt_ports(conf, ips, add_to);
 		listen_aux(&conf->listen, conf, host);
 	}
+	if (!conf->no_dtls)		/* RFC 7350 section 3 */
+		listen_at(&conf->listen, ips, conf->tls_listening_port);
 	if (!conf->no_tcp)
 		listen_at(&conf->listen_tcp, ips, conf->listening_port);
 	if (!conf->no_tls)
 		listen_at(&conf->listen_tcp, ips, conf->tls_listening_port);
+	if (conf->tcp_proxy_port && (!conf->no_tcp || !conf->no_tls))
+		listen_at(&conf->listen_tcp, ips, conf->tcp_proxy_port);
 	if (!conf->no_tcp || !conf->no_tls)
 		listen_aux(&conf->listen_tcp, conf, host);
 }

@@ -12,7 +12,6 @@
 #define REFUSED(n, a, why) \
 	{ .name = n, .arg = a, .state = CONF_REFUSED, .flags = CONF_GUARD, .help = why }
 
-#define NO_DTLS		"no DTLS listener yet"
 #define NO_DATABASE	"this kind of user database is not supported: its users could not log " \
 			"in; move them to SQLite or Redis"
 #define NO_CLI		"there is no telnet interface; use the turnpike command"
@@ -24,7 +23,8 @@ const struct conf_directive conf_table[] = {
 	{ WORKS("listening-port", "PORT"), .set = conf_set_port, AT(listening_port),
 	  .initial = "3478", .help = "UDP and TCP port of the STUN/TURN listeners" },
 	{ WORKS("tls-listening-port", "PORT"), .set = conf_set_port, AT(tls_listening_port),
-	  .initial = "5349", .help = "one more TCP port; both take TCP and TLS" },
+	  .initial = "5349",
+	  .help = "one more port; both take TCP and TLS, and with dtls UDP and DTLS" },
 	{ WORKS("alt-listening-port", "PORT"), .set = conf_set_port, AT(alt_listening_port),
 	  .help = "second port, for rfc5780; none: the one after listening-port" },
 	{ WORKS("listening-ip", "IP"), .set = conf_set_address, AT(listening_ip),
@@ -54,7 +54,12 @@ const struct conf_directive conf_table[] = {
 	REFUSED("listening-device", "IFNAME", "not supported yet: use listening-ip"),
 	REFUSED("relay-device", "IFNAME", "not supported yet: use relay-ip"),
 	INFO("alt-tls-listening-port", "PORT", "rfc5780 is for UDP"),
-	WARN("tcp-proxy-port", "PORT", "not supported yet: nothing will answer there"),
+	{ WORKS("tcp-proxy-port", "PORT"), .set = conf_set_port, AT(tcp_proxy_port),
+	  .help = "one more TCP port, on which every connection begins with a header of the "
+		  "PROXY protocol, version 2" },
+	{ WORKS("trusted-proxy-ip", "IP|IP-IP|CIDR"), .set = conf_set_ranges, AT(trusted_proxies),
+	  .flags = CONF_REPEAT | CONF_GUARD,
+	  .help = "who may connect to tcp-proxy-port; none: nobody" },
 	INFO("udp-self-balance", NULL, "not needed: the kernel spreads clients over the workers"),
 	SILENT("udp-recvmmsg", NULL),
 	INFO("udp-recvmmsg-log", NULL, "use turnpike stats"),
@@ -113,8 +118,10 @@ const struct conf_directive conf_table[] = {
 	  .help = "no plain TCP from clients" },
 	{ WORKS("no-tls", NULL), .set = conf_set_bool, AT(no_tls),
 	  .help = "no TLS; nor is there any without cert" },
-	{ WORKS("no-dtls", NULL), .set = conf_set_bool, AT(no_dtls), .help = "no DTLS" },
-	INFO("dtls", NULL, NO_DTLS),
+	{ WORKS("no-dtls", NULL), .set = conf_set_bool, AT(no_dtls),
+	  .help = "no DTLS; the default" },
+	{ WORKS("dtls", NULL), .set = conf_set_bool, AT(dtls),
+	  .help = "DTLS on every UDP listener, and on the UDP port tls-listening-port" },
 	REFUSED("no-udp-relay", NULL, "not supported: use stun-only to relay nothing"),
 	SILENT("no-tcp-relay", NULL),
 	{ WORKS("rfc5780", NULL), .set = conf_set_bool, AT(turn.rfc5780),

@@ -98,7 +98,7 @@ void conf_read_tls(struct conf *conf, struct conf_errors *errors)
 	struct tls_store *store;
 	struct tls_fault fault;
 
-	if (conf->no_tls)		/* said before, or asked for */
+	if (conf->no_tls && conf->no_dtls)	/* said before, or asked for */
 		return;
 	if (!conf->cert.n) {		/* it was there when the server started */
 		conf_report(errors, NULL, LEVEL_ERROR, "no cert is given any more");

@@ -84,10 +84,10 @@ static json_t *streams_status(const struct control_sources *from)
 	uint64_t refused;
 
 	crowd_count(from->shared->crowd, &strangers, &refused);
-	return json_pack("{s:o,s:b,s:b,s:i,s:I}",
+	return json_pack("{s:o,s:b,s:b,s:b,s:i,s:I}",
 		"listening", texts(conf->listen_tcp.v, conf->listen_tcp.n),
-		"tcp", !conf->no_tcp, "tls", !conf->no_tls, "strangers", (int)strangers,
-		"refused", (json_int_t)refused);
+		"tcp", !conf->no_tcp, "tls", !conf->no_tls, "dtls", !conf->no_dtls,
+		"strangers", (int)strangers, "refused", (json_int_t)refused);
 }
 
 static json_t *auth_status(const struct control_sources *from)

@@ -59,6 +59,7 @@ static void on_tick(evutil_socket_t fd, short what, void *arg)
 	engine_parked_retry(e);		/* whose patience may be over */
 	engine_flush(e);
 	engine_streams_sweep(e, now.mono_ns);
+	engine_dtls_sweep(e, now.mono_ns);
 	if (next < now.mono_ns + wait)
 		wait = next > now.mono_ns ? next - now.mono_ns : 1000;
 	tv.tv_sec = (time_t)(wait / TURN_NS_PER_S);
@@ -131,7 +132,8 @@ struct engine *engine_new(const struct engine_shared *shared, unsigned int worke
 	e->stop = event_new(e->base, -1, 0, on_stop, e);
 	e->halt = event_new(e->base, -1, 0, engine_on_halt, e);
 	if (!e->server || !e->tick || !e->stop || !e->halt || !engine_use_users(e) ||
-	    add_listeners(e, sockets->udp) || engine_gates_open(e, sockets->tcp))
+	    add_listeners(e, sockets->udp) || engine_gates_open(e, sockets->tcp) ||
+	    engine_dtls_open(e))
 		goto fail;
 	turn_server_number(e->server, worker);
 	return e;
@@ -174,6 +176,7 @@ void engine_free(struct engine *e)
 	if (!e)
 		return;
 	engine_gates_close(e);
+	engine_dtls_close(e);
 	engine_parked_forget(e, NULL);
 	if (e->realms)
 		users_realms_put(e->shared->users, e->realms);

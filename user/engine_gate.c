@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 /* TCP connections: accepted, counted, and ended when their time is over. */
 #include <errno.h>
+#include <netinet/in.h>
 #include <stdlib.h>
 #include <unistd.h>
 #include <utlist.h>
@@ -33,16 +34,21 @@ static void take(struct engine_gate *gate, const struct tcp_accepted *in, uint64
 	struct engine *e = gate->engine;
 	struct engine_stream *s;
 
-	if (!crowd_enter(e->shared->crowd, &in->client, now_ns)) {
+	/* whose connection a proxy's is shows later */
+	if (gate->proxied ? !acl_listed(&e->shared->conf->trusted_proxies, &in->client) :
+			    !crowd_enter(e->shared->crowd, &in->client, now_ns)) {
 		close(in->fd);
 		return;
 	}
 	s = engine_stream_new(e, &gate->addr, in->fd);
 	if (!s) {
-		crowd_leave(e->shared->crowd, &in->client, now_ns);
+		if (!gate->proxied)
+			crowd_leave(e->shared->crowd, &in->client, now_ns);
 		close(in->fd);
 		return;
 	}
+	s->headed = gate->proxied;
+	s->counted = !gate->proxied;
 	s->client = in->client;
 	s->dscp = in->dscp;
 	s->accepted_ns = now_ns;
@@ -80,6 +86,8 @@ int engine_gates_open(struct engine *e, const int *fds)
 		struct engine_gate *gate = &e->gates[i];
 
 		*gate = (struct engine_gate){ .engine = e, .addr = listen->v[i], .fd = fds[i] };
+		gate->proxied = e->shared->conf->tcp_proxy_port &&
+				ntohs(gate->addr.port) == e->shared->conf->tcp_proxy_port;
 		gate->event = event_new(e->base, gate->fd, EV_READ | EV_PERSIST, on_gate, gate);
 		if (!gate->event || event_add(gate->event, NULL))
 			return -ENOMEM;

@@ -2,6 +2,7 @@
 /* What arrives by UDP: from clients, from peers, and ICMP errors. */
 #include <stdlib.h>
 #include "engine_parts.h"
+#include "net/dtls.h"
 
 #define ICMP_BATCH	64
 
@@ -45,6 +46,20 @@ enum tp_reason engine_from_client(struct engine *e, const struct turn_path *path
 	return reason;
 }
 
+/* One datagram of a client. */
+static void from_listener(struct engine_listener *l, const struct turn_path *path,
+			  const uint8_t *data, size_t len, struct turn_now now)
+{
+	struct engine *e = l->leg.engine;
+
+	if (e->dtls && len && dtls_is_for(*data))
+		engine_dtls_input(l, &path->client, data, len, now);
+	else if (e->shared->conf->no_udp)	/* the listener is there for DTLS */
+		engine_count_one(e, TP_R_NOT_TURN, len);
+	else
+		engine_from_client(e, path, data, len, now);
+}
+
 void engine_on_listener(evutil_socket_t fd, short what, void *arg)
 {
 	struct engine_listener *l = arg;
@@ -67,7 +82,7 @@ void engine_on_listener(evutil_socket_t fd, short what, void *arg)
 
 			if (len > in[i].segment)
 				len = in[i].segment;
-			engine_from_client(e, &path, in[i].data + at, len, now);
+			from_listener(l, &path, in[i].data + at, len, now);
 			at += len;
 		} while (at < in[i].len);
 	}

@@ -43,6 +43,7 @@ struct engine_gate {
 	struct event *event;
 	struct tp_addr addr;
 	bool shut;			/* no descriptors: to be tried again */
+	bool proxied;			/* connections begin with a proxy's header */
 	int fd;				/* not owned */
 };
 
@@ -61,6 +62,8 @@ struct engine_stream {
 	uint64_t accepted_ns, deadline_ns;
 	uint8_t dscp;
 	unsigned int refusals;		/* of requests, without an allocation */
+	bool headed;			/* a proxy's header comes first */
+	bool counted;			/* in the crowd, unless it has an allocation */
 	bool known;			/* plain or TLS */
 	bool spoken;			/* one whole message was read */
 	bool waits;			/* reads no more before its answers have left */
@@ -106,6 +109,7 @@ struct engine {
 	struct engine_gate *gates;
 	struct engine_stream *strangers, *clients;	/* connections, by having an allocation */
 	struct engine_stream *dirty;
+	struct engine_hall *dtls;	/* NULL: no DTLS */
 	uint8_t *stream_bytes;		/* what is being read or written; ENGINE_STREAM_BYTES */
 	uint64_t swept_ns;
 	struct engine_relay *relays;	/* the open ones */
@@ -138,6 +142,7 @@ void engine_flush(struct engine *engine);
 /* Connections: engine_gate.c makes them and looks after their time, engine_stream.c is
  * what one does. */
 #define ENGINE_STREAM_BYTES	(2 * 65536)
+#define ENGINE_REFUSALS	32		/* without an allocation: then it is guessing passwords */
 /* How long a client may take to an allocation (max-allocate-timeout), and most_ns at most. */
 uint64_t engine_patience(const struct engine *engine, uint64_t most_ns);
 int engine_gates_open(struct engine *engine, const int *fds);
@@ -171,6 +176,14 @@ void engine_parked_forget(struct engine *engine, const struct engine_leg *leg);
 /* Ties the engine to the database, if there is one. False: no memory. */
 bool engine_use_users(struct engine *engine);
 void engine_on_database(evutil_socket_t fd, short what, void *arg);
+
+/* Clients on DTLS, of the UDP listeners. */
+int engine_dtls_open(struct engine *engine);
+void engine_dtls_close(struct engine *engine);
+void engine_dtls_sweep(struct engine *engine, uint64_t now_ns);
+/* A datagram that RFC 7983 says is DTLS. */
+void engine_dtls_input(struct engine_listener *listener, const struct tp_addr *client,
+		       const uint8_t *data, size_t len, struct turn_now now);
 
 extern const struct turn_host engine_host;	/* ctx is the engine */
 extern const struct engine_leg_ops engine_udp_leg;

@@ -12,10 +12,10 @@
 #include "net/crowd.h"
 #include "net/frame.h"
 #include "net/http.h"
+#include "net/proxy.h"
 
 #define TLS_FIRST_BYTE	0x16		/* of a handshake record; no message of ours */
 #define STRANGER_BYTES	4096		/* of a message, without an allocation */
-#define STRANGER_REFUSALS 32		/* then it is guessing passwords */
 #define READ_ROUNDS	4		/* then others have their turn */
 #define WRITE_BYTES	65536
 #define RECORD_BYTES	16384		/* of TLS, at most */
@@ -105,22 +105,6 @@ static const struct engine_leg_ops stream_leg = {
 
 /* ------------------------------------------------------------------ reading */
 
-/* False: it is over. */
-static bool know(struct engine_stream *s)
-{
-	const struct engine_shared *shared = s->leg.engine->shared;
-	int first = stream_first(&s->io);
-
-	if (first == -EAGAIN)
-		return true;
-	if (first < 0)
-		return false;
-	s->known = true;
-	if (first == TLS_FIRST_BYTE)
-		return shared->tls && !stream_secure(&s->io, shared->tls);
-	return !shared->conf->no_tcp;
-}
-
 static void message(struct engine_stream *s, const uint8_t *data, size_t len, struct turn_now now)
 {
 	struct turn_path path = {
@@ -139,7 +123,7 @@ static void message(struct engine_stream *s, const uint8_t *data, size_t len, st
 	e->ttl_over = false;
 	e->now_ns = now.mono_ns;
 	reason = engine_from_client(e, &path, data, len, now);
-	if (reason == TP_R_STUN_ERROR && !s->alloc && ++s->refusals == STRANGER_REFUSALS)
+	if (reason == TP_R_STUN_ERROR && !s->alloc && ++s->refusals == ENGINE_REFUSALS)
 		end(s);
 }
 
@@ -214,6 +198,60 @@ static void keep_rest(struct engine_stream *s, const uint8_t *p, size_t len)
 	}
 	s->rest = rest;
 	s->rest_len = len;
+}
+
+/* A proxy says whose connection this is. 0: it has; -EAGAIN: not yet; -errno: it is over. */
+static int take_header(struct engine_stream *s)
+{
+	struct engine *e = s->leg.engine;
+	struct proxy_header header;
+	size_t have = s->rest_len;
+	int err = -EAGAIN;
+
+	if (have)
+		memcpy(e->stream_bytes, s->rest, have);
+	for (header.len = PROXY_HEAD; err == -EAGAIN;) {
+		ssize_t n;
+
+		/* at most to its end: what follows may be for OpenSSL to read */
+		err = proxy_parse(&header, e->stream_bytes, have);
+		if (err != -EAGAIN)
+			break;
+		n = stream_read(&s->io, e->stream_bytes + have, header.len - have);
+		if (n == -EAGAIN)
+			break;
+		if (n <= 0)
+			return -ECONNRESET;
+		have += (size_t)n;
+	}
+	keep_rest(s, e->stream_bytes, err ? have : 0);
+	if (err)
+		return s->dead ? -ENOMEM : err;
+	if (!header.own) {
+		s->client = header.client;
+		s->server = header.server;
+	}
+	s->headed = false;
+	s->counted = crowd_enter(e->shared->crowd, &s->client, engine_now().mono_ns);
+	return s->counted ? 0 : -EBUSY;
+}
+
+/* False: it is over. */
+static bool know(struct engine_stream *s)
+{
+	const struct engine_shared *shared = s->leg.engine->shared;
+	int first = s->headed ? take_header(s) : 0;
+
+	if (!first)
+		first = stream_first(&s->io);
+	if (first == -EAGAIN)
+		return true;
+	if (first < 0)
+		return false;
+	s->known = true;
+	if (first == TLS_FIRST_BYTE)
+		return !shared->conf->no_tls && !stream_secure(&s->io, shared->tls);
+	return !shared->conf->no_tcp;
 }
 
 /* RFC 8656 section 5: the allocation goes with the connection. */
@@ -385,7 +423,8 @@ void engine_stream_free(struct engine_stream *s)
 		DL_DELETE(e->clients, s);
 	} else {
 		DL_DELETE(e->strangers, s);
-		crowd_leave(e->shared->crowd, &s->client, e->now_ns);
+		if (s->counted)
+			crowd_leave(e->shared->crowd, &s->client, e->now_ns);
 	}
 	if (s->dirty)
 		LL_DELETE2(e->dirty, s, next_dirty);

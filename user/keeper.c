@@ -131,7 +131,8 @@ static int open_listeners(struct keeper *k)
 {
 	const struct conf *conf = k->conf;
 	const char *streams = conf->no_tls ? "tcp" : conf->no_tcp ? "tls" : "tcp,tls";
-	int err = open_all(conf, &conf->listen, "udp", open_udp, &k->setup.listeners);
+	const char *datagrams = conf->no_dtls ? "udp" : conf->no_udp ? "dtls" : "udp,dtls";
+	int err = open_all(conf, &conf->listen, datagrams, open_udp, &k->setup.listeners);
 
 	return err ? err : open_all(conf, &conf->listen_tcp, streams, open_tcp, &k->setup.gates);
 }

@@ -111,7 +111,7 @@ static bool open_streams(struct relay *r)
 	r->shared.crowd = crowd_new(conf->turn.unauthorized_rps != 0);
 	if (!r->shared.crowd)
 		return false;
-	if (conf->no_tls)
+	if (conf->no_tls && conf->no_dtls)
 		return true;
 	r->shared.tls = tls_store_new(&conf->tls, &fault);
 	if (!r->shared.tls)

@@ -431,8 +431,8 @@ TP_INLINE enum tp_reason tp_listener_from(struct tp_host *host, struct tp_listen
 	__u32 len = flow->udp_len - (__u32)sizeof(struct tp_udp_hdr), type;
 	int binding;
 
-	/* RFC 8489 section 5 */
-	if (len < TP_STUN_HDR_LEN || at + TP_STUN_HDR_LEN > end || (at[0] & 0xc0) ||
+	/* RFC 8489 section 5; RFC 7983: what begins with 20 to 63 is DTLS */
+	if (len < TP_STUN_HDR_LEN || at + TP_STUN_HDR_LEN > end || (at[0] & 0xfc) ||
 	    tp_load32(at + 4) != TP_N32(TP_STUN_COOKIE))
 		return TP_R_NO_ROW;
 	type = tp_listener_u16(at);

@@ -355,7 +355,8 @@ struct tp_meta {
 	X(ICMP_RELAYED,	"icmp_relayed",	"ICMP error reported to the client") \
 	X(ICMP_IGNORED,	"icmp_ignored",	"ICMP error not for a permitted peer") \
 	X(SEND_FAILED,	"send_failed",	"lost: the socket did not take it") \
-	X(SLOW_CLIENT,	"slow_client",	"lost: the client's connection was too slow for it")
+	X(SLOW_CLIENT,	"slow_client",	"lost: the client's connection was too slow for it") \
+	X(DTLS,		"dtls",		"DTLS without a message in it: handshake, alert, garbage")
 
 enum tp_reason {
 #define TP_REASON_ENUM(id, word, text) TP_R_##id,

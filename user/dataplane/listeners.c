@@ -48,6 +48,8 @@ bool listeners_put(struct rows *rows, const struct conf *conf, uint64_t now_ns)
 	};
 	bool all = true;
 
+	if (conf->no_udp)		/* what listens is there for DTLS */
+		return true;
 	if (conf->turn.unauthorized_rps)
 		spec.listener.request_ns = (uint32_t)(TURN_NS_PER_S / conf->turn.unauthorized_rps);
 	if (!list_ports(&conf->listen, spec.listener.port))

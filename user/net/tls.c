@@ -7,6 +7,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include "net/dtls.h"
 #include "net/tls.h"
 
 /* One certificate as OpenSSL has it. */
@@ -297,6 +298,8 @@ static SSL_CTX *context_new(enum tls_kind kind, const struct tls_settings *setti
 	set_options(ctx);
 	if (stream)			/* two records in one system call */
 		SSL_CTX_set_read_ahead(ctx, 1);
+	else
+		dtls_use_cookies(ctx);
 	if (apply(ctx, settings, fault))
 		return ctx;
 out:

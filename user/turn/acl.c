@@ -52,7 +52,7 @@ static bool in_prefix(const uint8_t *ip, const struct prefix *p)
 	return !rest || !((ip[bytes] ^ p->ip[bytes]) >> (8 - rest));
 }
 
-static bool in_ranges(const struct turn_ranges *ranges, const struct tp_addr *a)
+bool acl_listed(const struct turn_ranges *ranges, const struct tp_addr *a)
 {
 	size_t len = a->family == 4 ? 4 : 16;
 	unsigned int i;
@@ -171,9 +171,9 @@ int acl_check_realm(const struct turn_conf *conf, const struct turn_realm *realm
 		return 403;
 	if (acl_multicast(peer) && !conf->multicast_peers)
 		return 403;
-	if (in_ranges(&conf->allowed, peer) || (realm && in_ranges(&realm->allowed, peer)))
+	if (acl_listed(&conf->allowed, peer) || (realm && acl_listed(&realm->allowed, peer)))
 		return 0;
-	if (in_ranges(&conf->denied, peer) || (realm && in_ranges(&realm->denied, peer)))
+	if (acl_listed(&conf->denied, peer) || (realm && acl_listed(&realm->denied, peer)))
 		return 403;
 	if (acl_own_ip(conf, peer))
 		return acl_own(conf, peer);

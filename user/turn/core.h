@@ -8,6 +8,7 @@
 #include "turn/turn.h"
 
 #define TURN_UDP		17	/* REQUESTED-TRANSPORT, path->transport */
+#define TURN_RECORD_MAX		16384	/* bytes of a DTLS record (RFC 6347 section 4.1) */
 #define TURN_REST_NS		(60 * TURN_NS_PER_S)	/* of a freed relay port */
 #define TURN_RESERVE_NS		(30 * TURN_NS_PER_S)	/* RFC 8656 section 7.2 */
 #define TURN_PERMS_MAX		1024
@@ -251,6 +252,12 @@ struct alloc {
 static inline unsigned int alloc_index(uint8_t family)
 {
 	return family == 6;
+}
+
+/* Plain or DTLS. */
+static inline bool path_by_udp(const struct turn_path *path)
+{
+	return (path->transport & ~TURN_SECURE) == TURN_UDP;
 }
 
 /* Here, since the files of the core may not even say the name of the field. */

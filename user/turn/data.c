@@ -70,7 +70,7 @@ static unsigned int send_flags(const struct turn_path *path, const struct stun_m
 {
 	if (!(m->has & STUN_BIT(DONT_FRAGMENT)))
 		return 0;
-	if (path->transport == TURN_UDP && (path->client.family == 6 || m->peer.family == 6))
+	if (path_by_udp(path) && (path->client.family == 6 || m->peer.family == 6))
 		return 0;
 	return TURN_SEND_DF;
 }
@@ -105,8 +105,10 @@ static bool data_fits(const struct turn_path *path, const struct turn_out *out)
 {
 	size_t len = out->head_len + out->data_len + out->pad;
 
-	/* A frame's own length field has 16 bits. */
-	return len <= (path->transport == TURN_UDP ? data_max(path->client.family) : 65535);
+	/* One record of DTLS; a frame's own length field has 16 bits. */
+	if (path->transport & TURN_SECURE && path_by_udp(path))
+		return len <= TURN_RECORD_MAX;
+	return len <= (path_by_udp(path) ? data_max(path->client.family) : 65535);
 }
 
 /* RFC 8656 section 12.5: over UDP there is no padding, over a stream there is. */
@@ -117,7 +119,7 @@ static enum tp_reason data_as_channel(struct turn_server *s, const struct alloc 
 	struct turn_out out = {
 		.head = (const uint8_t *)&hdr, .head_len = sizeof(hdr),
 		.data = data.p, .data_len = data.len,
-		.pad = a->pub.path.transport == TURN_UDP ? 0 : -data.len & 3,
+		.pad = path_by_udp(&a->pub.path) ? 0 : -data.len & 3,
 	};
 
 	if (data.len > UINT16_MAX || !data_fits(&a->pub.path, &out))

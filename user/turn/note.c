@@ -48,7 +48,11 @@ static bool note_allowed(struct turn_server *s, uint64_t now_ns)
 
 static const char *note_transport(uint8_t transport)
 {
-	return transport == TURN_UDP ? "udp" : transport == 6 ? "tcp" : "other";
+	bool secure = transport & TURN_SECURE;
+
+	if ((transport & ~TURN_SECURE) == TURN_UDP)
+		return secure ? "dtls" : "udp";
+	return secure ? "tls" : "tcp";
 }
 
 void note_auth(struct request *rq, const char *reason)

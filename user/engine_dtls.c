@@ -1,0 +1,401 @@
+// SPDX-License-Identifier: MIT
+/*
+ * Clients on DTLS (RFC 7350): one session for each client of each UDP listener. A message is
+ * one record, both ways. Strangers are limited as those on TCP are, once they have shown
+ * that they are where they say they are; until then nothing is kept of them.
+ */
+#include <errno.h>
+#include <netinet/in.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/random.h>
+#include <utlist.h>
+#include "address.h"
+#include "engine_parts.h"
+#include "net/crowd.h"
+#include "net/dtls.h"
+
+#define HALL_SHIFT	12
+#define HALL_BUCKETS	(1U << HALL_SHIFT)
+#define HALL_BYTES	(4 * 65536)	/* of messages and records that wait for their flush */
+#define HANDSHAKE_NS	(10 * TURN_NS_PER_S)
+#define SWEEP_NS	(TURN_NS_PER_S / 2)
+
+/* Where records leave, and with which IP fields. */
+struct way {
+	struct engine_listener *listener;
+	struct tp_addr client;
+	uint8_t tos, ttl;
+};
+
+struct engine_dtls {
+	struct engine_leg leg;
+	struct engine_dtls *prev, *next;	/* of the strangers, or of the others */
+	struct engine_dtls *next_here;	/* of the same bucket */
+	struct way way;
+	struct dtls *io;
+	struct event *timer;		/* until the handshake is over */
+	struct turn_alloc *alloc;	/* NULL: a stranger */
+	uint64_t begun_ns, deadline_ns;
+	unsigned int refusals;		/* of requests, without an allocation */
+	bool over;
+};
+
+/* A worker's sessions. */
+struct engine_hall {
+	struct dtls_door *door;
+	struct engine_dtls *strangers, *clients;
+	struct engine_dtls *buckets[HALL_BUCKETS];
+	uint64_t seed;			/* so that nobody can choose addresses that meet */
+	uint64_t swept_ns;
+	bool broken;			/* some session with an allocation is over */
+	size_t used;			/* of bytes */
+	uint8_t bytes[HALL_BYTES];
+	uint8_t message[DTLS_RECORD_MAX];	/* for a client, in one piece */
+};
+
+/* ---------------------------------------------------------------- bytes that wait */
+
+/* What datagrams refer to stays until they have left. */
+static uint8_t *room(struct engine *e, size_t len)
+{
+	struct engine_hall *hall = e->dtls;
+
+	if (hall->used + len > HALL_BYTES) {
+		udp_flush(e->tx);
+		hall->used = 0;
+	}
+	return hall->bytes + hall->used;
+}
+
+static void on_emit(void *ctx, const uint8_t *datagram, size_t len)
+{
+	const struct way *way = ctx;
+	struct engine *e = way->listener->leg.engine;
+	uint8_t *at = room(e, len);
+
+	memcpy(at, datagram, len);
+	e->dtls->used += len;
+	udp_send(e->tx, &(struct udp_datagram){
+		.fd = way->listener->fd, .to = &way->client, .data = at, .data_len = len,
+		.tos = way->tos, .ttl = way->ttl,
+	});
+}
+
+/* ------------------------------------------------------------------ finding */
+
+static struct engine_dtls **bucket(struct engine_hall *hall, const struct engine_listener *l,
+				   const struct tp_addr *client)
+{
+	uint64_t words[2], hash = hall->seed;
+
+	memcpy(words, client->ip, sizeof(words));
+	hash = (hash ^ words[0]) * 0x9E3779B97F4A7C15ULL;
+	hash = (hash ^ hash >> 32 ^ words[1]) * (hall->seed | 1);
+	hash = (hash ^ hash >> 32 ^ client->port ^ (uint64_t)(uintptr_t)l << 16) *
+	       0x9E3779B97F4A7C15ULL;
+	return &hall->buckets[hash >> (64 - HALL_SHIFT)];
+}
+
+/* Where it is linked in, or would be. */
+static struct engine_dtls **place(struct engine_listener *l, const struct tp_addr *client)
+{
+	struct engine_dtls **at = bucket(l->leg.engine->dtls, l, client);
+
+	while (*at && ((*at)->way.listener != l || !address_equal(&(*at)->way.client, client)))
+		at = &(*at)->next_here;
+	return at;
+}
+
+/* ------------------------------------------------------------- life and death */
+
+/* Without telling core or client. */
+static void session_free(struct engine_dtls *s)
+{
+	struct engine *e = s->leg.engine;
+
+	if (s->alloc) {
+		DL_DELETE(e->dtls->clients, s);
+	} else {
+		DL_DELETE(e->dtls->strangers, s);
+		crowd_leave(e->shared->crowd, &s->way.client, e->now_ns);
+	}
+	engine_parked_forget(e, &s->leg);
+	*place(s->way.listener, &s->way.client) = s->next_here;
+	if (s->timer)
+		event_free(s->timer);
+	dtls_free(s->io);
+	free(s);
+}
+
+/* RFC 8656 section 5: the allocation goes with the client's end of the 5-tuple. */
+static void session_end(struct engine_dtls *s, struct turn_now now)
+{
+	if (s->alloc)
+		turn_alloc_end(s->leg.engine->server, s->alloc, now);
+	s->way.tos = s->way.ttl = 0;
+	dtls_finish(s->io);
+	session_free(s);
+}
+
+/* To be ended as soon as nobody is at work with it. */
+static void session_break(struct engine_dtls *s)
+{
+	s->over = true;
+	s->leg.engine->dtls->broken = true;
+}
+
+static void wait_for_flight(struct engine_dtls *s)
+{
+	struct timeval left;
+
+	if (!s->timer)
+		return;
+	if (dtls_ready(s->io)) {
+		event_free(s->timer);
+		s->timer = NULL;
+		s->deadline_ns = s->begun_ns + engine_patience(s->leg.engine, UINT64_MAX);
+	} else if (dtls_patience(s->io, &left)) {
+		event_add(s->timer, &left);
+	}
+}
+
+static void on_timer(evutil_socket_t fd, short what, void *arg)
+{
+	struct engine_dtls *s = arg;
+	struct engine *e = s->leg.engine;
+
+	(void)fd;
+	(void)what;
+	if (dtls_repeat(s->io))
+		wait_for_flight(s);
+	else
+		session_end(s, engine_now());
+	engine_flush(e);
+}
+
+static void dtls_leg_send(struct engine_leg *leg, const struct tp_addr *client,
+			  const struct turn_out *out)
+{
+	struct engine_dtls *s = (struct engine_dtls *)leg;
+	struct engine *e = leg->engine;
+	size_t len = out->head_len + out->data_len + out->pad;
+	uint8_t *at = e->dtls->message;
+	int err;
+
+	(void)client;
+	if (s->over)
+		return;
+	if (len > DTLS_RECORD_MAX) {
+		engine_count_one(e, TP_R_TOO_LONG, len);
+		return;
+	}
+	memcpy(at, out->head, out->head_len);
+	if (out->data_len)
+		memcpy(at + out->head_len, out->data, out->data_len);
+	memset(at + out->head_len + out->data_len, 0, out->pad);
+	s->way.tos = out->data ? e->tos : 0;
+	s->way.ttl = out->data ? e->ttl : 0;
+	err = dtls_write(s->io, at, len);
+	if (err && err != -EAGAIN)
+		session_break(s);
+}
+
+static void dtls_leg_allocated(struct engine_leg *leg, struct turn_alloc *alloc)
+{
+	struct engine_dtls *s = (struct engine_dtls *)leg;
+	struct engine *e = leg->engine;
+	bool was = s->alloc, is = alloc;
+
+	s->alloc = alloc;
+	if (was == is)
+		return;
+	if (is) {
+		crowd_leave(e->shared->crowd, &s->way.client, e->now_ns);
+		DL_DELETE(e->dtls->strangers, s);
+		DL_APPEND(e->dtls->clients, s);
+		return;
+	}
+	crowd_return(e->shared->crowd, &s->way.client, e->now_ns);
+	DL_DELETE(e->dtls->clients, s);
+	DL_APPEND(e->dtls->strangers, s);
+	s->deadline_ns = engine_now().mono_ns + engine_patience(e, UINT64_MAX);
+}
+
+static const struct engine_leg_ops dtls_leg = {
+	.send = dtls_leg_send,
+	.allocated = dtls_leg_allocated,
+};
+
+/* io becomes the session's. NULL: no memory. */
+static struct engine_dtls *session_new(const struct way *way, struct dtls *io, uint64_t now_ns)
+{
+	struct engine *e = way->listener->leg.engine;
+	struct engine_dtls *s = calloc(1, sizeof(*s)), **at;
+
+	if (!s)
+		return NULL;
+	s->timer = evtimer_new(e->base, on_timer, s);
+	if (!s->timer) {
+		free(s);
+		return NULL;
+	}
+	s->leg = (struct engine_leg){ .ops = &dtls_leg, .engine = e };
+	s->way = *way;
+	s->way.tos = s->way.ttl = 0;
+	s->io = io;
+	s->begun_ns = now_ns;
+	s->deadline_ns = now_ns + engine_patience(e, HANDSHAKE_NS);
+	dtls_send_to(io, &s->way);
+	at = bucket(e->dtls, way->listener, &way->client);
+	s->next_here = *at;
+	*at = s;
+	DL_APPEND(e->dtls->strangers, s);
+	return s;
+}
+
+/* ---------------------------------------------------------------- what arrives */
+
+/* What its datagram holds. False: it is over. */
+static bool read_messages(struct engine_dtls *s, struct turn_now now)
+{
+	struct engine *e = s->leg.engine;
+	struct turn_path path = {
+		.client = s->way.client, .server = s->way.listener->addr,
+		.transport = IPPROTO_UDP | TURN_SECURE, .socket = &s->leg,
+	};
+	bool any = false;
+	ssize_t n = 1;
+
+	while (n > 0 && !s->over) {
+		uint8_t *at = room(e, DTLS_RECORD_MAX);
+		enum tp_reason reason;
+
+		n = dtls_read(s->io, at, DTLS_RECORD_MAX);
+		if (n <= 0)
+			break;
+		any = true;
+		e->dtls->used += (size_t)n;
+		reason = engine_from_client(e, &path, at, (size_t)n, now);
+		if (reason == TP_R_STUN_ERROR && !s->alloc && ++s->refusals == ENGINE_REFUSALS)
+			return false;
+	}
+	if (!any)
+		engine_count_one(e, TP_R_DTLS, 0);
+	return !s->over && n == -EAGAIN;
+}
+
+/* A session that begins, if that is what the datagram says. */
+static struct engine_dtls *begin(struct way *way, const uint8_t *data, size_t len,
+				 struct turn_now now)
+{
+	struct engine *e = way->listener->leg.engine;
+	struct dtls_ends ends = { .client = way->client, .server = way->listener->addr };
+	struct dtls *io = dtls_knock(e->dtls->door, &ends, data, len, now.mono_ns, way);
+	struct engine_dtls *old, *s;
+
+	if (!io)
+		return NULL;
+	/* it has forgotten the one before */
+	old = *place(way->listener, &way->client);
+	if (old)
+		session_end(old, now);
+	if (!crowd_enter(e->shared->crowd, &way->client, now.mono_ns)) {
+		dtls_free(io);
+		return NULL;
+	}
+	s = session_new(way, io, now.mono_ns);
+	if (!s) {
+		crowd_leave(e->shared->crowd, &way->client, now.mono_ns);
+		dtls_free(io);
+	}
+	return s;
+}
+
+void engine_dtls_input(struct engine_listener *l, const struct tp_addr *client,
+		       const uint8_t *data, size_t len, struct turn_now now)
+{
+	struct engine *e = l->leg.engine;
+	struct way way = { .listener = l, .client = *client };
+	struct engine_dtls *s = *place(l, client);
+
+	e->now_ns = now.mono_ns;
+	if (s && !dtls_is_another(s->io, data, len)) {
+		dtls_feed(s->io, data, len);
+	} else {
+		s = begin(&way, data, len, now);
+		if (!s) {
+			engine_count_one(e, TP_R_DTLS, len);
+			return;
+		}
+	}
+	if (read_messages(s, now))
+		wait_for_flight(s);
+	else
+		session_end(s, now);
+}
+
+void engine_dtls_sweep(struct engine *e, uint64_t now_ns)
+{
+	struct engine_hall *hall = e->dtls;
+	struct engine_dtls *s, *next;
+
+	if (!hall || now_ns < hall->swept_ns + SWEEP_NS)
+		return;
+	hall->swept_ns = now_ns;
+	/* those with an allocation have its lifetime */
+	DL_FOREACH_SAFE(hall->strangers, s, next)
+		if (s->over || s->deadline_ns <= now_ns)
+			session_end(s, engine_now());
+	if (hall->broken) {
+		hall->broken = false;
+		DL_FOREACH_SAFE(hall->clients, s, next)
+			if (s->over)
+				session_end(s, engine_now());
+	}
+	udp_flush(e->tx);
+}
+
+/* ------------------------------------------------------------------ the worker's */
+
+int engine_dtls_open(struct engine *e)
+{
+	struct engine_hall *hall;
+
+	if (e->shared->conf->no_dtls || !e->shared->tls)
+		return 0;
+	hall = calloc(1, sizeof(*hall));
+	if (!hall)
+		return -ENOMEM;
+	e->dtls = hall;
+	hall->door = dtls_door_new(e->shared->tls, on_emit);
+	if (!hall->door || getrandom(&hall->seed, sizeof(hall->seed), 0) != sizeof(hall->seed))
+		return -ENOMEM;
+	return 0;
+}
+
+static void close_all(struct engine_dtls *list)
+{
+	struct engine_dtls *s, *next;
+
+	/* a client that is told asks the successor sooner */
+	DL_FOREACH_SAFE(list, s, next) {
+		s->way.tos = s->way.ttl = 0;
+		dtls_finish(s->io);
+		session_free(s);
+	}
+}
+
+void engine_dtls_close(struct engine *e)
+{
+	struct engine_hall *hall = e->dtls;
+
+	if (!hall)
+		return;
+	close_all(hall->strangers);
+	close_all(hall->clients);
+	udp_flush(e->tx);
+	dtls_door_free(hall->door);
+	free(hall);
+	e->dtls = NULL;
+}

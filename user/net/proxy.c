@@ -1,0 +1,51 @@
+// SPDX-License-Identifier: MIT
+#include <errno.h>
+#include <string.h>
+#include "net/proxy.h"
+
+#define VERSION_LOCAL	0x20
+#define VERSION_PROXY	0x21
+#define UNSPEC		0x00
+#define TCP4		0x11
+#define TCP6		0x21
+
+static const uint8_t signature[12] = "\r\n\r\n\0\r\nQUIT\n";
+
+static struct tp_addr end_of(uint8_t family, const uint8_t *ip, const uint8_t *port)
+{
+	struct tp_addr addr = { .family = family };
+
+	memcpy(addr.ip, ip, family == 4 ? 4 : 16);
+	memcpy(&addr.port, port, sizeof(addr.port));
+	return addr;
+}
+
+int proxy_parse(struct proxy_header *out, const uint8_t *p, size_t len)
+{
+	size_t known = len < sizeof(signature) ? len : sizeof(signature), rest, ip;
+	uint8_t family;
+
+	*out = (struct proxy_header){ .len = PROXY_HEAD };
+	if (memcmp(p, signature, known))
+		return -EPROTO;
+	if (len < PROXY_HEAD)
+		return -EAGAIN;
+	rest = (size_t)(p[14] << 8 | p[15]);
+	out->len += rest;
+	if (out->len > PROXY_MAX || (p[12] != VERSION_LOCAL && p[12] != VERSION_PROXY))
+		return -EPROTO;
+	out->own = p[12] == VERSION_LOCAL || p[13] == UNSPEC;
+	family = p[13] == TCP4 ? 4 : 6;
+	ip = family == 4 ? 4 : 16;
+	if (!out->own && ((p[13] != TCP4 && p[13] != TCP6) || rest < 2 * ip + 4))
+		return -EPROTO;
+	if (len < out->len)
+		return -EAGAIN;
+	if (out->own)
+		return 0;
+	p += PROXY_HEAD;
+	out->client = end_of(family, p, p + 2 * ip);
+	out->server = end_of(family, p + ip, p + 2 * ip + 2);
+	/* nobody's connection comes from port 0 */
+	return out->client.port && out->server.port ? 0 : -EPROTO;
+}
