@@ -133,7 +133,7 @@ struct engine *engine_new(const struct engine_shared *shared, unsigned int worke
 	if (!e->server || !e->tick || !e->stop || !e->halt || !engine_use_users(e) ||
 	    add_listeners(e, sockets->udp) || engine_gates_open(e, sockets->tcp))
 		goto fail;
-	turn_server_number(e->server, worker);
+	turn_server_number(e->server, worker, shared->conf->workers);
 	return e;
 
 fail:
