@@ -18,7 +18,7 @@
 
 /* Raised with every change of meaning or layout; tp_meta carries it, and a
  * program refuses tables of another version. */
-#define TP_ABI_VERSION	5
+#define TP_ABI_VERSION	7
 
 /* ------------------------------------------------------------- addresses */
 
