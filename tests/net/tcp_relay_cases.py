@@ -2,7 +2,7 @@
 """TCP allocations (RFC 6062) on the wire; tcp_relay_test.sh starts the daemon.
 
   tcp_relay_cases.py LAB CONTROL_SOCKET RELAY_PID CLIENT SERVER PEER RELAYED MAX_BPS [--no-rss]
-                     [--short]
+                     [--short] [--database FILE]
 
 One line for each case: status, name and diagnostic, separated by tabs. Q is a group of the
 catalogue of bad input. MAX_BPS 0: everything, else only what is about that limit."""
@@ -10,6 +10,7 @@ import hashlib
 import random
 import socket
 import ssl
+import subprocess
 import sys
 import threading
 import time
@@ -458,9 +459,35 @@ def limited():
         c.sock.close()
 
 
+def looked_up(path):
+    """Users are in a database, and the ConnectionBind request waits for it: what comes behind
+    the request does, too."""
+    who = dict(user="eve", password="secret2")
+    c = Control(**who)
+    is_equal(c.allocate(), "ok", "a user of the database")
+    good = 0
+    for i in range(4):
+        l, port = listener()
+        number = c.connect(port)
+        end, _ = l.accept()
+        end.settimeout(5)
+        # nothing that was known of users counts any more
+        subprocess.run(["build/turnpike", "--config", "/nonexistent", "--realm", "lab", "--userdb",
+                        path, "user", "add", f"other{i}"], input=b"x\n", check=True)
+        time.sleep(1.5)
+        behind = random.randbytes(1000 + i * 10000)
+        d = Data(**who)
+        code = d.bind_to(number, behind)
+        good += code == "ok" and receive(end, len(behind)) == behind
+    is_equal(good, 4, "nothing is lost of what is sent while the user is looked up")
+    c.sock.close()
+
+
 def main():
     if MAX_BPS:
         limited()
+    elif "--database" in sys.argv:
+        looked_up(sys.argv[-1])
     else:
         for tls in (None, TLS):
             both_ways(tls)

@@ -67,6 +67,12 @@ relay_stop
 relay_tcp --tcp-relay --dataplane=user --max-bps=1000000
 tcp_run max-bps 1000000 $LAB_CLIENT4 $LAB_RELAY4 $LAB_PEER4 $LAB_OUTER4
 relay_stop
+mkdir "$TAP_TMP/db"
+echo secret2 | build/turnpike --config /nonexistent --realm lab --userdb "$TAP_TMP/db/users" user add eve
+relay_tcp --tcp-relay --dataplane=user --userdb="$TAP_TMP/db/users"
+TCP_FLAGS="--database $TAP_TMP/db/users"
+tcp_run database 0 $LAB_CLIENT4 $LAB_RELAY4 $LAB_PEER4 $LAB_OUTER4
+relay_stop
 relay_tcp --dataplane=user --no-tcp-relay
 tap_at_least "$(lab_exec client timeout 20 turnutils_uclient -T -u alice -w secret -n 1 $LAB_RELAY4 2>&1 |
 	grep -c 'error 442')" 1 "no TCP allocations without tcp-relay: 442"
