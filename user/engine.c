@@ -120,6 +120,7 @@ struct engine *engine_new(const struct engine_shared *shared, unsigned int worke
 	e->worker = worker;
 	pthread_mutex_init(&e->lock, NULL);
 	pthread_cond_init(&e->changed, NULL);
+	pthread_mutex_init(&e->arrivals_lock, NULL);
 	e->base = event_base_new();
 	e->rx = udp_rx_new();
 	e->tx = udp_tx_new();
@@ -131,11 +132,12 @@ struct engine *engine_new(const struct engine_shared *shared, unsigned int worke
 	e->tick = event_new(e->base, -1, 0, on_tick, e);
 	e->stop = event_new(e->base, -1, 0, on_stop, e);
 	e->halt = event_new(e->base, -1, 0, engine_on_halt, e);
-	if (!e->server || !e->tick || !e->stop || !e->halt || !engine_use_users(e) ||
-	    add_listeners(e, sockets->udp) || engine_gates_open(e, sockets->tcp) ||
-	    engine_dtls_open(e))
+	e->arrival = event_new(e->base, -1, 0, engine_on_arrival, e);
+	if (!e->server || !e->tick || !e->stop || !e->halt || !e->arrival ||
+	    !engine_use_users(e) || add_listeners(e, sockets->udp) ||
+	    engine_gates_open(e, sockets->tcp) || engine_dtls_open(e))
 		goto fail;
-	turn_server_number(e->server, worker);
+	turn_server_number(e->server, worker, shared->conf->workers);
 	return e;
 
 fail:
@@ -182,6 +184,7 @@ void engine_free(struct engine *e)
 		users_realms_put(e->shared->users, e->realms);
 	if (e->database)
 		event_free(e->database);
+	engine_tcp_free(e);
 	if (e->server)
 		turn_server_abandon(e->server);
 	DL_FOREACH_SAFE(e->relays, r, next) {
@@ -200,11 +203,14 @@ void engine_free(struct engine *e)
 		event_free(e->stop);
 	if (e->halt)
 		event_free(e->halt);
+	if (e->arrival)
+		event_free(e->arrival);
 	if (e->base)
 		event_base_free(e->base);
 	udp_rx_free(e->rx);
 	udp_tx_free(e->tx);
 	pthread_cond_destroy(&e->changed);
 	pthread_mutex_destroy(&e->lock);
+	pthread_mutex_destroy(&e->arrivals_lock);
 	free(e);
 }

@@ -8,6 +8,19 @@
 #include <utlist.h>
 #include "engine_parts.h"
 #include "log.h"
+#include "net/tcp.h"
+
+static int open_relay(struct engine *e, const struct turn_relay *relay)
+{
+	int fd;
+
+	if (relay->alloc->tcp)
+		return tcp_open_relay(&relay->local);
+	fd = udp_open_relay(&relay->local, e->shared->conf->sock_buf_size);
+	if (fd >= 0 && e->shared->tc)
+		udp_refuse_gro(fd);
+	return fd;
+}
 
 static int host_relay_open(void *ctx, struct turn_relay *relay)
 {
@@ -19,14 +32,13 @@ static int host_relay_open(void *ctx, struct turn_relay *relay)
 		return -ENOMEM;
 	r->engine = e;
 	r->relay = relay;
-	r->fd = udp_open_relay(&relay->local, e->shared->conf->sock_buf_size);
+	r->fd = open_relay(e, relay);
 	if (r->fd < 0) {
 		err = r->fd;
 		goto out_free;
 	}
-	if (e->shared->tc)
-		udp_refuse_gro(r->fd);
-	if (event_assign(&r->event, e->base, r->fd, EV_READ | EV_PERSIST, engine_on_relay, r) ||
+	if (event_assign(&r->event, e->base, r->fd, EV_READ | EV_PERSIST,
+			 relay->alloc->tcp ? engine_on_peers : engine_on_relay, r) ||
 	    event_add(&r->event, NULL))
 		goto out_close;
 	relay->host = r;
@@ -251,6 +263,9 @@ const struct turn_host engine_host = {
 	.channel_gone = host_channel_gone,
 	.permission_gone = host_permission_gone,
 	.alloc_gone = host_alloc_gone,
+	.tcp_connect = engine_tcp_connect,
+	.tcp_bind = engine_tcp_bind,
+	.tcp_close = engine_tcp_close,
 	.random = host_random,
 	.note = host_note,
 };

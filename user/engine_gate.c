@@ -99,6 +99,8 @@ void engine_gates_close(struct engine *e)
 {
 	struct engine_stream *s, *next;
 
+	DL_CONCAT(e->strangers, e->arrivals);
+	e->arrivals = NULL;
 	DL_FOREACH_SAFE(e->strangers, s, next)
 		engine_stream_free(s);
 	DL_FOREACH_SAFE(e->clients, s, next)
@@ -127,5 +129,6 @@ void engine_streams_sweep(struct engine *e, uint64_t now_ns)
 		if (gate->shut && !event_add(gate->event, NULL))
 			gate->shut = false;
 	}
+	engine_tcp_sweep(e, now_ns);
 	engine_streams_settle(e);
 }

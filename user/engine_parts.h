@@ -13,6 +13,7 @@
 
 struct engine_leg;
 struct engine_parked;
+struct engine_pipe;
 
 /* How what is for a client leaves. */
 struct engine_leg_ops {
@@ -59,6 +60,8 @@ struct engine_stream {
 	uint8_t *rest;			/* begin of a message, or unread while answers wait */
 	size_t rest_len;
 	struct turn_alloc *alloc;	/* NULL: a stranger */
+	struct engine_pipe *pipe;	/* that it becomes the client's end of, when settled */
+	struct engine *moves_to;	/* when settled */
 	uint64_t accepted_ns, deadline_ns;
 	uint8_t dscp;
 	unsigned int refusals;		/* of requests, without an allocation */
@@ -67,6 +70,7 @@ struct engine_stream {
 	bool known;			/* plain or TLS */
 	bool spoken;			/* one whole message was read */
 	bool waits;			/* reads no more before its answers have left */
+	bool asked;			/* nor before its ConnectionBind request is answered */
 	bool dirty;			/* on the worker's list of those to be settled */
 	bool ending;			/* what is queued is written, then it is over */
 	bool timed;			/* deadline_ns is that of its ending */
@@ -75,12 +79,37 @@ struct engine_stream {
 	bool dead;			/* to be freed as soon as it is settled */
 };
 
+/* One end of a TCP connection that is relayed (RFC 6062). */
+struct engine_end {
+	struct engine_pipe *pipe;
+	struct stream io;
+	struct event *readable, *writable;	/* NULL: this end is not there yet */
+	uint8_t *rest;			/* of the other end, to be written to this one */
+	size_t rest_len, rest_at;
+	size_t begun;			/* bytes of it that stream_write() wants to see again */
+	size_t unpaid;			/* bytes of it that wait for the allocation's limit */
+	bool ended;			/* nothing more comes from there */
+	bool finished;			/* nothing more goes there */
+};
+
+struct engine_pipe {
+	struct engine_pipe *prev, *next;
+	struct engine *engine;
+	struct turn_connection *core;
+	struct engine_stream *joining;	/* its client's end, until that is settled */
+	struct engine_end client, peer;
+	struct event *pace;		/* while something is unpaid; NULL: never was */
+	uint64_t moved_ns;		/* when a byte was relayed last */
+	bool connecting;
+};
+
 /* The socket of one relayed transport address. */
 struct engine_relay {
 	struct engine_relay *prev, *next;
 	struct engine *engine;
 	struct event event;		/* there are many: not by event_new() */
 	struct turn_relay *relay;	/* NULL: closed while its input is handled */
+	bool shut;			/* TCP, no descriptors: to be tried again */
 	int fd;
 };
 
@@ -97,7 +126,7 @@ struct engine {
 	unsigned int worker;
 	struct turn_server *server;
 	struct event_base *base;
-	struct event *tick, *stop, *halt;
+	struct event *tick, *stop, *halt, *arrival;
 	struct event *database;		/* made active when it has answered; NULL without */
 	const struct turn_realms *realms;	/* held, of shared->users */
 	struct engine_parked *parked;	/* the oldest first */
@@ -112,6 +141,7 @@ struct engine {
 	struct engine_hall *dtls;	/* NULL: no DTLS */
 	uint8_t *stream_bytes;		/* what is being read or written; ENGINE_STREAM_BYTES */
 	uint64_t swept_ns;
+	struct engine_pipe *pipes;
 	struct engine_relay *relays;	/* the open ones */
 	struct engine_relay *reading;	/* whose input is being handled */
 	uint8_t tos, ttl;		/* for what is relayed of that input */
@@ -125,6 +155,9 @@ struct engine {
 	bool hold, held;		/* the main thread's wish, the worker's state */
 	pthread_cond_t changed;
 	struct engine_mail mail;
+	pthread_mutex_t arrivals_lock;	/* of that */
+	struct engine_stream *arrivals;	/* from other workers */
+	bool relays_shut;		/* some of them */
 	struct tp_count counts[TP_R_MAX];	/* written by the worker, read by any */
 };
 
@@ -157,6 +190,25 @@ void engine_stream_free(struct engine_stream *s);
 void engine_stream_kill(struct engine_stream *s);
 /* Writes what is queued, and lets go what is over. */
 void engine_streams_settle(struct engine *engine);
+/* Those that other workers have sent. */
+void engine_on_arrival(evutil_socket_t fd, short what, void *arg);	/* arg is the engine */
+
+/* Connections with peers: engine_tcp.c makes them, engine_pipe.c carries bytes. */
+/* arg is the engine_relay */
+void engine_on_peers(evutil_socket_t fd, short what, void *arg);
+int engine_tcp_connect(void *ctx, struct turn_connection *connection, const struct tp_addr *to);
+int engine_tcp_bind(void *ctx, struct turn_connection *connection, const struct turn_path *path);
+void engine_tcp_close(void *ctx, struct turn_connection *connection);
+/* Ends what is half closed and silent; opens what was shut. */
+void engine_tcp_sweep(struct engine *engine, uint64_t now_ns);
+/* Without telling the core: when all of it goes. */
+void engine_tcp_free(struct engine *engine);
+
+/* NULL, and the descriptor is the caller's still; connecting: turn_connected() is told. */
+struct engine_pipe *engine_pipe_new(struct engine *engine, int fd, bool connecting);
+/* Between the two ends from now on; takes all of the stream. */
+void engine_pipe_join(struct engine_pipe *pipe, struct engine_stream *stream);
+void engine_pipe_free(struct engine_pipe *pipe);
 
 /* The UDP leg of this server address; NULL: not ours. */
 struct engine_leg *engine_leg_of(struct engine *engine, const struct tp_addr *server);

@@ -68,6 +68,7 @@ static void stream_leg_send(struct engine_leg *leg, const struct tp_addr *client
 	(void)client;
 	if (s->ending || s->dead)
 		return;
+	s->asked &= m.media;
 	dropped = outbox_add(&s->out, &m, &bytes);
 	for (int i = 0; i < dropped; i++)
 		engine_count_one(leg->engine, TP_R_SLOW_CLIENT, i ? 0 : bytes);
@@ -105,6 +106,27 @@ static const struct engine_leg_ops stream_leg = {
 
 /* ------------------------------------------------------------------ reading */
 
+/* RFC 6062. *worker has the connection. */
+static bool binds(const struct engine_stream *s, const uint8_t *data, size_t len,
+		  unsigned int *worker)
+{
+	const struct conf *conf = s->leg.engine->shared->conf;
+
+	return conf->turn.tcp_relay && !s->alloc && turn_binds(data, len, conf->workers, worker);
+}
+
+/* What is about a connection goes to the worker that has it, and with it the whole stream,
+ * since all that belongs to an allocation is its worker's alone. */
+static bool is_elsewhere(struct engine_stream *s, const uint8_t *data, size_t len)
+{
+	struct engine **engines = s->leg.engine->shared->engines;
+	unsigned int worker;
+
+	if (binds(s, data, len, &worker) && engines[worker] != s->leg.engine)
+		s->moves_to = engines[worker];
+	return s->moves_to;
+}
+
 static void message(struct engine_stream *s, const uint8_t *data, size_t len, struct turn_now now)
 {
 	struct turn_path path = {
@@ -113,6 +135,7 @@ static void message(struct engine_stream *s, const uint8_t *data, size_t len, st
 	};
 	struct engine *e = s->leg.engine;
 	enum tp_reason reason;
+	unsigned int worker;
 
 	if (!s->spoken && !s->alloc)
 		s->deadline_ns = s->accepted_ns + engine_patience(e, UINT64_MAX);
@@ -123,6 +146,9 @@ static void message(struct engine_stream *s, const uint8_t *data, size_t len, st
 	e->ttl_over = false;
 	e->now_ns = now.mono_ns;
 	reason = engine_from_client(e, &path, data, len, now);
+	/* what comes behind it may be no message: to be seen when it is answered */
+	if (reason == TURN_LATER && binds(s, data, len, &worker))
+		s->asked = s->waits = true;
 	if (reason == TP_R_STUN_ERROR && !s->alloc && ++s->refusals == ENGINE_REFUSALS)
 		end(s);
 }
@@ -162,7 +188,7 @@ static size_t messages(struct engine_stream *s, const uint8_t *p, size_t have,
 
 	if (have && is_http(s, p, have))
 		return s->ending ? have : 0;
-	while (at < have && !s->dead && !s->ending) {
+	while (at < have && !s->dead && !s->ending && !s->pipe && !s->asked) {
 		enum frame_kind kind = frame_find(&frame, p + at, have - at, channels_end);
 
 		if (kind == FRAME_GARBAGE || (!s->alloc && frame.wire > STRANGER_BYTES)) {
@@ -172,7 +198,7 @@ static size_t messages(struct engine_stream *s, const uint8_t *p, size_t have,
 			return have;
 		}
 		s->waits = s->out.answers > OUTBOX_ANSWERS;
-		if (kind == FRAME_PARTIAL || s->waits)
+		if (kind == FRAME_PARTIAL || s->waits || is_elsewhere(s, p + at, frame.len))
 			break;
 		message(s, p + at, frame.len, now);
 		at += frame.wire;
@@ -292,7 +318,7 @@ static bool read_round(struct engine_stream *s, struct turn_now now)
 	udp_flush(e->tx);
 	more = (size_t)n == want || stream_pending(&s->io);
 	keep_rest(s, e->stream_bytes + done, have - done);
-	return more && !s->waits && !s->dead;
+	return more && !s->waits && !s->dead && !s->pipe && !s->moves_to;
 }
 
 static void read_stream(struct engine_stream *s)
@@ -383,6 +409,8 @@ static void resume(struct engine_stream *s)
 	size_t done;
 
 	s->waits = false;
+	if (!s->rest_len)
+		return;
 	memcpy(e->stream_bytes, s->rest, s->rest_len);
 	done = messages(s, e->stream_bytes, s->rest_len, engine_now());
 	udp_flush(e->tx);
@@ -390,6 +418,24 @@ static void resume(struct engine_stream *s)
 }
 
 /* -------------------------------------------------------------- life and death */
+
+static bool watch(struct engine_stream *s)
+{
+	struct event_base *base = s->leg.engine->base;
+
+	s->readable = event_new(base, s->io.fd, EV_READ | EV_PERSIST, on_readable, s);
+	s->writable = event_new(base, s->io.fd, EV_WRITE, on_writable, s);
+	return s->readable && s->writable && !event_add(s->readable, NULL);
+}
+
+static void unwatch(struct engine_stream *s)
+{
+	if (s->readable)
+		event_free(s->readable);
+	if (s->writable)
+		event_free(s->writable);
+	s->readable = s->writable = NULL;
+}
 
 struct engine_stream *engine_stream_new(struct engine *e, const struct tp_addr *server, int fd)
 {
@@ -400,16 +446,11 @@ struct engine_stream *engine_stream_new(struct engine *e, const struct tp_addr *
 	s->leg = (struct engine_leg){ .ops = &stream_leg, .engine = e };
 	s->server = *server;
 	s->io.fd = fd;
-	s->readable = event_new(e->base, fd, EV_READ | EV_PERSIST, on_readable, s);
-	s->writable = event_new(e->base, fd, EV_WRITE, on_writable, s);
-	if (s->readable && s->writable && !event_add(s->readable, NULL)) {
+	if (watch(s)) {
 		DL_APPEND(e->strangers, s);
 		return s;
 	}
-	if (s->readable)
-		event_free(s->readable);
-	if (s->writable)
-		event_free(s->writable);
+	unwatch(s);
 	free(s);
 	return NULL;
 }
@@ -428,8 +469,7 @@ void engine_stream_free(struct engine_stream *s)
 	}
 	if (s->dirty)
 		LL_DELETE2(e->dirty, s, next_dirty);
-	event_free(s->readable);
-	event_free(s->writable);
+	unwatch(s);
 	stream_close(&s->io);
 	outbox_clear(&s->out);
 	free(s->rest);
@@ -444,14 +484,64 @@ static void finish(struct engine_stream *s)
 	s->finished = true;
 }
 
+/* A stranger's, with all that it has read and not written. */
+static void move(struct engine_stream *s)
+{
+	struct engine *e = s->leg.engine, *to = s->moves_to;
+
+	unwatch(s);
+	engine_parked_forget(e, &s->leg);
+	DL_DELETE(e->strangers, s);
+	s->moves_to = NULL;
+	s->leg.engine = to;
+	pthread_mutex_lock(&to->arrivals_lock);
+	DL_APPEND(to->arrivals, s);
+	pthread_mutex_unlock(&to->arrivals_lock);
+	event_active(to->arrival, 0, 0);
+}
+
+void engine_on_arrival(evutil_socket_t fd, short what, void *arg)
+{
+	struct engine_stream *list, *s, *next;
+	struct engine *e = arg;
+
+	(void)fd;
+	(void)what;
+	pthread_mutex_lock(&e->arrivals_lock);
+	list = e->arrivals;
+	e->arrivals = NULL;
+	pthread_mutex_unlock(&e->arrivals_lock);
+	DL_FOREACH_SAFE(list, s, next) {
+		DL_DELETE(list, s);
+		DL_APPEND(e->strangers, s);
+		mark(s);
+		if (!watch(s)) {
+			s->dead = true;
+			continue;
+		}
+		resume(s);
+		/* TLS may have read more than it has shown */
+		event_active(s->readable, EV_READ, 0);
+	}
+	engine_flush(e);
+}
+
 static void settle(struct engine_stream *s)
 {
 	struct turn_now now;
 
 	write_stream(s);
-	while (s->waits && !s->ending && !s->dead && s->out.answers < OUTBOX_ANSWERS) {
+	while (s->waits && !s->asked && !s->ending && !s->dead &&
+	       s->out.answers < OUTBOX_ANSWERS) {
 		resume(s);
 		write_stream(s);
+	}
+	if (!s->dead && !s->ending && (s->pipe || s->moves_to)) {
+		if (s->pipe)
+			engine_pipe_join(s->pipe, s);
+		else
+			move(s);
+		return;
 	}
 	if (s->waits)
 		event_del(s->readable);
@@ -462,6 +552,8 @@ static void settle(struct engine_stream *s)
 	now = engine_now();
 	if (s->alloc)
 		turn_alloc_end(s->leg.engine->server, s->alloc, now);
+	if (s->pipe)
+		turn_disconnected(s->leg.engine->server, s->pipe->core);
 	if (s->dead || (s->client_ended && !s->out.bytes)) {
 		engine_stream_free(s);
 		return;

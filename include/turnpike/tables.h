@@ -18,7 +18,7 @@
 
 /* Raised with every change of meaning or layout; tp_meta carries it, and a
  * program refuses tables of another version. */
-#define TP_ABI_VERSION	6
+#define TP_ABI_VERSION	7
 
 /* ------------------------------------------------------------- addresses */
 
@@ -343,6 +343,7 @@ struct tp_meta {
 	X(USER_TO_CLIENT, "user_to_client", "relayed to the client by the daemon") \
 	X(STUN_SUCCESS,	"stun_success",	"request answered with success") \
 	X(STUN_ERROR,	"stun_error",	"request answered with an error") \
+	X(CONNECT,	"connect",	"Connect request: answered when its peer has") \
 	X(STUN_LIMITED,	"stun_limited",	"discarded: too many answers to this stranger") \
 	X(STUN_IGNORED,	"stun_ignored",	"discarded: not a request to a server, or not its method") \
 	X(BAD_STUN,	"bad_stun",	"discarded: malformed STUN message") \

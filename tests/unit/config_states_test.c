@@ -32,11 +32,11 @@ static const char *const work[] = {
 	"max-allocations", "control-socket", "max-pps", "user-max-bps",
 	"drain-min-allocations", "prometheus", "prometheus-port", "prometheus-address",
 	"prometheus-path", "max-new-peers-per-second", "max-new-peers",
-	"listener-realm", "oauth-key",
+	"listener-realm", "oauth-key", "tcp-relay", "no-tcp-relay",
 };
 
 static const char *const silent[] = {
-	"udp-recvmmsg", "no-tcp-relay", "simple-log",
+	"udp-recvmmsg", "simple-log",
 	"new-log-timestamp", "no-cli", "no-rfc5780", "response-origin-only-with-rfc5780",
 	"drop-invalid-packets", "no-auth-pings",
 	/* of older versions */

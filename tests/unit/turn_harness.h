@@ -116,6 +116,7 @@ static inline int world_teardown(void **state)
 	assert_int_equal(w->chans, 0);
 	assert_int_equal(w->perms, 0);
 	assert_int_equal(w->sockets, 0);
+	assert_int_equal(w->conns, 0);
 	turn_shared_free(w->shared);
 	free(w);
 	return 0;

@@ -47,6 +47,12 @@ struct world {
 	struct turn_relay *relay[2];		/* the last one opened */
 	uint16_t bind_fails;			/* so many more relay_open() fail ... */
 	int bind_error;				/* ... with this */
+	/* TCP connections (RFC 6062) */
+	unsigned int conns, conn_closes;
+	struct turn_connection *conn;		/* the last one begun or accepted */
+	struct tp_addr conn_to;
+	int connect_error, join_error;
+	struct turn_path join_path;
 	uint64_t seed;
 	bool random_constant;
 	unsigned int notes;
@@ -287,6 +293,43 @@ static inline void host_alloc_gone(void *ctx, struct turn_alloc *a)
 	host_gone(w, &a->host, &w->allocs);
 }
 
+static inline int host_tcp_connect(void *ctx, struct turn_connection *c, const struct tp_addr *to)
+{
+	struct world *w = ctx;
+
+	assert_true(w->conf.tcp_relay && c->relay->alloc->tcp);
+	assert_ptr_equal(c->relay->host, w);
+	assert_int_equal(c->relay->local.family, to->family);
+	w->conn_to = *to;
+	if (w->connect_error)
+		return w->connect_error;
+	c->host = w;
+	w->conn = c;
+	w->conns++;
+	return 0;
+}
+
+static inline int host_tcp_bind(void *ctx, struct turn_connection *c, const struct turn_path *path)
+{
+	struct world *w = ctx;
+
+	assert_ptr_equal(c->host, w);
+	w->join_path = *path;
+	return w->join_error;
+}
+
+static inline void host_tcp_close(void *ctx, struct turn_connection *c)
+{
+	struct world *w = ctx;
+
+	/* once, and before the relayed address is closed */
+	assert_ptr_equal(c->host, w);
+	assert_ptr_equal(c->relay->host, w);
+	c->host = NULL;
+	w->conns--;
+	w->conn_closes++;
+}
+
 static inline void host_random(void *ctx, void *buf, size_t len)
 {
 	struct world *w = ctx;
@@ -326,6 +369,9 @@ static const struct turn_host fake_host = {
 	.channel_gone = host_channel_gone,
 	.permission_gone = host_permission_gone,
 	.alloc_gone = host_alloc_gone,
+	.tcp_connect = host_tcp_connect,
+	.tcp_bind = host_tcp_bind,
+	.tcp_close = host_tcp_close,
 	.random = host_random,
 	.note = host_note,
 };

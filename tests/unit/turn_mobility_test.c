@@ -419,7 +419,7 @@ static void two_workers(struct world *w)
 {
 	w->worker[0] = w->server;
 	w->worker[1] = turn_server_new(&w->conf, w->shared, &fake_host, w);
-	turn_server_number(w->worker[1], 1);
+	turn_server_number(w->worker[1], 1, 2);
 }
 
 static void one_worker(struct world *w)

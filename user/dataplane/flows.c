@@ -111,9 +111,10 @@ uint16_t flows_row_flags(const struct flows *flows)
 	return flows->limits && limits_any(flows->limits) ? TP_ROW_LIMITED : 0;
 }
 
+/* No datagram is for a TCP allocation, and nothing of it for the kernel's data paths. */
 bool flows_has_rows(const struct flows *flows, const struct turn_alloc *alloc)
 {
-	return flows->rows && alloc->host;
+	return flows->rows && alloc->host && !alloc->tcp;
 }
 
 bool flows_is_relayed(uint8_t transport)

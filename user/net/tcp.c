@@ -13,6 +13,8 @@
 #define KEEP_COUNT	4
 #define USER_TIMEOUT_MS	60000		/* ... and one that takes nothing, by then */
 #define NOT_SENT_BYTES	32768		/* what waits in the kernel cannot be dropped any more */
+#define CARRY_BYTES	131072		/* of what is not dropped anyway */
+#define PEERS_BACKLOG	64
 
 static int option(int fd, int level, int name, int value)
 {
@@ -33,6 +35,18 @@ static void set_options(int fd, uint8_t family)
 		option(fd, IPPROTO_IP, IP_RECVTOS, 1);
 	else
 		option(fd, IPPROTO_IPV6, IPV6_RECVTCLASS, 1);
+}
+
+/* A connection that nobody answers for is found out, however long its reader pauses. */
+void tcp_carry(int fd)
+{
+	option(fd, IPPROTO_TCP, TCP_NODELAY, 1);
+	option(fd, IPPROTO_TCP, TCP_NOTSENT_LOWAT, CARRY_BYTES);
+	option(fd, IPPROTO_TCP, TCP_USER_TIMEOUT, 0);
+	option(fd, IPPROTO_TCP, TCP_KEEPIDLE, KEEP_IDLE_S);
+	option(fd, IPPROTO_TCP, TCP_KEEPINTVL, KEEP_INTERVAL_S);
+	option(fd, IPPROTO_TCP, TCP_KEEPCNT, KEEP_COUNT);
+	option(fd, SOL_SOCKET, SO_KEEPALIVE, 1);
 }
 
 static int tcp_bound(const struct tp_addr *addr, bool shared)
@@ -144,4 +158,52 @@ int tcp_accept(int listener, struct tcp_accepted *out)
 	else if (out->dscp)
 		option(out->fd, IPPROTO_IPV6, IPV6_TCLASS, out->dscp);
 	return 1;
+}
+
+int tcp_open_relay(const struct tp_addr *addr)
+{
+	/* alone first, and only then shared: nobody else's listener is joined */
+	int fd = tcp_bound(addr, false), err;
+
+	if (fd < 0)
+		return fd;
+	err = option(fd, SOL_SOCKET, SO_REUSEPORT, 1);
+	tcp_carry(fd);
+	if (!err && listen(fd, PEERS_BACKLOG))
+		err = -errno;
+	if (!err)
+		return fd;
+	close(fd);
+	return err;
+}
+
+int tcp_connect(const struct tp_addr *from, const struct tp_addr *to)
+{
+	struct sockaddr_storage ss;
+	socklen_t len = address_to_sockaddr(to, &ss);
+	int fd = tcp_bound(from, true), err;
+
+	if (fd < 0)
+		return fd;
+	tcp_carry(fd);
+	if (!connect(fd, (struct sockaddr *)&ss, len) || errno == EINPROGRESS)
+		return fd;
+	err = -errno;
+	close(fd);
+	return err;
+}
+
+int tcp_error(int fd)
+{
+	socklen_t len = sizeof(int);
+	int err;
+
+	return getsockopt(fd, SOL_SOCKET, SO_ERROR, &err, &len) ? -errno : -err;
+}
+
+void tcp_abort(int fd)
+{
+	const struct linger linger = { .l_onoff = 1 };
+
+	setsockopt(fd, SOL_SOCKET, SO_LINGER, &linger, sizeof(linger));
 }

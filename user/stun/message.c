@@ -62,6 +62,7 @@ static const struct field fields[STUN_A_MAX] = {
 	[STUN_A_RESERVATION_TOKEN] = FIELD(BYTES, token),
 	[STUN_A_PADDING] = FIELD(BYTES, padding),
 	[STUN_A_RESPONSE_PORT] = FIELD(U16, response_port),
+	[STUN_A_CONNECTION_ID] = FIELD(U32, connection),
 	[STUN_A_ADDITIONAL_ADDRESS_FAMILY] = FIELD(U8, additional_family),
 	[STUN_A_ADDRESS_ERROR_CODE] = { .kind = FIELD_ERROR },
 	[STUN_A_PASSWORD_ALGORITHMS] = FIELD(ALGORITHMS, password_algorithms),
@@ -436,6 +437,12 @@ const char *stun_method_name(uint16_t method)
 		return "CreatePermission";
 	case TURN_CHANNEL_BIND:
 		return "ChannelBind";
+	case TURN_CONNECT:
+		return "Connect";
+	case TURN_CONNECTION_BIND:
+		return "ConnectionBind";
+	case TURN_CONNECTION_ATTEMPT:
+		return "ConnectionAttempt";
 	default:
 		return "unknown";
 	}

@@ -31,13 +31,17 @@ enum stun_method {
 	TURN_DATA = 0x007,
 	TURN_CREATE_PERMISSION = 0x008,
 	TURN_CHANNEL_BIND = 0x009,
+	TURN_CONNECT = 0x00a,			/* RFC 6062 section 6.1 */
+	TURN_CONNECTION_BIND = 0x00b,
+	TURN_CONNECTION_ATTEMPT = 0x00c,
 };
 
 /*
  * Every attribute the codec knows: X(identifier, type, least length, greatest
  * length). A value outside its lengths is kept out of the message and marked in
  * stun_msg.bad. RFC 8489 section 18.3, RFC 8656 section 18, RFC 5780
- * section 7, RFC 7635 section 6, RFC 8016 section 3.3, draft-ietf-tram-stun-origin.
+ * section 7, RFC 6062 section 6.2, RFC 7635 section 6, RFC 8016 section 3.3,
+ * draft-ietf-tram-stun-origin.
  */
 #define STUN_ATTRS(X) \
 	X(MAPPED_ADDRESS,		0x0001, 8, 20) \
@@ -65,6 +69,7 @@ enum stun_method {
 	X(RESERVATION_TOKEN,		0x0022, 8, 8) \
 	X(PADDING,			0x0026, 0, 65535) \
 	X(RESPONSE_PORT,		0x0027, 2, 4) \
+	X(CONNECTION_ID,		0x002A, 4, 4) \
 	X(ADDITIONAL_ADDRESS_FAMILY,	0x8000, 4, 4) \
 	X(ADDRESS_ERROR_CODE,		0x8001, 4, 767) \
 	X(PASSWORD_ALGORITHMS,		0x8002, 4, 763) \
@@ -147,6 +152,7 @@ struct stun_msg {
 	enum stun_algorithm password_algorithm;	/* NONE where absent or unknown to us */
 	uint16_t alg_raw;			/* its number, also where unknown to us */
 	uint32_t lifetime;			/* seconds */
+	uint32_t connection;			/* CONNECTION-ID */
 	uint16_t channel;			/* host order */
 	uint8_t even_port;			/* 0x80: reserve the next one; else 0 */
 	uint8_t transport;			/* IPPROTO_* */

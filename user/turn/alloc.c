@@ -208,6 +208,7 @@ void alloc_free(struct turn_server *s, struct alloc *a, uint64_t now_ns)
 {
 	bool known = a->timer.place;
 
+	conn_end_all(s, a, 0);
 	alloc_strip(s, a, 0, true);
 	alloc_unlink(s, a);
 	if (known)
@@ -226,6 +227,7 @@ void turn_alloc_end(struct turn_server *server, struct turn_alloc *alloc, struct
 
 void alloc_forget(struct turn_server *s, struct alloc *a)
 {
+	conn_forget_all(s, a);
 	alloc_strip(s, a, 0, false);
 	alloc_unlink(s, a);
 	alloc_release(s, a);
@@ -237,6 +239,7 @@ void alloc_drop(struct turn_server *s, struct alloc *a, unsigned int i, uint64_t
 		alloc_free(s, a, now_ns);
 		return;
 	}
+	conn_end_all(s, a, a->pub.relay[i].local.family);
 	alloc_strip(s, a, a->pub.relay[i].local.family, true);
 	alloc_close(s, a, i, now_ns);
 	alloc_rearm(s, a);

@@ -60,21 +60,40 @@ static int allocate_families(const struct request *rq, struct wish *wish)
 	return 0;
 }
 
+/* Check 3, and RFC 6062 section 5.1 for TCP. */
+static int allocate_transport(const struct request *rq)
+{
+	uint8_t leg = rq->path->transport & ~TURN_SECURE;
+
+	if (!has(rq, STUN_BIT(REQUESTED_TRANSPORT)))
+		return 400;
+	if (rq->msg->transport == TURN_UDP)
+		return 0;
+	if (rq->msg->transport != TURN_TCP || !rq->server->conf->tcp_relay)
+		return 442;
+	if (leg != TURN_TCP || has(rq, STUN_BIT(DONT_FRAGMENT) | STUN_BIT(EVEN_PORT) |
+				       STUN_BIT(RESERVATION_TOKEN)))
+		return 400;
+	return 0;
+}
+
 static int allocate_check(const struct request *rq, struct wish *wish)
 {
 	uint64_t families = STUN_BIT(REQUESTED_ADDRESS_FAMILY) |
 			    STUN_BIT(ADDITIONAL_ADDRESS_FAMILY);
+	int code;
 
 	if (allocate_tunneled(&rq->path->client))
 		return 403;
-	if (!has(rq, STUN_BIT(REQUESTED_TRANSPORT)))
-		return 400;						/* 3 */
+	code = allocate_transport(rq);						/* 3 */
+	if (code)
+		return code;
 	if (has(rq, STUN_BIT(MOBILITY_TICKET)) && rq->msg->ticket.len)
 		return 400;			/* RFC 8016 section 3.1.2 */
-	if (has(rq, STUN_BIT(MOBILITY_TICKET)) && !mobility_allowed(rq->server->conf))
+	/* RFC 8016 moves what is between datagrams; connections stay where they are (house) */
+	if (has(rq, STUN_BIT(MOBILITY_TICKET)) &&
+	    (rq->msg->transport == TURN_TCP || !mobility_allowed(rq->server->conf)))
 		return 405;
-	if (rq->msg->transport != TURN_UDP)
-		return 442;						/* 3 */
 	if (has(rq, STUN_BIT(RESERVATION_TOKEN)))
 		return has(rq, families | STUN_BIT(EVEN_PORT)) ? 400 : 0;	/* 5 */
 	if ((rq->msg->has & families) == families)
@@ -221,6 +240,7 @@ int allocate_request(struct request *rq)
 	memcpy(a->pub.txid, rq->msg->txid, sizeof(a->pub.txid));
 	memcpy(a->pub.user_id, rq->auth.user_id, sizeof(a->pub.user_id));
 	a->pub.created_ns = rq->now.mono_ns;
+	a->pub.tcp = rq->msg->transport == TURN_TCP;
 	code = quota_charge(rq, &a->charge);	/* 10 */
 	if (!code)
 		code = quota_bandwidth(s->shared, rq->limits, NULL, &a->pub.max_bps);

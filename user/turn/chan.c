@@ -156,6 +156,8 @@ int chan_request(struct request *rq)
 
 	if (!(m->has & STUN_BIT(CHANNEL_NUMBER)) || !(m->has & STUN_BIT(XOR_PEER_ADDRESS)))
 		return 400;
+	if (rq->alloc->pub.tcp)
+		return 400;	/* RFC 6062 section 3: no data on the control connection */
 	if (!chan_number_valid(s->conf, m->channel))
 		return 400;
 	c = chan_live(s, chan_by_number(s, rq->alloc, m->channel), now_ns);

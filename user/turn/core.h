@@ -9,10 +9,12 @@
 
 #define TURN_UDP		17	/* REQUESTED-TRANSPORT, path->transport */
 #define TURN_RECORD_MAX		16384	/* bytes of a DTLS record (RFC 6347 section 4.1) */
+#define TURN_TCP		6
 #define TURN_REST_NS		(60 * TURN_NS_PER_S)	/* of a freed relay port */
 #define TURN_RESERVE_NS		(30 * TURN_NS_PER_S)	/* RFC 8656 section 7.2 */
 #define TURN_PERMS_MAX		1024
 #define TURN_CHANS_MAX		4096
+#define TURN_CONNS_MAX		64	/* of one allocation */
 #define TURN_TICK_BUDGET	256	/* expiries carried out by one turn_tick() */
 
 /* ------------------------------------------------------------ hash.c */
@@ -23,7 +25,7 @@ uint64_t hash_path(const uint64_t key[2], const struct turn_path *path);
 
 /* ------------------------------------------------------------ timer.c */
 
-enum timer_kind { TIMER_ALLOC, TIMER_PERM, TIMER_CHAN };
+enum timer_kind { TIMER_ALLOC, TIMER_PERM, TIMER_CHAN, TIMER_CONN };
 
 struct timer {
 	uint64_t due_ns;
@@ -200,9 +202,10 @@ struct turn_server {
 	void *ctx;
 	uint64_t key[2];		/* of hashes and transaction ids */
 	uint64_t indications;		/* Data indications so far */
-	unsigned int worker;
+	unsigned int worker, workers;	/* this one's number, of so many */
 	struct table allocs;		/* struct alloc by 5-tuple */
 	struct table coming;		/* struct mobility by the 5-tuple that it goes to */
+	struct table conns;		/* struct conn by id */
 	struct timers timers;
 	const struct turn_realms *realms;	/* NULL: nothing is known of them */
 	bool draining;
@@ -243,6 +246,8 @@ struct alloc {
 	struct mobility *mobility;	/* NULL: no ticket */
 	uint64_t peers_full_ns;		/* when it may have a whole burst of new peers again */
 	uint32_t peers;			/* new ones so far */
+	uint32_t n_conns;
+	struct conn *conns;		/* RFC 6062 */
 	uint32_t icmp_count;		/* reported in second icmp_s */
 	uint64_t icmp_s;
 	char user[];			/* pub.user */
@@ -359,6 +364,15 @@ bool acl_own_ip(const struct turn_conf *conf, const struct tp_addr *ip);
 int acl_check_realm(const struct turn_conf *conf, const struct turn_realm *realm,
 		    const struct tp_addr *peer);
 
+/* Closes and frees one, or all of an allocation to peers of a family (0: to all). An open
+ * request of the client's is answered with code, unless that is 0. */
+void conn_end(struct turn_server *s, struct conn *c, int code);
+void conn_end_all(struct turn_server *s, struct alloc *a, uint8_t family);
+/* Frees memory without telling anybody. */
+void conn_forget_all(struct turn_server *s, struct alloc *a);
+/* Its time is over. */
+void conn_expire(struct turn_server *s, struct timer *t);
+
 /* ------------------------------------------------------------ requests */
 
 enum auth_integrity { AUTH_NONE, AUTH_MI, AUTH_MI_SHA256 };
@@ -388,6 +402,25 @@ struct request {
 	struct stun_writer w;		/* the success answer, while it is being made */
 	const struct turn_origin *origin;	/* where it leaves from; NULL: the path's server */
 	struct tp_addr to;		/* and goes to, of the path's client another port perhaps */
+};
+
+enum conn_state {
+	CONN_CONNECTING,		/* its Connect request is not answered yet */
+	CONN_WAITING,			/* for ConnectionBind */
+	CONN_BOUND,
+};
+
+struct conn {
+	struct turn_connection pub;
+	struct table_node node;		/* server->conns */
+	struct timer timer;		/* unless bound */
+	struct alloc *alloc;
+	struct conn *next;		/* of the allocation */
+	enum conn_state state;
+	bool fingerprint;		/* of the Connect request, as are those: */
+	enum auth_integrity integrity;
+	struct stun_key key;
+	uint8_t txid[TP_STUN_TXID_LEN];
 };
 
 /* What only authentication looks at. */
@@ -471,6 +504,9 @@ int allocate_request(struct request *rq);
 int refresh_request(struct request *rq);
 int perm_request(struct request *rq);
 int chan_request(struct request *rq);
+int conn_request(struct request *rq);
+int conn_bind_request(struct request *rq);
+#define CONN_LATER	(-3)	/* conn_request(): it is answered when the peer has answered */
 /* What an Allocate or Refresh request's LIFETIME comes to, seconds; never 0. */
 uint32_t refresh_lifetime(const struct request *rq);
 /* 0 if the allocation serves the peer's family and the gate lets it through. */
@@ -480,6 +516,10 @@ enum tp_reason data_send(struct turn_server *s, const struct turn_path *path,
 			 const struct stun_msg *msg, uint64_t now_ns);
 enum tp_reason data_channel(struct turn_server *s, const struct turn_path *path,
 			    const uint8_t *data, size_t len, uint64_t now_ns);
+
+/* The one place where requests are answered: code 0 is the success in rq->w. */
+enum tp_reason server_reply(struct request *rq, int code);
+#define REPLY_MAX	4096	/* REALM and SOFTWARE may have 763 bytes each, PADDING 1500 */
 
 /* A rate-limited line about a failed authentication. */
 void note_auth(struct request *rq, const char *reason);

@@ -89,7 +89,7 @@ enum tp_reason data_send(struct turn_server *s, const struct turn_path *path,
 		return TP_R_NO_ALLOCATION;
 	if ((m->has & needed) != needed || (m->bad & used) || m->n_unknown || !m->peer.port)
 		return TP_R_BAD_SEND;
-	if (!alloc_serves(a, m->peer.family, now_ns))
+	if (a->pub.tcp || !alloc_serves(a, m->peer.family, now_ns))
 		return TP_R_BAD_SEND;
 	p = perm_find(s, a, &m->peer);
 	if (!perm_alive(p, now_ns))

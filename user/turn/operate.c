@@ -36,6 +36,21 @@ static bool operate_denied(const struct turn_server *s, const struct tp_addr *pe
 	return true;
 }
 
+static unsigned int operate_conns(struct turn_server *s, struct alloc *a)
+{
+	struct conn *c, *next;
+	unsigned int ended = 0;
+
+	for (c = a->conns; c; c = next) {
+		next = c->next;
+		if (!operate_denied(s, &c->pub.peer))
+			continue;
+		conn_end(s, c, 403);
+		ended++;
+	}
+	return ended;
+}
+
 /* A rule that got stricter ends what goes on, here and in the kernel's tables. */
 static unsigned int operate_gate(struct turn_server *s, struct alloc *a)
 {
@@ -65,7 +80,7 @@ static unsigned int operate_gate(struct turn_server *s, struct alloc *a)
 			ended++;
 		}
 	}
-	return ended;
+	return ended + operate_conns(s, a);
 }
 
 unsigned int turn_server_renew(struct turn_server *server, const struct turn_conf *conf)

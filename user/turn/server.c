@@ -9,7 +9,6 @@
 #include "turn/core.h"
 #include "pure.h"
 
-#define REPLY_MAX	4096	/* REALM and SOFTWARE may have 763 bytes each, PADDING 1500 */
 #define NOW_STEP_NS	(TURN_NS_PER_S / 4)
 
 enum method_needs { NEEDS_NOTHING, NEEDS_AUTH, NEEDS_ALLOC };
@@ -26,6 +25,8 @@ static const struct method methods[] = {
 	{ TURN_REFRESH,			NEEDS_ALLOC,	refresh_request },
 	{ TURN_CREATE_PERMISSION,	NEEDS_ALLOC,	perm_request },
 	{ TURN_CHANNEL_BIND,		NEEDS_ALLOC,	chan_request },
+	{ TURN_CONNECT,			NEEDS_ALLOC,	conn_request },
+	{ TURN_CONNECTION_BIND,		NEEDS_AUTH,	conn_bind_request },
 };
 
 static const struct method *server_method(const struct turn_conf *conf, uint16_t method)
@@ -33,6 +34,8 @@ static const struct method *server_method(const struct turn_conf *conf, uint16_t
 	size_t i;
 
 	if (method == STUN_BINDING && conf->no_stun)
+		return NULL;
+	if ((method == TURN_CONNECT || method == TURN_CONNECTION_BIND) && !conf->tcp_relay)
 		return NULL;
 	for (i = 0; i < sizeof(methods) / sizeof(*methods); i++) {
 		if (methods[i].method == method)
@@ -181,8 +184,7 @@ void server_send(struct request *rq)
 		s->host->to_client(s->ctx, &path, &out);
 }
 
-/* The one place where requests are answered. */
-static enum tp_reason server_reply(struct request *rq, int code)
+enum tp_reason server_reply(struct request *rq, int code)
 {
 	struct turn_server *s = rq->server;
 
@@ -190,6 +192,8 @@ static enum tp_reason server_reply(struct request *rq, int code)
 		return TURN_LATER;
 	if (code == AUTH_DROP)
 		return TP_R_STUN_LIMITED;
+	if (code == CONN_LATER)
+		return TP_R_CONNECT;
 	if (code) {
 		if (server_limits(rq))
 			return TP_R_STUN_LIMITED;
@@ -256,7 +260,8 @@ static enum tp_reason server_stun(struct turn_server *s, const struct turn_path 
 	if (stun_parse(&msg, data, len) != STUN_OK || (msg.bad & STUN_BIT(FINGERPRINT)))
 		return s->conf->classic && path->transport == TURN_UDP ?
 		       binding_classic(s, path, data, len, now) : TP_R_BAD_STUN;
-	stun_disown(&msg, binding_disowned(s->conf, path, &msg));
+	stun_disown(&msg, binding_disowned(s->conf, path, &msg) |
+			  (s->conf->tcp_relay ? 0 : STUN_BIT(CONNECTION_ID)));
 	if (msg.class == STUN_REQUEST && server_ticketed(&msg) &&
 	    mobility_elsewhere(s, path, &msg, (struct stun_bytes){ data, len }, &reason,
 			       now.mono_ns))
@@ -298,6 +303,9 @@ static void server_fire(struct turn_server *s, struct timer *t, uint64_t now_ns)
 	case TIMER_CHAN:
 		chan_free(s, core_of(t, struct chan, timer), true);
 		break;
+	case TIMER_CONN:
+		conn_expire(s, t);
+		break;
 	}
 }
 
@@ -329,13 +337,15 @@ struct turn_server *turn_server_new(const struct turn_conf *conf, struct turn_sh
 	s->shared = shared;
 	s->host = host;
 	s->ctx = ctx;
+	s->workers = 1;
 	host->random(ctx, s->key, sizeof(s->key));
 	return s;
 }
 
-void turn_server_number(struct turn_server *server, unsigned int worker)
+void turn_server_number(struct turn_server *server, unsigned int worker, unsigned int workers)
 {
 	server->worker = worker;
+	server->workers = workers;
 }
 
 void turn_server_realms(struct turn_server *server, const struct turn_realms *realms)
@@ -352,6 +362,7 @@ static void server_release(struct turn_server *s)
 {
 	table_clear(&s->allocs);
 	table_clear(&s->coming);
+	table_clear(&s->conns);
 	free(s->timers.heap);
 	free(s);
 }

@@ -92,6 +92,7 @@ struct turn_conf {
 	unsigned int n_origins;
 	struct turn_alternates alternates[ALTERNATES_LISTS];
 	bool mobility;			/* RFC 8016; only for those who authenticate */
+	bool tcp_relay;			/* TCP allocations (RFC 6062) */
 
 	uint32_t stale_nonce_s;		/* 0: never stale */
 	uint8_t nonce_key[32];		/* random; tables' hash keys come from it too */
@@ -174,6 +175,14 @@ struct turn_permission {
 	void *host;			/* the host's: journal entry and row; NULL at first */
 };
 
+/* A TCP connection between a relayed address and a peer (RFC 6062), as the host sees it. */
+struct turn_connection {
+	struct tp_addr peer;		/* as the client knows it */
+	struct turn_relay *relay;
+	uint32_t id;			/* CONNECTION-ID */
+	void *host;			/* the host's */
+};
+
 /* What an allocation shows its host. The core owns it and embeds it. */
 struct turn_alloc {
 	struct turn_path path;
@@ -186,6 +195,7 @@ struct turn_alloc {
 	uint64_t max_bps;		/* bytes/s in each direction; 0: no limit */
 	uint32_t ticket;		/* RFC 8016: which one it has now; 0: none */
 	bool parked;			/* moving: no rows of its own now */
+	bool tcp;			/* relays TCP connections (RFC 6062), not datagrams */
 	bool limited;			/* the host's: it knows of that */
 	void *host;			/* the host's: journal entry; NULL at first */
 };
@@ -208,8 +218,8 @@ struct turn_out {
  * synchronous; the host never calls back into the core from them.
  */
 struct turn_host {
-	/* Bind relay->local and fill relay->host. 0 or -errno: -EADDRINUSE has
-	 * the core try another port, anything else ends in 508. */
+	/* Bind relay->local and fill relay->host; for TCP (relay->alloc->tcp) listen there, too.
+	 * 0 or -errno: -EADDRINUSE has the core try another port, anything else ends in 508. */
 	int (*relay_open)(void *ctx, struct turn_relay *relay);
 	void (*relay_close)(void *ctx, struct turn_relay *relay);
 
@@ -247,6 +257,17 @@ struct turn_host {
 	void (*permission_gone)(void *ctx, struct turn_alloc *alloc, struct turn_permission *perm);
 	void (*alloc_gone)(void *ctx, struct turn_alloc *alloc);
 
+	/* RFC 6062, only with turn_conf.tcp_relay. Begin to connect from connection->relay to
+	 * this address, and call turn_connected() later; or -errno. */
+	int (*tcp_connect)(void *ctx, struct turn_connection *connection,
+			   const struct tp_addr *to);
+	/* Behind the answer that is sent next, the client's leg carries the connection's bytes,
+	 * and no messages any more. 0, or -errno if the leg cannot. */
+	int (*tcp_bind)(void *ctx, struct turn_connection *connection,
+			const struct turn_path *path);
+	/* Once for each that was begun or accepted, whatever became of it; before relay_close. */
+	void (*tcp_close)(void *ctx, struct turn_connection *connection);
+
 	void (*random)(void *ctx, void *buf, size_t len);
 	/* A line for operators: authentication failures, refusals. Escaped text. */
 	void (*note)(void *ctx, const char *line);
@@ -277,8 +298,8 @@ void turn_shared_source(struct turn_shared *shared, const struct turn_source *so
 
 struct turn_server *turn_server_new(const struct turn_conf *conf, struct turn_shared *shared,
 				    const struct turn_host *host, void *ctx);
-/* Which of several that share a struct turn_shared this is; 0 if never called. */
-void turn_server_number(struct turn_server *server, unsigned int worker);
+/* Which of several that share a struct turn_shared this is; 0 of 1 if never called. */
+void turn_server_number(struct turn_server *server, unsigned int worker, unsigned int workers);
 /* Closes every allocation through the host, as if each had been refreshed to 0. */
 void turn_server_free(struct turn_server *server);
 /* Frees memory only: kernel state and journal stay for the successor. */
@@ -323,6 +344,22 @@ enum tp_reason turn_from_peer(struct turn_server *server, struct turn_relay *rel
 enum tp_reason turn_icmp(struct turn_server *server, struct turn_relay *relay,
 			 const struct tp_addr *peer, uint8_t type, uint8_t code,
 			 uint32_t data, struct turn_now now);
+
+/*
+ * TCP allocations (RFC 6062). What tcp_connect began has come to its end. A peer has connected
+ * to relay: NULL if it may not, else host is the connection's. A connection is over (never
+ * before turn_connected()). tcp_close is called for what does not go on.
+ */
+void turn_connected(struct turn_server *server, struct turn_connection *connection, bool ok,
+		    struct turn_now now);
+struct turn_connection *turn_accepted(struct turn_server *server, struct turn_relay *relay,
+				      const struct tp_addr *peer, void *host,
+				      struct turn_now now);
+void turn_disconnected(struct turn_server *server, struct turn_connection *connection);
+
+/* Whether this is a ConnectionBind request, and to which server's connection: the remainder
+ * of a connection's id is its server's number. */
+bool turn_binds(const uint8_t *data, size_t len, unsigned int workers, unsigned int *worker);
 
 /* Carry out what is due; returns when to call again (CLOCK_MONOTONIC ns, UINT64_MAX never). */
 uint64_t turn_tick(struct turn_server *server, struct turn_now now);
