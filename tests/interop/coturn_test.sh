@@ -125,7 +125,6 @@ clients()
 	transports TCP -t
 	transports TLS -t -S
 	transports "TLS, port 5349" -t -S -p 5349
-	cases_end
 	case_skip dtls "turnutils_uclient, DTLS" || transports DTLS -S
 	habits
 	cases_end

@@ -29,7 +29,7 @@ struct end {
 struct run {
 	GMainLoop *loop;
 	struct end ends[2];
-	unsigned int count, sent;
+	unsigned int count, sent, closed;
 	bool failed;
 };
 
@@ -163,6 +163,16 @@ static void show(const struct run *run)
 	       run->ends[1].received);
 }
 
+static void on_closed(GObject *agent, GAsyncResult *result, gpointer arg)
+{
+	struct run *run = arg;
+
+	(void)agent;
+	(void)result;
+	if (++run->closed == 2)
+		g_main_loop_quit(run->loop);
+}
+
 int main(int argc, char **argv)
 {
 	static struct run run;
@@ -181,6 +191,10 @@ int main(int argc, char **argv)
 	g_timeout_add_seconds(PATIENCE_S, on_timeout, &run);
 	g_main_loop_run(run.loop);
 	show(&run);
+	/* gives the allocations back */
+	for (int i = 0; i < 2; i++)
+		nice_agent_close_async(run.ends[i].agent, on_closed, &run);
+	g_main_loop_run(run.loop);
 	for (int i = 0; i < 2; i++)
 		g_object_unref(run.ends[i].agent);
 	g_main_loop_unref(run.loop);
