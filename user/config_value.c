@@ -423,13 +423,20 @@ static bool prefix_range(struct turn_ip_range *range, const struct tp_addr *addr
 	return true;
 }
 
-/* The peer gate sees v4-mapped addresses as IPv4: so must its rules. */
+/*
+ * The peer gate sees v4-mapped addresses as IPv4: so must its rules. All of them at once
+ * (Matrix tells people to deny that) are the disguise itself, which is refused anyway, and
+ * not every IPv4 address there is.
+ */
 static void unmap(struct turn_ip_range *range)
 {
 	static const uint8_t mapped[12] = { [10] = 0xff, [11] = 0xff };
+	static const uint8_t first[4], last[4] = { 0xff, 0xff, 0xff, 0xff };
 
 	if (range->family != 6 || memcmp(range->low, mapped, 12) ||
 	    memcmp(range->high, mapped, 12))
+		return;
+	if (!memcmp(range->low + 12, first, 4) && !memcmp(range->high + 12, last, 4))
 		return;
 	range->family = 4;
 	memmove(range->low, range->low + 12, 4);
