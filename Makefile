@@ -115,19 +115,30 @@ build/tests/net/%: build/obj/tests/net/%.o build/libturnpike.a
 	$(call msg,LD,$@)
 	$(Q)mkdir -p $(@D) && $(CC) $(LDFLAGS) $^ -lcmocka $(PKG_LIBS) -o $@
 
+# Where libnice is missing, nothing is made, and its test is skipped.
+build/tests/interop/nice_agent: tests/interop/nice_agent.c
+	$(call msg,LD,$@)
+	$(Q)mkdir -p $(@D) && ! pkg-config --exists nice || $(CC) -std=gnu11 -D_GNU_SOURCE \
+		$(CFLAGS) $(WARN) $(HARDEN) $(shell pkg-config --cflags nice) $(LDFLAGS) $< \
+		$(shell pkg-config --libs nice) -o $@
+
 include kmod/kmod.mk
 include tests/kernel/kernel.mk
 
 NETTEST := $(wildcard tests/net/*_test.sh tests/net/*_test.py)
+INTEROP := $(wildcard tests/interop/*_test.sh tests/interop/*_test.py)
 NETBIN  := $(patsubst tests/net/%.c,build/tests/net/%,$(wildcard tests/net/*.c))
 NETPROG := $(filter %_test,$(NETBIN))
 
-.PHONY: test deps
-test: deps all $(UNIT) $(DPTEST) $(NETBIN) build/san/turnpiked $(VMTEST) ## build everything and run every test but the fuzzers
-	$(Q)tests/run.sh $(KERNELTEST) $(UNIT) $(DPTEST) $(NETPROG) $(NETTEST)
+.PHONY: test deps clients
+test: clients all $(UNIT) $(DPTEST) $(NETBIN) build/tests/interop/nice_agent build/san/turnpiked $(VMTEST) ## build everything and run every test but the fuzzers
+	$(Q)tests/run.sh $(KERNELTEST) $(UNIT) $(DPTEST) $(NETPROG) $(NETTEST) $(INTEROP)
 
 deps: ## install the packages that are needed (Debian)
 	$(Q)scripts/deps.sh
+
+clients:
+	$(Q)scripts/deps.sh --clients
 
 # ------------------------------------------------------------------ fuzz
 

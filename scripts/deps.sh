@@ -2,6 +2,7 @@
 # SPDX-License-Identifier: MIT
 # Install the Debian packages that building, testing and measuring need.
 #   scripts/deps.sh           install what is missing (root, or through sudo)
+#   scripts/deps.sh --clients the same, and the clients that tests/interop starts
 #   scripts/deps.sh --check   print what is missing, install nothing; exit 1 if anything is
 set -eu
 
@@ -18,14 +19,17 @@ PACKAGES=(
 	qemu-system-x86 busybox-static cpio kmod xz-utils
 	iproute2 ethtool tcpdump procps util-linux libcap2-bin
 )
+# Clients that we did not write; 300 MB that only the tests need, and can do without.
+CLIENTS=(libnice-dev chromium)
 POLICY=/usr/sbin/policy-rc.d
 
+# missing PACKAGE...: those that are not installed
 missing()
 {
 	local have
-	have=$(dpkg-query -W -f '${db:Status-Status} ${Package}\n' "${PACKAGES[@]}" 2>/dev/null |
+	have=$(dpkg-query -W -f '${db:Status-Status} ${Package}\n' "$@" 2>/dev/null |
 		sed -n 's/^installed //p')
-	comm -23 <(printf '%s\n' "${PACKAGES[@]}" | sort -u) <(sort -u <<<"$have")
+	comm -23 <(printf '%s\n' "$@" | sort -u) <(sort -u <<<"$have")
 }
 
 as_root()
@@ -62,18 +66,27 @@ if ! command -v dpkg-query >/dev/null; then
 	[ "${1-}" = --check ] && exit 1
 	exit 0
 fi
-mapfile -t need < <(missing)
-[ "${#need[@]}" -gt 0 ] || exit 0
 case "${1-}" in
 --check)
+	mapfile -t need < <(missing "${PACKAGES[@]}")
+	[ "${#need[@]}" -gt 0 ] || exit 0
 	printf '%s\n' "${need[@]}"
 	exit 1 ;;
+--clients)
+	"$0"
+	mapfile -t need < <(missing "${CLIENTS[@]}")
+	[ "${#need[@]}" -gt 0 ] || exit 0
+	echo "deps: installing ${need[*]}"
+	(install_quietly "${need[@]}") || echo "deps: their tests will be skipped"
+	exit 0 ;;
 '')
 	;;
 *)
-	echo "usage: scripts/deps.sh [--check]" >&2
+	echo "usage: scripts/deps.sh [--check | --clients]" >&2
 	exit 2 ;;
 esac
+mapfile -t need < <(missing "${PACKAGES[@]}")
+[ "${#need[@]}" -gt 0 ] || exit 0
 
 echo "deps: installing ${need[*]}"
 as_root apt-get update -q

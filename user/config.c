@@ -163,6 +163,7 @@ void conf_free(struct conf *conf)
 	free(conf->proc_group);
 	free(conf->pidfile);
 	free(conf->log_file);
+	free(conf->stamp);
 	memset(conf, 0, sizeof(*conf));
 }
 
@@ -242,6 +243,7 @@ void conf_set(struct conf *conf, const char *name, const char *value, const char
 	};
 
 	if (!directive) {
+		conf->unknown++;
 		report_unknown(name, line.where, errors);
 		return;
 	}
@@ -436,6 +438,8 @@ static void set_arguments(struct conf *conf, const struct conf_source *source,
 
 		if (!strcmp(arg, "-c"))
 			i++;
+		if (!strcmp(arg, "-o"))
+			conf_set(conf, "daemon", NULL, arg, errors);
 		if (strncmp(arg, "--", 2) || !strcmp(arg, "--check-config"))
 			continue;
 		equal = strchr(arg, '=');

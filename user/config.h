@@ -96,12 +96,18 @@ struct conf {
 	bool syslog;
 	enum conf_level log_level;
 	bool log_binding;
+	int syslog_facility;		/* LOG_DAEMON */
+	char *stamp;			/* strftime()'s format and %f; NULL: ISO 8601, UTC */
+	bool daemon;			/* into the background */
 
 	/* as written; conf_finish() draws its conclusions from them */
 	bool lt_cred_mech, use_auth_secret;
 	bool stun_backward_compatibility, rfc3489_compatibility;
 	bool verbose, very_verbose;
 	unsigned int cpus;
+	bool strict;
+	unsigned int unknown;		/* directives of no known name */
+	unsigned int include_depth;
 	/* per row of the table: "file:line" or "--name" that set it last, NULL: nobody */
 	char **where;
 	struct conf_place *places;	/* and of each value of the repeatable ones */

@@ -310,6 +310,8 @@ static void settle_log(struct conf *conf)
 		conf->log_level = LEVEL_DEBUG;
 	if (conf->log_file && !strcmp(conf->log_file, "syslog"))
 		conf->syslog = true;
+	/* there will be no standard error */
+	conf->syslog |= conf->daemon && !conf->log_file;
 	if (conf->syslog && (!conf->log_file || strcmp(conf->log_file, "syslog"))) {
 		free(conf->log_file);
 		conf->log_file = strdup("syslog");
@@ -322,9 +324,18 @@ static void settle_classic(struct conf *conf)
 	conf->turn.classic = conf->stun_backward_compatibility || conf->rfc3489_compatibility;
 }
 
+static void check_names(const struct conf *conf, struct conf_errors *errors)
+{
+	if (conf->strict && conf->unknown)
+		conf_report(errors, conf_where(conf, "strict-config"), LEVEL_ERROR,
+			    "strict-config: %u unknown directive%s", conf->unknown,
+			    conf->unknown == 1 ? "" : "s");
+}
+
 void conf_finish(struct conf *conf, struct conf_errors *errors)
 {
 	settle_dtls(conf, errors);
+	check_names(conf, errors);
 	settle_tls(conf, errors);
 	check_proxy(conf, errors);
 	check_auth(conf, errors);

@@ -220,6 +220,8 @@ void conf_print(const struct conf *conf, FILE *out)
 	fprintf(out, "log-file = %s\n", conf->log_file ? conf->log_file : "standard error");
 	fprintf(out, "log-min-level = %s\n", levels[conf->log_level]);
 	fprintf(out, "log-binding = %s\n", yes(conf->log_binding));
+	fprintf(out, "time stamps = %s\n", conf->stamp ? conf->stamp : "ISO 8601, UTC");
+	fprintf(out, "daemon = %s\n", yes(conf->daemon));
 	fprintf(out, "control-socket = %s\n", conf->control_socket);
 	fprintf(out, "pidfile = %s\n", conf->pidfile ? conf->pidfile : "none");
 	fprintf(out, "proc-user = %s\n", conf->proc_user ? conf->proc_user : "(not set)");

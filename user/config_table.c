@@ -337,11 +337,21 @@ const struct conf_directive conf_table[] = {
 	{ WORKS("control-socket", "PATH"), .set = conf_set_text, AT(control_socket),
 	  .initial = "/run/turnpike/control.sock", .help = "where the turnpike command connects" },
 	SILENT("simple-log", NULL),
-	INFO("syslog-facility", "NAME", "the facility is daemon"),
+	{ WORKS("syslog-facility", "NAME"), .set = conf_set_facility, .initial = "daemon",
+	  .help = "daemon, user, auth, authpriv or local0 to local7" },
 	SILENT("new-log-timestamp", NULL),
-	INFO("new-log-timestamp-format", "FORMAT", "time stamps are ISO 8601, UTC"),
-	WARN("daemon", NULL, "stays in the foreground: leave that to the service manager"),
+	{ WORKS("new-log-timestamp-format", "FORMAT"), .set = conf_set_stamp, AT(stamp),
+	  .help = "time stamps as strftime(3) makes them, local time, %f milliseconds; none: "
+		  "ISO 8601, UTC" },
+	{ WORKS("daemon", NULL), .set = conf_set_bool, AT(daemon),
+	  .help = "go into the background when everything is open, and log to syslog where "
+		  "there is no log-file; also -o" },
 	INFO("version", NULL, "for the command line only"),
+
+	{ WORKS("include", "PATH"), .set = conf_set_include, .flags = CONF_REPEAT | CONF_RELOAD,
+	  .help = "read that file here, or all that a pattern matches" },
+	{ WORKS("strict-config", NULL), .set = conf_set_bool, AT(strict), .flags = CONF_RELOAD,
+	  .help = "names that are not known are errors" },
 
 	GROUP("Management and metrics"),
 	{ WORKS("prometheus", NULL), .set = conf_set_bool, AT(prometheus),

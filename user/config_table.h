@@ -133,8 +133,12 @@ void conf_set_rate_limit(const struct conf_line *line);
 void conf_set_software(const struct conf_line *line);
 void conf_set_dataplane(const struct conf_line *line);
 void conf_set_log_file(const struct conf_line *line);
+void conf_set_facility(const struct conf_line *line);
+void conf_set_stamp(const struct conf_line *line);
 void conf_set_log_level(const struct conf_line *line);
 void conf_set_accepted(const struct conf_line *line);	/* boolean, nothing to store */
+
+void conf_set_include(const struct conf_line *line);	/* config_include.c */
 
 /* Setters of what authenticates (config_secret.c). */
 void conf_set_realm(const struct conf_line *line);

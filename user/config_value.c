@@ -4,6 +4,8 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
+#include <strings.h>
+#include <syslog.h>
 #include "address.h"
 #include "config_table.h"
 
@@ -270,6 +272,40 @@ void conf_set_log_file(const struct conf_line *line)
 	line->conf->log_file = standard ? NULL : strdup(value);
 }
 
+void conf_set_facility(const struct conf_line *line)
+{
+	static const struct {
+		const char *name;
+		int facility;
+	} known[] = {
+		{ "daemon", LOG_DAEMON }, { "user", LOG_USER }, { "auth", LOG_AUTH },
+		{ "authpriv", LOG_AUTHPRIV }, { "local0", LOG_LOCAL0 }, { "local1", LOG_LOCAL1 },
+		{ "local2", LOG_LOCAL2 }, { "local3", LOG_LOCAL3 }, { "local4", LOG_LOCAL4 },
+		{ "local5", LOG_LOCAL5 }, { "local6", LOG_LOCAL6 }, { "local7", LOG_LOCAL7 },
+	};
+	const char *name = line->value;
+
+	if (!strncasecmp(name, "LOG_", 4))	/* as coturn has it */
+		name += 4;
+	for (size_t i = 0; i < sizeof(known) / sizeof(known[0]); i++) {
+		if (strcasecmp(name, known[i].name))
+			continue;
+		line->conf->syslog_facility = known[i].facility;
+		return;
+	}
+	refuse(line, "is not a facility that is known");
+}
+
+#define STAMP_MAX	48	/* bytes of the format */
+
+void conf_set_stamp(const struct conf_line *line)
+{
+	if (strlen(line->value) > STAMP_MAX)
+		refuse(line, "is longer than 48 characters");
+	else
+		conf_set_text(line);
+}
+
 /* -------------------------------------------------------------- addresses */
 
 static void append(const struct conf_line *line, const struct tp_addr *addr)
@@ -423,13 +459,20 @@ static bool prefix_range(struct turn_ip_range *range, const struct tp_addr *addr
 	return true;
 }
 
-/* The peer gate sees v4-mapped addresses as IPv4: so must its rules. */
+/*
+ * The peer gate sees v4-mapped addresses as IPv4: so must its rules. All of them at once
+ * (Matrix tells people to deny that) are the disguise itself, which is refused anyway, and
+ * not every IPv4 address there is.
+ */
 static void unmap(struct turn_ip_range *range)
 {
 	static const uint8_t mapped[12] = { [10] = 0xff, [11] = 0xff };
+	static const uint8_t first[4], last[4] = { 0xff, 0xff, 0xff, 0xff };
 
 	if (range->family != 6 || memcmp(range->low, mapped, 12) ||
 	    memcmp(range->high, mapped, 12))
+		return;
+	if (!memcmp(range->low + 12, first, 4) && !memcmp(range->high + 12, last, 4))
 		return;
 	range->family = 4;
 	memmove(range->low, range->low + 12, 4);

@@ -16,6 +16,7 @@
 #include <time.h>
 #include <unistd.h>
 #include "address.h"
+#include "background.h"
 #include "control.h"
 #include "dataplane/dataplane.h"
 #include "dataplane/listeners.h"
@@ -482,7 +483,7 @@ static int take_signals(struct keeper *k)
 	return k->signal_fd < 0 ? -errno : 0;
 }
 
-int keeper_main(struct conf **conf, const struct conf_source *source)
+int keeper_main(struct conf **conf, const struct conf_source *source, int ready)
 {
 	struct keeper k = {
 		.running = conf, .conf = *conf, .source = source, .lock_fd = -1, .link = -1,
@@ -493,6 +494,8 @@ int keeper_main(struct conf **conf, const struct conf_source *source)
 	if (take_signals(&k) || control_make_parent(k.conf->control_socket) || take_lock(&k) ||
 	    prepare(&k))
 		goto out;
+	if (ready >= 0)
+		background_ready(ready);
 	status = keep_running(&k);
 	fall_silent(&k);
 	unlink(k.conf->control_socket);

@@ -12,8 +12,9 @@
 /*
  * Until SIGTERM (flows go on in the kernel until their leases end) or SIGINT (everything
  * is taken off). SIGHUP and SIGUSR2 read source again, SIGUSR1 drains; *conf (from
- * malloc(), the caller's) is what is in force then. Returns the exit status.
+ * malloc(), the caller's) is what is in force then. ready (or -1) is for background_ready()
+ * when everything is open. Returns the exit status.
  */
-int keeper_main(struct conf **conf, const struct conf_source *source);
+int keeper_main(struct conf **conf, const struct conf_source *source, int ready);
 
 #endif

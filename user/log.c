@@ -10,6 +10,8 @@
 #include <unistd.h>
 #include "log.h"
 
+#define STAMP_TEXT	128
+
 /* Opened once at the start, before there are threads. A reload changes the level, and what
  * the file's descriptor stands for. */
 static struct {
@@ -17,6 +19,7 @@ static struct {
 	char *path;
 	int level;			/* enum conf_level; atomic */
 	bool syslog;
+	char *stamp;			/* strftime()'s format and %f; NULL: ISO 8601, UTC */
 } sink = { .level = LEVEL_INFO };
 
 static const struct {
@@ -29,12 +32,15 @@ static const struct {
 	[LEVEL_DEBUG] = { "debug", LOG_DEBUG },
 };
 
-int log_open(const char *target, enum conf_level level)
+int log_open(const struct conf *conf)
 {
+	const char *target = conf->log_file;
+
 	log_close();
-	log_level(level);
-	if (target && !strcmp(target, "syslog")) {
-		openlog("turnpiked", LOG_PID, LOG_DAEMON);
+	log_level(conf->log_level);
+	sink.stamp = conf->stamp ? strdup(conf->stamp) : NULL;
+	if (conf->syslog) {
+		openlog("turnpiked", LOG_PID, conf->syslog_facility);
 		sink.syslog = true;
 	} else if (target) {
 		sink.file = fopen(target, "ae");
@@ -53,7 +59,9 @@ void log_close(void)
 	if (sink.syslog)
 		closelog();
 	free(sink.path);
+	free(sink.stamp);
 	sink.path = NULL;
+	sink.stamp = NULL;
 	sink.file = NULL;
 	sink.syslog = false;
 }
@@ -91,12 +99,52 @@ bool log_enabled(enum conf_level level)
 	return (int)level <= __atomic_load_n(&sink.level, __ATOMIC_RELAXED);
 }
 
+/* strftime() does not know %f: milliseconds, as coturn has it. */
+static void stamp_as_told(char *buf, size_t len, const struct timespec *now)
+{
+	const char *at = sink.stamp, *next;
+	char format[2 * STAMP_TEXT];
+	size_t n = 0;
+	struct tm tm;
+
+	for (; *at && n + 4 < sizeof(format); at = next) {
+		next = at + (*at == '%' && at[1] ? 2 : 1);
+		if (at[0] == '%' && at[1] == 'f') {
+			n += (size_t)snprintf(format + n, sizeof(format) - n, "%03ld",
+					      now->tv_nsec / 1000000);
+			continue;
+		}
+		memcpy(format + n, at, (size_t)(next - at));
+		n += (size_t)(next - at);
+	}
+	format[n] = 0;
+	localtime_r(&now->tv_sec, &tm);
+#pragma GCC diagnostic push
+#pragma GCC diagnostic ignored "-Wformat-nonliteral"	/* it is the operator's */
+	buf[strftime(buf, len, format, &tm)] = 0;
+#pragma GCC diagnostic pop
+}
+
+static void stamp_make(char *buf, size_t len)
+{
+	struct timespec now;
+	struct tm tm;
+	size_t n;
+
+	clock_gettime(CLOCK_REALTIME, &now);
+	if (sink.stamp) {
+		stamp_as_told(buf, len, &now);
+		return;
+	}
+	gmtime_r(&now.tv_sec, &tm);
+	n = strftime(buf, len, "%Y-%m-%dT%H:%M:%S", &tm);
+	snprintf(buf + n, len - n, ".%03ldZ", now.tv_nsec / 1000000);
+}
+
 void log_line(enum conf_level level, const char *format, ...)
 {
 	FILE *out = sink.file ? sink.file : stderr;
-	char line[1024], stamp[32];
-	struct timespec now;
-	struct tm tm;
+	char line[1024], stamp[STAMP_TEXT];
 	va_list args;
 
 	if (!log_enabled(level))
@@ -108,8 +156,6 @@ void log_line(enum conf_level level, const char *format, ...)
 		syslog(levels[level].priority, "%s", line);
 		return;
 	}
-	clock_gettime(CLOCK_REALTIME, &now);
-	gmtime_r(&now.tv_sec, &tm);
-	strftime(stamp, sizeof(stamp), "%Y-%m-%dT%H:%M:%S", &tm);
-	fprintf(out, "%s.%03ldZ %s: %s\n", stamp, now.tv_nsec / 1000000, levels[level].word, line);
+	stamp_make(stamp, sizeof(stamp));
+	fprintf(out, "%s %s: %s\n", stamp, levels[level].word, line);
 }

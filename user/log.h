@@ -6,8 +6,8 @@
 #include <stdbool.h>
 #include "config.h"
 
-/* target: NULL for stderr, "syslog", or a path. Returns 0 or -errno. */
-int log_open(const char *target, enum conf_level level);
+/* As the configuration says. Returns 0 or -errno. */
+int log_open(const struct conf *conf);
 void log_close(void);
 void log_level(enum conf_level level);
 /* A log file that was moved away is made anew, for this process. Its descriptor (borrowed)

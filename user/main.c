@@ -7,6 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
+#include "background.h"
 #include "config.h"
 #include "keeper.h"
 #include "log.h"
@@ -22,9 +23,10 @@ struct options {
 static void usage(FILE *out)
 {
 	fprintf(out,
-		"usage: turnpiked [-c FILE | -n] [--check-config] [--DIRECTIVE[=VALUE] ...]\n"
+		"usage: turnpiked [-c FILE | -n] [-o] [--check-config] [--DIRECTIVE[=VALUE] ...]\n"
 		"  -c FILE           read this configuration (default " DEFAULT_CONF ")\n"
 		"  -n                read no configuration file\n"
+		"  -o                into the background when everything is open (--daemon)\n"
 		"  --check-config    say what is in force and what is wrong, then exit\n"
 		"  --sample-config   print a configuration file with every directive\n"
 		"  --version, --help\n"
@@ -59,7 +61,7 @@ static bool parse_options(int argc, char **argv, struct options *o)
 			o->check = true;
 		else if (!strcmp(arg, "-c") && i + 1 < argc)
 			o->file = argv[++i];
-		else if (strncmp(arg, "--", 2) || !arg[2])
+		else if (strcmp(arg, "-o") && (strncmp(arg, "--", 2) || !arg[2]))
 			return false;
 	}
 	if (!o->file && !o->no_file && !access(DEFAULT_CONF, F_OK))
@@ -82,7 +84,7 @@ int main(int argc, char **argv)
 	struct options options = { 0 };
 	struct conf_source source = { .argc = argc, .argv = argv };
 	struct conf *conf = malloc(sizeof(*conf));
-	int status = EXIT_FAILURE, err;
+	int status = EXIT_FAILURE, ready = -1, err;
 
 	if (!conf)
 		return status;
@@ -104,7 +106,7 @@ int main(int argc, char **argv)
 		status = EXIT_SUCCESS;
 		goto out;
 	}
-	err = log_open(conf->syslog ? "syslog" : conf->log_file, conf->log_level);
+	err = log_open(conf);
 	if (err) {
 		fprintf(stderr, "log-file %s: %s\n", conf->log_file, strerror(-err));
 		goto out;
@@ -112,7 +114,12 @@ int main(int argc, char **argv)
 	log_info("turnpiked version=" TURNPIKE_VERSION " config=%s",
 		 source.file ? source.file : "none");
 	say_what_is_missing(conf);
-	status = keeper_main(&conf, &source);
+	if (conf->daemon)
+		ready = background_start();
+	if (conf->daemon && ready < 0)
+		log_error("daemon: %s", strerror(-ready));
+	else
+		status = keeper_main(&conf, &source, ready);
 	log_close();
 out:
 	conf_free(conf);

@@ -61,6 +61,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		abort();
 	errors.out = out;
 	conf_init(&conf);
+	conf.sealed = true;		/* no include */
 	conf_read_stream(&conf, in, "fuzz", &secret_line, &errors);
 	conf_finish(&conf, &errors);
 	if (!errors.errors)
