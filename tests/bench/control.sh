@@ -17,12 +17,26 @@ relay_seconds()
 	done | awk -v tick="$tick" '{ s += $12 + $13 } END { printf "%.2f", s / tick }'
 }
 
+# A relay that has opened its sockets may still be starting (loading programs, say): what that
+# costs is not an allocation's.
+relay_settles()
+{
+	local i spent last=''
+	for i in {1..30}; do
+		spent=$(relay_seconds)
+		[ "$spent" != "$last" ] || break
+		last=$spent
+		sleep 0.3
+	done
+}
+
 # Clients on the generator's core, the relay on the others.
 allocate_at()
 {
 	local label=$1 before line
 	shift
 	"$@" || return
+	relay_settles
 	before=$(relay_seconds)
 	if line=$(lab_exec client taskset -c 0 build/bench/load --server $LAB_RELAY4:3478 \
 		--local $LAB_CLIENT4:20000 --peer $LAB_PEER4:20000 --user bench --password bench \
