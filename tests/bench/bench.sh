@@ -8,7 +8,7 @@
 #   BENCH_SECONDS=1.5    of each measurement of packets/s
 #   BENCH_FLOWS=100000   the greater number of channels (up to 100000), 10 to an allocation
 #   BENCH_ALLOCATIONS=15000   for memory; a relay address has 16384 ports
-#   BENCH_CLIENTS=4000   on TLS, held; a descriptor for the connection and one for the relay address
+#   BENCH_CLIENTS=6000   on TLS, held; a descriptor for the connection and one for the relay address
 # shellcheck disable=SC2034,SC2154	# the parts use, and set, variables of each other
 set -u
 cd "$(dirname "$0")/../.." || exit 1
@@ -23,7 +23,7 @@ SECONDS_EACH=${BENCH_SECONDS:-1.5}
 SECONDS_STEP=0.6	# of each step of the search for what a relay can take
 FLOWS=${BENCH_FLOWS:-100000}
 ALLOCATIONS=${BENCH_ALLOCATIONS:-15000}
-HELD=${BENCH_CLIENTS:-4000}
+HELD=${BENCH_CLIENTS:-6000}
 CHANNELS=10		# of each allocation, where there are many
 PINS=/sys/fs/bpf/$LAB_NAME
 DEADLINE=240		# seconds that the part relay may take
