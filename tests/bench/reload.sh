@@ -33,9 +33,19 @@ reloads()
 	grep -o 'reloaded ms=.*' "$dir/relay.log"
 }
 
+# Who relayed the flows: the counters say.
+relayed_by()
+{
+	build/turnpike --socket "$dir/control.sock" stats --json | python3 -c '
+import json, sys
+n = {r["reason"]: r["packets"] for r in json.load(sys.stdin)["reasons"]}
+print("    relayed: %d and back %d in XDP, %d and back %d by the daemon" %
+      tuple(n[r] for r in ("to_peer", "to_client", "user_to_peer", "user_to_client")))'
+}
+
 reload_under()
 {
-	local way=$1 flows=() transport i
+	local way=$1 flows=() transport i from took=''
 	reload_conf "$way"
 	start_relay build/turnpiked -c "$dir/reload.conf" || return
 	if ! reload_fill $LAB_PEER4 20000 $((RELOAD_ALLOCATIONS - RELOAD_ENDED)) ||
@@ -51,13 +61,17 @@ reload_under()
 	sleep 1
 	reload_conf "$way" denied-peer-ip=$DENIED_PEER
 	for ((i = 0; i < RELOAD_TIMES; i++)); do
+		from=$(date +%s%N)
 		build/turnpike --socket "$dir/control.sock" reload >"$dir/reload" 2>&1 ||
 			{ echo "bench: $(tail -n 1 "$dir/reload")" >&2; break; }
+		took+=" $((($(date +%s%N) - from) / 1000000))"
 		sleep 0.3
 	done
 	wait "${flows[@]}"
 	echo "  dataplane=$way, $RELOAD_ALLOCATIONS allocations with a channel each:"
 	reloads | sed 's/^/    /'
+	echo "    the command, with reading the file, took ms:$took"
+	relayed_by
 	for transport in udp tcp; do
 		echo "    flow on $transport: $(tail -n 1 "$dir/reload-$transport")"
 	done
