@@ -5,7 +5,7 @@
 # shellcheck disable=SC2034,SC2154	# bench.sh sets them
 
 HELD_MOST=50000		# what is said of so many is multiplied
-HELD_RAMP_S=60		# for all of them to come
+HELD_RAMP_S=90		# for all of them to come
 
 # Both ends of a connection are in this kernel. What is left when the relay is gone and the
 # clients are not is the clients' part of it.
