@@ -156,7 +156,7 @@ static int write_pidfile(const char *path)
 static void raise_descriptors(const struct conf *conf)
 {
 	struct rlimit limit;
-	rlim_t want = conf->max_allocations * 2 + CROWD_MAX + 1024;
+	rlim_t want = conf->max_allocations * 2 + crowd_most(conf->max_allocations) + 1024;
 
 	if (getrlimit(RLIMIT_NOFILE, &limit) || limit.rlim_cur >= want)
 		return;

@@ -108,7 +108,8 @@ static bool open_streams(struct relay *r)
 	const struct conf *conf = r->conf;
 	struct tls_fault fault;
 
-	r->shared.crowd = crowd_new(conf->turn.unauthorized_rps != 0);
+	r->shared.crowd = crowd_new(crowd_most(conf->max_allocations),
+				    conf->turn.unauthorized_rps != 0);
 	if (!r->shared.crowd)
 		return false;
 	if (conf->no_tls && conf->no_dtls)

@@ -3,11 +3,12 @@
 # turnpike, coturn and the least that an XDP program can do to forward, in one lab,
 # one after the other. docs/performance.md says how to read it.
 #   BENCH=PART,...       cases, ways, relay, layout, million, limit, latency, memory, allocate,
-#                        binding, module (all of them)
+#                        binding, module, tls, clients, reload (all of them)
 #   TURNSERVER=FILE      coturn's server (/usr/bin/turnserver)
 #   BENCH_SECONDS=1.5    of each measurement of packets/s
 #   BENCH_FLOWS=100000   the greater number of channels (up to 100000), 10 to an allocation
 #   BENCH_ALLOCATIONS=15000   for memory; a relay address has 16384 ports
+#   BENCH_CLIENTS=6000   on TLS, held; a descriptor for the connection and one for the relay address
 # shellcheck disable=SC2034,SC2154	# the parts use, and set, variables of each other
 set -u
 cd "$(dirname "$0")/../.." || exit 1
@@ -15,12 +16,14 @@ cd "$(dirname "$0")/../.." || exit 1
 . scripts/lab.sh
 
 LAB_NAME=tpbench$$
-PARTS=(cases ways relay layout million limit latency memory allocate binding module)
+PARTS=(cases ways relay layout million limit latency memory allocate binding module tls
+	clients reload)
 TURNSERVER=${TURNSERVER:-/usr/bin/turnserver}
 SECONDS_EACH=${BENCH_SECONDS:-1.5}
 SECONDS_STEP=0.6	# of each step of the search for what a relay can take
 FLOWS=${BENCH_FLOWS:-100000}
 ALLOCATIONS=${BENCH_ALLOCATIONS:-15000}
+HELD=${BENCH_CLIENTS:-6000}
 CHANNELS=10		# of each allocation, where there are many
 PINS=/sys/fs/bpf/$LAB_NAME
 DEADLINE=240		# seconds that the part relay may take
@@ -28,7 +31,8 @@ DEADLINE=240		# seconds that the part relay may take
 dir=$(mktemp -d)
 relay_pid=''
 started=$SECONDS
-for lib in lib ways relay layout million limit latency memory control module; do
+for lib in lib ways relay layout million limit latency memory control module tls clients \
+	reload; do
 	# shellcheck source=/dev/null
 	. tests/bench/$lib.sh
 done

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: MIT
 #include <arpa/inet.h>
 #include <errno.h>
+#include <netinet/tcp.h>
+#include <openssl/err.h>
 #include <poll.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -53,6 +55,15 @@ static uint32_t number_of(const struct stun_msg *msg)
 	return number;
 }
 
+static void send_message(const struct client *c, const uint8_t *buf, size_t len)
+{
+	if (c->ssl && SSL_write(c->ssl, buf, (int)len) != (int)len)
+		die("SSL_write");
+	/* a full socket buffer is one more lost packet */
+	if (!c->ssl && send(c->fd, buf, len, 0) < 0 && errno != EAGAIN && errno != ENOBUFS)
+		die("send: %s", strerror(errno));
+}
+
 static void finish(const struct client *c, struct stun_writer *w)
 {
 	const struct client_side *s = c->side;
@@ -65,9 +76,7 @@ static void finish(const struct client *c, struct stun_writer *w)
 	}
 	if (w->overflow)
 		die("request too long");
-	/* a full socket buffer is one more lost packet */
-	if (send(c->fd, w->buf, w->len, 0) < 0 && errno != EAGAIN && errno != ENOBUFS)
-		die("send: %s", strerror(errno));
+	send_message(c, w->buf, w->len);
 }
 
 static void send_allocate(const struct client *c, uint32_t number)
@@ -95,15 +104,45 @@ static void send_bind(const struct client *c, uint32_t i)
 	finish(c, &w);
 }
 
+static void read_bytes(const struct client *c, uint8_t *buf, size_t len)
+{
+	while (len) {
+		ssize_t n = c->ssl ? SSL_read(c->ssl, buf, (int)len) : recv(c->fd, buf, len, 0);
+
+		if (n <= 0)
+			die("the server ended the connection");
+		buf += n;
+		len -= (size_t)n;
+	}
+}
+
+/* The whole of one STUN message of a stream. */
+static ssize_t read_message(const struct client *c, uint8_t buf[MESSAGE_MAX])
+{
+	size_t len;
+
+	read_bytes(c, buf, 4);
+	len = 20 + ((size_t)buf[2] << 8 | buf[3]);
+	if (len > MESSAGE_MAX)
+		die("a message of %zu bytes", len);
+	read_bytes(c, buf + 4, len - 4);
+	return (ssize_t)len;
+}
+
 /* False where nothing came in time. */
 static bool receive(const struct client *c, struct stun_msg *msg, uint8_t buf[MESSAGE_MAX])
 {
 	struct pollfd p = { .fd = c->fd, .events = POLLIN };
+	/* nothing is lost in a stream: no need to ask again */
+	int ms = c->side->transport == CLIENT_UDP ? RETRY_MS : RETRY_MS * TRIES_MAX;
 	ssize_t n;
 
-	if (poll(&p, 1, RETRY_MS) <= 0)
+	if (!(c->ssl && SSL_has_pending(c->ssl)) && poll(&p, 1, ms) <= 0)
 		return false;
-	n = recv(c->fd, buf, MESSAGE_MAX, 0);
+	if (c->side->transport == CLIENT_UDP)
+		n = recv(c->fd, buf, MESSAGE_MAX, 0);
+	else
+		n = read_message(c, buf);
 	if (n < 0)
 		die("server: %s", strerror(errno));
 	return stun_parse(msg, buf, (size_t)n) == STUN_OK;
@@ -201,20 +240,66 @@ void client_bind(struct client *c, uint32_t channels)
 	free(done);
 }
 
-void client_open(struct client *c, const struct client_side *side, uint32_t number)
+/* ------------------------------------------------------------------- sockets */
+
+SSL_CTX *client_tls_new(int version)
 {
+	SSL_CTX *ctx = SSL_CTX_new(TLS_client_method());
+
+	if (!ctx || !SSL_CTX_set_min_proto_version(ctx, TLS1_2_VERSION) ||
+	    !SSL_CTX_set_max_proto_version(ctx, version) ||
+	    !SSL_CTX_set_cipher_list(ctx, "ECDHE+AES128+AESGCM") ||
+	    !SSL_CTX_set_ciphersuites(ctx, "TLS_AES_128_GCM_SHA256"))
+		die("no OpenSSL context");
+	SSL_CTX_set_mode(ctx, SSL_MODE_RELEASE_BUFFERS | SSL_MODE_ACCEPT_MOVING_WRITE_BUFFER);
+	return ctx;
+}
+
+static void open_datagram(struct client *c, uint32_t number)
+{
+	const struct client_side *side = c->side;
 	struct tp_addr local = with_port(side->local, ntohs(side->local.port) + number);
 	struct sockaddr_storage ss;
 	socklen_t len = address_to_sockaddr(&local, &ss);
 
-	memset(c, 0, sizeof(*c));
-	c->side = side;
-	c->peer = side->peer;
 	c->port = ntohs(local.port);
 	c->fd = socket(ss.ss_family, SOCK_DGRAM | SOCK_CLOEXEC, 0);
 	if (c->fd < 0 || bind(c->fd, (struct sockaddr *)&ss, len))
 		die("port %u: %s", c->port, strerror(errno));
+}
+
+static void open_stream(struct client *c)
+{
+	int on = 1;
+
+	c->fd = socket(c->side->server.family == 4 ? AF_INET : AF_INET6,
+		       SOCK_STREAM | SOCK_CLOEXEC, 0);
+	if (c->fd < 0 || setsockopt(c->fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on)))
+		die("socket: %s", strerror(errno));
+}
+
+static void begin_tls(struct client *c)
+{
+	c->ssl = SSL_new(c->side->tls);
+	if (!c->ssl || SSL_set_fd(c->ssl, c->fd) != 1 || SSL_connect(c->ssl) != 1)
+		die("no TLS: %s", ERR_error_string(ERR_get_error(), NULL));
+}
+
+void client_open(struct client *c, const struct client_side *side, uint32_t number)
+{
+	struct sockaddr_storage ss;
+	socklen_t len;
+
+	memset(c, 0, sizeof(*c));
+	c->side = side;
+	c->peer = side->peer;
+	if (side->transport == CLIENT_UDP)
+		open_datagram(c, number);
+	else
+		open_stream(c);
 	len = address_to_sockaddr(&side->server, &ss);
 	if (connect(c->fd, (struct sockaddr *)&ss, len))
 		die("connect: %s", strerror(errno));
+	if (side->transport == CLIENT_TLS)
+		begin_tls(c);
 }

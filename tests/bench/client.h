@@ -3,22 +3,28 @@
 #ifndef BENCH_CLIENT_H
 #define BENCH_CLIENT_H
 
+#include <openssl/ssl.h>
 #include "address.h"
 #include "stun/stun.h"
 
 #define CLIENT_NONCE_MAX	764
 #define CLIENT_REALM_MAX	764
 
+enum client_transport { CLIENT_UDP, CLIENT_TCP, CLIENT_TLS };
+
 /* Server, credentials, and the ports that are counted up from. */
 struct client_side {
 	struct tp_addr server, local, peer;
 	const char *user, *password;
+	enum client_transport transport;
+	SSL_CTX *tls;			/* for CLIENT_TLS: client_tls_new() */
 };
 
 struct client {
 	const struct client_side *side;
 	int fd;				/* connected to the server */
-	uint16_t port;			/* host order */
+	SSL *ssl;			/* NULL: none */
+	uint16_t port;			/* host order; 0: the kernel's choice */
 	struct tp_addr peer;		/* side's, unless somebody says otherwise */
 	struct tp_addr relayed;		/* by client_allocate() */
 	char realm[CLIENT_REALM_MAX], nonce[CLIENT_NONCE_MAX];
@@ -27,7 +33,9 @@ struct client {
 	unsigned long transactions;	/* answered */
 };
 
-/* A socket at local port + number. The caller closes c->fd. */
+/* With one cipher, so that servers are compared and not their tastes; version at most. */
+SSL_CTX *client_tls_new(int version);
+/* A socket at local port + number (streams: at any port). The caller closes c->fd. */
 void client_open(struct client *c, const struct client_side *side, uint32_t number);
 void client_allocate(struct client *c);
 /* So many channels from TP_CHANNEL_MIN on, to the peer's ports from its own on. */

@@ -7,14 +7,26 @@
 ALLOCATE_CLIENTS=8000
 ALLOCATE_JOBS=8
 
-# Processor seconds of all in the relay's namespace.
+# Processor seconds of all in the relay's namespace; /proc/PID/stat would count in hundredths.
 relay_seconds()
 {
-	local pid tick
-	tick=$(getconf CLK_TCK)
+	local pid
 	for pid in $(ip netns pids "$LAB_NAME-relay"); do
-		sed 's/.*) //' "/proc/$pid/stat" 2>/dev/null
-	done | awk -v tick="$tick" '{ s += $12 + $13 } END { printf "%.2f", s / tick }'
+		cat "/proc/$pid"/task/*/schedstat 2>/dev/null
+	done | awk '{ s += $1 } END { printf "%.6f", s / 1e9 }'
+}
+
+# A relay that has opened its sockets may still be starting (loading programs, say): what that
+# costs is not an allocation's.
+relay_settles()
+{
+	local i spent last=0
+	for i in {1..30}; do
+		spent=$(relay_seconds)
+		awk -v a="$last" -v b="$spent" 'BEGIN { exit b - a > 0.005 }' && break
+		last=$spent
+		sleep 0.3
+	done
 }
 
 # Clients on the generator's core, the relay on the others.
@@ -23,6 +35,7 @@ allocate_at()
 	local label=$1 before line
 	shift
 	"$@" || return
+	relay_settles
 	before=$(relay_seconds)
 	if line=$(lab_exec client taskset -c 0 build/bench/load --server $LAB_RELAY4:3478 \
 		--local $LAB_CLIENT4:20000 --peer $LAB_PEER4:20000 --user bench --password bench \

@@ -54,11 +54,45 @@ start_turnpike()
 		--pin-path="$PINS" --control-socket="$dir/control.sock" "${@:3}"
 }
 
-start_coturn()
+# option...
+start_coturn_with()
 {
 	start_relay "$TURNSERVER" -n --lt-cred-mech --user=bench:bench --realm=bench \
-		--listening-ip=$LAB_RELAY4 --relay-ip=$LAB_OUTER4 --no-tls --no-dtls --no-tcp \
-		--no-tcp-relay --no-cli --pidfile="$dir/coturn.pid" --log-file=/dev/null
+		--listening-ip=$LAB_RELAY4 --relay-ip=$LAB_OUTER4 --no-dtls --no-tcp-relay \
+		--no-cli --pidfile="$dir/coturn.pid" --log-file=/dev/null "$@"
+}
+
+start_coturn()
+{
+	start_coturn_with --no-tls --no-tcp
+}
+
+# For TLS; both relays have the same. The options that name it.
+certificate()
+{
+	[ -e "$dir/cert.pem" ] ||
+		openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:prime256v1 -nodes -days 30 \
+			-subj /CN=bench -keyout "$dir/key.pem" -out "$dir/cert.pem" 2>/dev/null
+	printf '%s\n' "--cert=$dir/cert.pem" "--pkey=$dir/key.pem"
+}
+
+# turnpike-xdp|turnpike-user|coturn: with TCP and TLS as well
+start_with_streams()
+{
+	local options
+	mapfile -t options < <(certificate)
+	case $1 in
+	coturn)		start_coturn_with "${options[@]}" ;;
+	turnpike-*)	start_turnpike "${1#*-}" "$FLOWS" "${options[@]}" ;;
+	esac
+}
+
+# transport option...: clients that stay
+stream_at()
+{
+	lab_exec client taskset -c 0 build/bench/stream --transport "$1" \
+		--server $LAB_RELAY4:3478 --local $LAB_CLIENT4:20000 --peer $LAB_PEER4:20000 \
+		--user bench --password bench "${@:2}"
 }
 
 # flows: as many channels, and their list

@@ -29,7 +29,7 @@ static struct tp_addr numbered(unsigned int n)
 
 static void one_address_has_its_part(void **state)
 {
-	struct crowd *crowd = crowd_new(true);
+	struct crowd *crowd = crowd_new(CROWD_LEAST, true);
 	struct tp_addr a = addr("192.0.2.1"), b = addr("192.0.2.2");
 	unsigned int in = 0, n;
 	uint64_t refused, now = S;
@@ -57,7 +57,8 @@ static void one_address_has_its_part(void **state)
 
 static void one_address_has_its_rate(void **state)
 {
-	struct crowd *crowd = crowd_new(true), *open = crowd_new(false);
+	struct crowd *crowd = crowd_new(CROWD_LEAST, true);
+	struct crowd *open = crowd_new(CROWD_LEAST, false);
 	struct tp_addr a = addr("192.0.2.1");
 	unsigned int in = 0, in_open = 0;
 
@@ -83,7 +84,7 @@ static void one_address_has_its_rate(void **state)
 
 static void an_ipv6_network_is_one(void **state)
 {
-	struct crowd *crowd = crowd_new(true);
+	struct crowd *crowd = crowd_new(CROWD_LEAST, true);
 	unsigned int in = 0;
 	char text[64];
 
@@ -101,18 +102,18 @@ static void an_ipv6_network_is_one(void **state)
 
 static void all_together(void **state)
 {
-	struct crowd *crowd = crowd_new(false);
+	struct crowd *crowd = crowd_new(CROWD_LEAST, false);
 	unsigned int in = 0, n;
 	uint64_t refused;
 
 	(void)state;
-	for (unsigned int i = 0; i < CROWD_MAX + 100; i++) {
+	for (unsigned int i = 0; i < CROWD_LEAST + 100; i++) {
 		struct tp_addr a = numbered(i);
 
 		in += crowd_enter(crowd, &a, S);
 	}
-	assert_int_equal(in, CROWD_MAX);
-	for (unsigned int i = 0; i < CROWD_MAX; i++) {
+	assert_int_equal(in, CROWD_LEAST);
+	for (unsigned int i = 0; i < CROWD_LEAST; i++) {
 		struct tp_addr a = numbered(i);
 
 		crowd_leave(crowd, &a, S);
@@ -123,6 +124,29 @@ static void all_together(void **state)
 	crowd_free(crowd);
 }
 
+static void grows_with_the_allocations(void **state)
+{
+	struct crowd *crowd = crowd_new(crowd_most(50000), false);
+	unsigned int in = 0;
+
+	(void)state;
+	assert_int_equal(crowd_most(0), CROWD_LEAST);
+	assert_int_equal(crowd_most(4 * CROWD_LEAST), CROWD_LEAST);
+	assert_int_equal(crowd_most(50000), 12500);
+	for (unsigned int i = 0; i < 50000; i++) {
+		struct tp_addr a = numbered(i);
+
+		/* those that get an allocation make room */
+		if (!crowd_enter(crowd, &a, S))
+			continue;
+		in++;
+		if (i % 2)
+			crowd_leave(crowd, &a, S);
+	}
+	assert_int_equal(in, 25000 - 1);
+	crowd_free(crowd);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -130,6 +154,7 @@ int main(void)
 		cmocka_unit_test(one_address_has_its_rate),
 		cmocka_unit_test(an_ipv6_network_is_one),
 		cmocka_unit_test(all_together),
+		cmocka_unit_test(grows_with_the_allocations),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -25,11 +25,19 @@ struct crowd {
 	struct host *hosts[BUCKETS];
 	uint64_t seed;			/* so that nobody can choose addresses that meet */
 	unsigned int strangers;
+	unsigned int most;
 	uint64_t refused, swept_ns;
 	bool limited;
 };
 
-struct crowd *crowd_new(bool limited)
+unsigned int crowd_most(unsigned int allocations)
+{
+	unsigned int part = allocations / 4;
+
+	return part > CROWD_LEAST ? part : CROWD_LEAST;
+}
+
+struct crowd *crowd_new(unsigned int most, bool limited)
 {
 	struct crowd *crowd = calloc(1, sizeof(*crowd));
 
@@ -40,6 +48,7 @@ struct crowd *crowd_new(bool limited)
 		return NULL;
 	}
 	pthread_mutex_init(&crowd->lock, NULL);
+	crowd->most = most;
 	crowd->limited = limited;
 	return crowd;
 }
@@ -121,7 +130,7 @@ static struct host *get(struct crowd *crowd, const struct tp_addr *client)
 }
 
 /* Addresses that nobody has come from lately are no longer kept: what is kept is as much as
- * CROWD_MAX connections and a few seconds of the rate come to. */
+ * the most connections and a few seconds of the rate come to. */
 static void sweep(struct crowd *crowd, uint64_t now_ns)
 {
 	if (now_ns < crowd->swept_ns + SWEEP_NS)
@@ -147,7 +156,7 @@ bool crowd_enter(struct crowd *crowd, const struct tp_addr *client, uint64_t now
 
 	pthread_mutex_lock(&crowd->lock);
 	sweep(crowd, now_ns);
-	if (crowd->strangers < CROWD_MAX)
+	if (crowd->strangers < crowd->most)
 		h = get(crowd, client);
 	in = h && (!crowd->limited || host_allows(h, now_ns));
 	if (in) {

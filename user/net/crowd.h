@@ -11,14 +11,18 @@
 #include <stdint.h>
 #include <turnpike/tables.h>
 
-#define CROWD_MAX	4096		/* strangers in all */
+#define CROWD_LEAST	4096		/* strangers in all, or more: crowd_most() */
 #define CROWD_HOST_MAX	256		/* of one address */
 #define CROWD_RATE	100		/* connections per second of one address, ... */
 #define CROWD_BURST	256		/* ... after so many at once */
 
+/* Strangers in all, where there may be so many allocations: after an outage their clients all
+ * come at once. */
+unsigned int crowd_most(unsigned int allocations);
+
 struct crowd;
-/* limited: also by address and rate. */
-struct crowd *crowd_new(bool limited);
+/* most: strangers in all. limited: also by address and rate. */
+struct crowd *crowd_new(unsigned int most, bool limited);
 void crowd_free(struct crowd *crowd);
 void crowd_limit(struct crowd *crowd, bool limited);	/* as for crowd_new() */
 /* One more; false: one too many. */
