@@ -32,7 +32,8 @@ static const char *const work[] = {
 	"max-allocations", "control-socket", "max-pps", "user-max-bps",
 	"drain-min-allocations", "prometheus", "prometheus-port", "prometheus-address",
 	"prometheus-path", "max-new-peers-per-second", "max-new-peers",
-	"listener-realm", "oauth-key", "tcp-relay", "no-tcp-relay", "include", "strict-config",
+	"listener-realm", "oauth-key", "tcp-relay", "no-tcp-relay", "no-udp-relay",
+	"include", "strict-config",
 	"syslog-facility", "new-log-timestamp-format", "daemon",
 };
 
@@ -61,7 +62,7 @@ static const char *const warned[] = {
 };
 
 static const char *const refused[] = {
-	"listening-device", "relay-device", "multiplex-peer", "no-udp-relay", "prometheus-tls",
+	"listening-device", "relay-device", "multiplex-peer", "prometheus-tls",
 	"psql-userdb", "sql-userdb", "mysql-userdb",
 	"mongo-userdb", "server-relay",
 };
