@@ -324,6 +324,14 @@ static void settle_classic(struct conf *conf)
 	conf->turn.classic = conf->stun_backward_compatibility || conf->rfc3489_compatibility;
 }
 
+static void check_relaying(const struct conf *conf, struct conf_errors *errors)
+{
+	if (conf->turn.no_udp_relay && !conf->turn.tcp_relay && !conf->turn.stun_only)
+		conf_report(errors, conf_where(conf, "no-udp-relay"), LEVEL_ERROR,
+			    "no-udp-relay without tcp-relay leaves nothing to relay: say "
+			    "tcp-relay, or stun-only");
+}
+
 static void check_names(const struct conf *conf, struct conf_errors *errors)
 {
 	if (conf->strict && conf->unknown)
@@ -336,6 +344,7 @@ void conf_finish(struct conf *conf, struct conf_errors *errors)
 {
 	settle_dtls(conf, errors);
 	check_names(conf, errors);
+	check_relaying(conf, errors);
 	settle_tls(conf, errors);
 	check_proxy(conf, errors);
 	check_auth(conf, errors);

@@ -128,6 +128,7 @@ static void print_protocol(const struct turn_conf *turn, FILE *out)
 	fprintf(out, "fingerprint = %s\n", yes(turn->fingerprint));
 	fprintf(out, "software-attribute = %s\n", turn->software ? turn->software : "no");
 	fprintf(out, "rfc5766-channel-numbers = %s\n", yes(turn->channels_5766));
+	fprintf(out, "UDP relay = %s\n", yes(!turn->no_udp_relay));
 	fprintf(out, "tcp-relay = %s\n", yes(turn->tcp_relay));
 	fprintf(out, "allocation-default-address-family = %s\n",
 		turn->default_family == 4 ? "ipv4" : turn->default_family == 6 ? "ipv6" : "keep");

@@ -70,6 +70,16 @@ habits()
 	}
 }
 
+# RFC 6062: pairs of clients of this server, one of which connects to the other.
+tcp_peers()
+{
+	# shellcheck disable=SC2086
+	{
+		case_start "TCP peers" 80 $LAB_RELAY4 $STATIC -T
+		case_start "TCP peers, TLS" 80 $LAB_RELAY4 $REST -T -S
+	}
+}
+
 # case_skip DIRECTIVE NAME: true, and said, where the daemon does not have it yet
 case_skip()
 {
@@ -119,6 +129,7 @@ clients()
 	local directives=(--static-auth-secret=northern --mobility --cert="$TAP_TMP/cert.pem"
 		--pkey="$TAP_TMP/key.pem")
 	! supported dtls || directives+=(--dtls)
+	! supported tcp-relay || directives+=(--tcp-relay)
 	relay_start "${directives[@]}"
 	tap_ok $? "starts" "$(cat "$TAP_TMP/relay.log")"
 	transports UDP
@@ -126,6 +137,7 @@ clients()
 	transports TLS -t -S
 	transports "TLS, port 5349" -t -S -p 5349
 	case_skip dtls "turnutils_uclient, DTLS" || transports DTLS -S
+	case_skip tcp-relay "turnutils_uclient, TCP peers" || tcp_peers
 	habits
 	cases_end
 	stun

@@ -30,6 +30,8 @@ static const struct {
 	{ "stun-only\nno-stun\n", 1, 0, "t:2: error: stun-only and no-stun" },
 	{ "no-udp\nno-tcp\n", 1, 0, "t:1: error: no-udp leaves no listener" },
 	{ "no-udp\n", 0, 0, "" },
+	{ "no-udp-relay\n", 1, 0, "t:1: error: no-udp-relay without tcp-relay" },
+	{ "tcp-relay\nno-udp-relay\n", 0, 0, "" },
 	{ "no-udp\nno-tcp\ncert=c\n", 0, 0, "" },
 	{ "no-udp\nno-tcp\ncert=c\nno-tls\n", 1, 0, "t:1: error: no-udp leaves no listener" },
 	{ "pkey=k\n", 0, 1, "t:1: warning: no cert is given: TLS is off" },

@@ -147,6 +147,17 @@ static void off_by_default(void **state)
 	assert_int_equal(w->reason, TP_R_STUN_IGNORED);
 }
 
+static void nothing_else(void **state)
+{
+	struct world *w = *state;
+
+	w->conf.no_udp_relay = true;
+	challenge(w);
+	allocate_begin(w);
+	assert_int_equal(ask(w), 442);
+	assert_int_equal(allocate_tcp(w), 0);
+}
+
 static void no_datagrams(void **state)
 {
 	struct world *w = *state;
@@ -520,7 +531,8 @@ static void Q14_any_order(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		TCP(L6_L7_allocate), TCP(off_by_default), TCP(no_datagrams), TCP(Q1_no_allocation),
+		TCP(L6_L7_allocate), TCP(off_by_default), TCP(nothing_else),
+		TCP(no_datagrams), TCP(Q1_no_allocation),
 		TCP(Q2_same_peer), TCP(Q3_Q4_peers), TCP(Q5_refused_and_timeout),
 		TCP(connect_by_alias), TCP(as_many_as_allowed), TCP(Q6_Q7_bind),
 		TCP(Q8_somebody_else), TCP(Q9_nobody_binds), TCP(G12_ids), TCP(Q11_incoming),

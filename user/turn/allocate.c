@@ -68,7 +68,7 @@ static int allocate_transport(const struct request *rq)
 	if (!has(rq, STUN_BIT(REQUESTED_TRANSPORT)))
 		return 400;
 	if (rq->msg->transport == TURN_UDP)
-		return 0;
+		return rq->server->conf->no_udp_relay ? 442 : 0;
 	if (rq->msg->transport != TURN_TCP || !rq->server->conf->tcp_relay)
 		return 442;
 	if (leg != TURN_TCP || has(rq, STUN_BIT(DONT_FRAGMENT) | STUN_BIT(EVEN_PORT) |

@@ -93,6 +93,7 @@ struct turn_conf {
 	struct turn_alternates alternates[ALTERNATES_LISTS];
 	bool mobility;			/* RFC 8016; only for those who authenticate */
 	bool tcp_relay;			/* TCP allocations (RFC 6062) */
+	bool no_udp_relay;		/* and no others */
 
 	uint32_t stale_nonce_s;		/* 0: never stale */
 	uint8_t nonce_key[32];		/* random; tables' hash keys come from it too */
