@@ -49,11 +49,23 @@ tap_skip()
 	echo "ok $TAP_N - $1 # SKIP $2"
 }
 
+# relay_reports LOG...: keeps what sanitizers wrote there rather than to a file of their own, as
+# the relay process does, which can open none.
+relay_reports()
+{
+	[ -d "$TAP_TMP/reports" ] || return 0
+	grep -hsA 30 'runtime error:\|ERROR: [A-Za-z]*Sanitizer' "$@" >>"$TAP_TMP/reports/of-logs"
+	return 0
+}
+
 # What a sanitizer of the daemon had to say, leaks at its end included.
 tap_reports()
 {
-	local reports
+	local reports log
 	relay_stop
+	for log in "$TAP_TMP"/*.log; do
+		[ "$log" = "$TAP_TMP/relay.log" ] || relay_reports "$log"
+	done
 	reports=$(cat "$TAP_TMP"/reports/* 2>/dev/null)
 	tap_is "$reports" "" "$TURNPIKED: no report of a sanitizer"
 }
@@ -99,6 +111,7 @@ RELAY_PID='' RELAY_SOCKET=$TAP_TMP/control.sock
 # relay_start [DIRECTIVE...]: a daemon in the relay host, ready when this returns 0.
 relay_start()
 {
+	[ -z "$RELAY_PID" ] || relay_reports "$TAP_TMP/relay.log"
 	: >"$TAP_TMP/relay.log"
 	# a function in the background would be a shell between the daemon and its signals
 	# as in the unit: not everything that root may
@@ -133,6 +146,7 @@ relay_stop()
 	kill -s "${1:-INT}" "$RELAY_PID" 2>/dev/null
 	wait "$RELAY_PID" 2>/dev/null
 	RELAY_PID=''
+	relay_reports "$TAP_TMP/relay.log"
 }
 
 relay_child()

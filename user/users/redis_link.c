@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: MIT
+#include <limits.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -30,18 +31,26 @@ static const struct {
 #undef NUMBER
 };
 
+/* Digits alone: strtoul() takes signs and spaces, and a field is shorter than its result. */
+static const char *set_number(unsigned int *field, const char *value)
+{
+	unsigned long n = strtoul(value, NULL, 10);
+
+	if (!*value || value[strspn(value, "0123456789")] || n > UINT_MAX)
+		return "holds a number that is none";
+	*field = (unsigned int)n;
+	return NULL;
+}
+
 static const char *set(struct redis_options *o, const char *name, const char *value)
 {
 	for (size_t i = 0; i < sizeof(names) / sizeof(*names); i++) {
 		void *field = (char *)o + names[i].offset;
-		char *end;
 
 		if (strcmp(names[i].name, name))
 			continue;
-		if (!names[i].size) {
-			*(unsigned int *)field = (unsigned int)strtoul(value, &end, 10);
-			return *value && !*end ? NULL : "holds a number that is none";
-		}
+		if (!names[i].size)
+			return set_number(field, value);
 		if (strlen(value) >= names[i].size)
 			return "holds a value that is too long";
 		strcpy(field, value);
