@@ -4,7 +4,7 @@
 # exactly the remarks in NAME.expected, and a daemon started with it serves a client with the
 # credentials that it describes, on every transport that it has. Paths are moved to a place
 # where nothing else is, and the one address to listen on becomes the lab's.
-LANES=4		# labs side by side: most of the time coturn's client waits
+LANES=5		# labs side by side: most of the time coturn's client waits
 if [ $# -eq 0 ]; then
 	out=$(mktemp -d)
 	trap 'rm -rf "$out"' EXIT
