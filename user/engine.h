@@ -9,6 +9,7 @@
 
 #include "config.h"
 #include "dataplane/flows.h"
+#include "sockets.h"
 #include "turn/turn.h"
 
 struct engine;
@@ -28,14 +29,16 @@ struct engine_shared {
 	bool tc;			/* a tc program relays what arrives at relayed addresses */
 };
 
-/* A worker's listeners: udp[i] on conf->listen.v[i], tcp[i] on conf->listen_tcp.v[i]. */
-struct engine_sockets {
-	const int *udp, *tcp;
-};
-
-/* The sockets stay the caller's. */
-struct engine *engine_new(const struct engine_shared *shared, unsigned int worker,
-			  const struct engine_sockets *sockets);
+/* Without listeners. */
+struct engine *engine_new(const struct engine_shared *shared, unsigned int worker);
+/* Before engine_start() or while it is held: one more listener. The socket stays the caller's.
+ * 0 or -ENOMEM. */
+int engine_listen(struct engine *engine, enum sockets_kind kind, const struct tp_addr *addr,
+		  int fd);
+/* And one less, likewise, before its socket is closed: the allocations of its UDP clients end
+ * (returns how many), connections go on. */
+unsigned int engine_deafen(struct engine *engine, enum sockets_kind kind,
+			   const struct tp_addr *addr);
 /* Before engine_start(): carry on the journal's allocations that are this worker's.
  * 0 or -ENOMEM. */
 int engine_adopt(struct engine *engine);

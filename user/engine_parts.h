@@ -33,6 +33,7 @@ struct engine_leg {
 /* A UDP listener, the leg of all its clients. */
 struct engine_listener {
 	struct engine_leg leg;
+	struct engine_listener *prev, *next;
 	struct event *event;
 	struct tp_addr addr;
 	int fd;				/* not owned */
@@ -40,6 +41,7 @@ struct engine_listener {
 
 /* A TCP listener. */
 struct engine_gate {
+	struct engine_gate *prev, *next;
 	struct engine *engine;
 	struct event *event;
 	struct tp_addr addr;
@@ -134,12 +136,12 @@ struct engine {
 	struct udp_rx *rx;
 	struct udp_tx *tx;
 	struct engine_listener *listeners;
-	unsigned int n_listeners;	/* as at the start: the configuration may be another */
 	struct engine_gate *gates;
 	struct engine_stream *strangers, *clients;	/* connections, by having an allocation */
 	struct engine_stream *dirty;
 	struct engine_hall *dtls;	/* NULL: no DTLS */
-	uint8_t *stream_bytes;		/* what is being read or written; ENGINE_STREAM_BYTES */
+	uint8_t *stream_bytes;		/* what is being read or written; ENGINE_STREAM_BYTES.
+					 * NULL: there was no TCP listener yet */
 	uint64_t swept_ns;
 	struct engine_pipe *pipes;
 	struct engine_relay *relays;	/* the open ones */
@@ -178,7 +180,9 @@ void engine_flush(struct engine *engine);
 #define ENGINE_REFUSALS	32		/* without an allocation: then it is guessing passwords */
 /* How long a client may take to an allocation (max-allocate-timeout), and most_ns at most. */
 uint64_t engine_patience(const struct engine *engine, uint64_t most_ns);
-int engine_gates_open(struct engine *engine, const int *fds);
+int engine_gate_open(struct engine *engine, const struct tp_addr *addr, int fd);
+void engine_gate_close(struct engine *engine, const struct tp_addr *addr);
+/* All of them, and all connections. */
 void engine_gates_close(struct engine *engine);
 /* Ends those whose time is over; about once a second. */
 void engine_streams_sweep(struct engine *engine, uint64_t now_ns);
@@ -210,6 +214,7 @@ struct engine_pipe *engine_pipe_new(struct engine *engine, int fd, bool connecti
 void engine_pipe_join(struct engine_pipe *pipe, struct engine_stream *stream);
 void engine_pipe_free(struct engine_pipe *pipe);
 
+void engine_listeners_close(struct engine *engine);
 /* The UDP leg of this server address; NULL: not ours. */
 struct engine_leg *engine_leg_of(struct engine *engine, const struct tp_addr *server);
 

@@ -120,6 +120,19 @@ static bool open_streams(struct relay *r)
 	return r->shared.tls;
 }
 
+static bool listen_all(const struct relay *r, unsigned int worker)
+{
+	for (int kind = 0; kind < SOCKETS_KINDS; kind++) {
+		const struct sockets_of *of = &r->setup->sockets.of[kind];
+
+		for (unsigned int i = 0; i < of->n; i++)
+			if (engine_listen(r->engines[worker], (enum sockets_kind)kind,
+					  &of->v[i].addr, of->v[i].fd[worker]))
+				return false;
+	}
+	return true;
+}
+
 /* Everybody adopts before anybody serves: what is left over then is nobody's. */
 static bool make_engines(struct relay *r)
 {
@@ -130,13 +143,8 @@ static bool make_engines(struct relay *r)
 		return false;
 	r->shared.engines = r->engines;
 	for (unsigned int i = 0; i < conf->workers; i++) {
-		struct engine_sockets sockets = {
-			.udp = r->setup->listeners + i * conf->listen.n,
-			.tcp = r->setup->gates + i * conf->listen_tcp.n,
-		};
-
-		r->engines[i] = engine_new(&r->shared, i, &sockets);
-		if (!r->engines[i] || engine_adopt(r->engines[i]))
+		r->engines[i] = engine_new(&r->shared, i);
+		if (!r->engines[i] || !listen_all(r, i) || engine_adopt(r->engines[i]))
 			return false;
 	}
 	flows_sweep(r->shared.flows);
@@ -194,6 +202,7 @@ static void relay_free(struct relay *r)
 	metrics_free(r->metrics);
 	control_free(r->control);
 	relay_operate_stop(r);
+	sockets_close(&r->added);
 	for (unsigned int i = 0; r->engines && i < r->conf->workers; i++)
 		engine_free(r->engines[i]);
 	free(r->engines);
@@ -218,9 +227,12 @@ static void relay_free(struct relay *r)
 		event_base_free(r->base);
 }
 
-int relay_main(const struct relay_setup *setup)
+int relay_main(struct relay_setup *setup)
 {
-	struct relay r = { .setup = setup, .conf = *setup->conf };
+	struct relay r = {
+		.setup = setup, .conf = *setup->conf,
+		.added.workers = setup->sockets.workers,
+	};
 	int status = EXIT_FAILURE;
 
 	evthread_use_pthreads();

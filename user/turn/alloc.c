@@ -13,6 +13,12 @@ bool path_same(const struct turn_path *a, const struct turn_path *b)
 	       address_equal(&a->server, &b->server);
 }
 
+bool path_by(const struct turn_path *path, const struct tp_addr *listener)
+{
+	return (path->transport & ~TURN_SECURE) == TURN_UDP &&
+	       address_equal(&path->server, listener);
+}
+
 struct alloc *alloc_find(struct turn_server *s, const struct turn_path *path, uint64_t now_ns)
 {
 	struct table_node *node = table_first(&s->allocs, hash_path(s->key, path));

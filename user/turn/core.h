@@ -276,6 +276,8 @@ static inline struct turn_path path_make(const struct tp_addr *client,
 	};
 }
 
+/* A client of this UDP listener, plain or secure. */
+bool path_by(const struct turn_path *path, const struct tp_addr *listener);
 bool path_same(const struct turn_path *a, const struct turn_path *b);
 
 /* The live allocation of a 5-tuple, also of one that its client comes to; one that is over is
@@ -319,6 +321,8 @@ bool mobility_give(struct turn_server *s, struct alloc *a, uint32_t serial);
 void mobility_free(struct turn_server *s, struct alloc *a);
 /* The allocation that comes to this 5-tuple. */
 struct alloc *mobility_coming(const struct turn_server *s, const struct turn_path *path);
+/* Nobody comes by way of this UDP address any more. */
+void mobility_leave(struct turn_server *s, struct alloc *a, const struct tp_addr *listener);
 /* Application data came by this path: if it is where the client comes to, it is there now. */
 void mobility_arrived(struct turn_server *s, struct alloc *a, const struct turn_path *path,
 		      uint64_t now_ns);

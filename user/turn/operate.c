@@ -115,3 +115,20 @@ unsigned int turn_server_kick(struct turn_server *server,
 	}
 	return ended;
 }
+
+static bool operate_by(const struct turn_alloc *alloc, const void *arg)
+{
+	return path_by(&alloc->path, arg);
+}
+
+unsigned int turn_server_deafen(struct turn_server *server, const struct tp_addr *listener,
+				struct turn_now now)
+{
+	struct table_node *node;
+	unsigned int i;
+
+	for (i = 0; i < table_chains(&server->allocs); i++)
+		for (node = table_chain(&server->allocs, i); node; node = node->next)
+			mobility_leave(server, core_of(node, struct alloc, node), listener);
+	return turn_server_kick(server, operate_by, listener, now);
+}

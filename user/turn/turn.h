@@ -317,6 +317,10 @@ void turn_alloc_end(struct turn_server *server, struct turn_alloc *alloc, struct
 /* After turn_shared_renew(). Channels and permissions to peers that are denied now end
  * through the host; returns how many. */
 unsigned int turn_server_renew(struct turn_server *server, const struct turn_conf *conf);
+/* Nobody listens at this UDP address any more: its clients' allocations end, as if refreshed
+ * to 0; returns how many. */
+unsigned int turn_server_deafen(struct turn_server *server, const struct tp_addr *listener,
+				struct turn_now now);
 /* Ends, as if refreshed to 0, the allocations that match; returns how many. */
 unsigned int turn_server_kick(struct turn_server *server,
 			      bool (*match)(const struct turn_alloc *alloc, const void *arg),
