@@ -50,12 +50,13 @@ void engine_free(struct engine *engine);
 /*
  * From the main thread: the worker stands still between the two, and what it works with
  * may be changed: shared->conf by another one, of which engine_renew() then tells the
- * core (it returns how many channels and permissions have ended); whether there are new
+ * core (it returns how many channels and permissions have ended, and adds to
+ * *allocations those whose transport is not served any more); whether there are new
  * allocations; allocations that match end (it returns how many).
  */
 void engine_hold(struct engine *engine);
 void engine_go_on(struct engine *engine);
-unsigned int engine_renew(struct engine *engine);
+unsigned int engine_renew(struct engine *engine, unsigned int *allocations);
 void engine_drain(struct engine *engine, bool on);
 unsigned int engine_kick(struct engine *engine,
 			 bool (*match)(const struct turn_alloc *alloc, const void *arg),

@@ -66,7 +66,8 @@ static unsigned int listener_remove(struct engine *e, const struct tp_addr *addr
 	if (!l)
 		return 0;
 	engine_parked_forget(e, &l->leg);
-	ended = turn_server_deafen(e->server, addr, engine_now());
+	ended = engine_dtls_leave(e, l);
+	ended += turn_server_deafen(e->server, addr, engine_now());
 	engine_flush(e);		/* what is queued names the descriptor */
 	DL_DELETE(e->listeners, l);
 	listener_free(l);

@@ -236,6 +236,10 @@ void engine_on_database(evutil_socket_t fd, short what, void *arg);
 
 /* Clients on DTLS, of the UDP listeners. */
 int engine_dtls_open(struct engine *engine);
+/* As the configuration is now; adds to *ended how many allocations are over. */
+int engine_dtls_renew(struct engine *engine, unsigned int *ended);
+/* Ends the sessions of this listener; how many allocations with them. NULL: of all. */
+unsigned int engine_dtls_leave(struct engine *engine, const struct engine_listener *listener);
 void engine_dtls_close(struct engine *engine);
 void engine_dtls_sweep(struct engine *engine, uint64_t now_ns);
 /* A datagram that RFC 7983 says is DTLS. */

@@ -4,6 +4,7 @@
  * before the relay process hears of it; one at a time.
  */
 #include <errno.h>
+#include <net/if.h>
 #include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -66,6 +67,24 @@ static const char *whose_line(const struct keeper *k, const struct conf *next,
 	return where;
 }
 
+/* What comes in there is relayed by the daemon. */
+static void warn_slow(const struct keeper *k, const struct conf *next,
+		      const struct sockets *added, struct conf_errors *errors)
+{
+	const struct sockets_of *of = &added->of[SOCKETS_UDP];
+	char name[IF_NAMESIZE], text[ADDRESS_TEXT];
+
+	for (unsigned int i = 0; i < of->n; i++) {
+		struct sockets_fault at = { .kind = SOCKETS_UDP, .addr = of->v[i].addr };
+
+		if (dataplane_misses(&k->dataplane, &at.addr, name))
+			conf_report(errors, whose_line(k, next, &at), LEVEL_WARNING,
+				    "%s is on %s, where the kernel relays from the next start "
+				    "on: until then the daemon does",
+				    address_text(&at.addr, text), name);
+	}
+}
+
 static int open_added(struct keeper *k, const struct conf *next, struct sockets *added,
 		      struct conf_errors *errors)
 {
@@ -77,8 +96,10 @@ static int open_added(struct keeper *k, const struct conf *next, struct sockets 
 		conf_report(errors, whose_line(k, next, &fault), LEVEL_ERROR, "listen %s/%s: %s",
 			    address_text(&fault.addr, text), sockets_word(next, fault.kind),
 			    strerror(-err));
-	else if (k->dataplane.tc)
+	if (!err && k->dataplane.tc)
 		sockets_refuse_gro(added);
+	if (!err)
+		warn_slow(k, next, added, errors);
 	return err;
 }
 

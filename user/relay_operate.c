@@ -47,12 +47,20 @@ static bool put_tls(struct relay *r, const struct conf *next)
 {
 	struct tls_fault fault;
 
-	if (next->no_tls)
+	if (next->no_tls && next->no_dtls)
 		return true;		/* let go when nothing can fail any more */
 	if (r->shared.tls)
 		return !tls_store_replace(r->shared.tls, &next->tls, &fault);
 	r->shared.tls = tls_store_new(&next->tls, &fault);
 	return r->shared.tls;
+}
+
+static void drop_tls(struct relay *r, const struct conf *conf)
+{
+	if (!conf->no_tls || !conf->no_dtls)
+		return;
+	tls_store_free(r->shared.tls);
+	r->shared.tls = NULL;
 }
 
 /* The workers stand still: the flow tables' listeners at once, too, since what they may answer
@@ -69,11 +77,8 @@ static bool put_held(struct relay *r, struct conf *next, struct ended *ended)
 	crowd_limit(r->shared.crowd, next->turn.unauthorized_rps != 0);
 	ended->allocations = relay_deafen(r, next);
 	for (unsigned int i = 0; i < next->workers; i++)
-		ended->peers += engine_renew(r->engines[i]);
-	if (next->no_tls) {
-		tls_store_free(r->shared.tls);
-		r->shared.tls = NULL;
-	}
+		ended->peers += engine_renew(r->engines[i], &ended->allocations);
+	drop_tls(r, next);
 	return true;
 }
 
@@ -83,8 +88,10 @@ static bool put_conf(struct relay *r, struct conf *next, struct ended *ended)
 
 	hold(r);
 	ok = put_held(r, next, ended);
-	if (!ok)
-		relay_deafen(r, r->conf);	/* not to what has just come either */
+	if (!ok) {			/* nothing of what has just come stays */
+		relay_deafen(r, r->conf);
+		drop_tls(r, r->conf);
+	}
 	go_on(r);
 	return ok;
 }
@@ -112,6 +119,8 @@ static void take_conf(struct relay *r, const struct link_message *message)
 	conf_free(old);
 	free(old);
 	log_level(next->log_level);
+	if (r->rows && next->no_udp)
+		listeners_drop(r->rows, &next->listen);
 	if (r->rows)
 		listeners_put(r->rows, next, relay_now_ns());
 	log_info("reloaded ms=%.1f ended=%u allocations=%u",

@@ -170,9 +170,14 @@ test_peers()
 	client_start "$LAB_RELAY4:3478" bob secret3
 	client_say allocate >/dev/null
 	tap_is "$(client_say permit $LAB_PEER4 | cut -d' ' -f1)" ok "a peer that is not denied"
+	client_say bind 0x4000 $LAB_PEER4:3480 >/dev/null
+	tap_is "$(client_say channel 0x4000 50 100 200)" "sent 50 received 50 damaged 0" \
+		"a channel to it relays"
 	turnadmin_like="insert into denied_peer_ip values ('lab', '$LAB_PEER4')"
 	sqlite3 "$DB" "$turnadmin_like"
 	tap_is "$(within 3 'error 403' permit_peer)" "error 403" "is denied by a row of the database"
+	tap_is "$(client_say channel 0x4000 20 100 200)" "sent 20 received 0 damaged 0" \
+		"and the channel is over, in the kernel as well"
 	sqlite3 "$DB" 'delete from denied_peer_ip'
 	tap_is "$(within 3 ok permit_peer)" ok "until the row goes"
 	client_stop

@@ -56,6 +56,17 @@ struct alloc *alloc_new(const struct turn_path *path, const char *user)
 	return a;
 }
 
+bool alloc_realm(struct alloc *a, const char *realm)
+{
+	char *copy = realm ? strdup(realm) : NULL;
+
+	if (realm && !copy)
+		return false;
+	free(a->realm);
+	a->pub.realm = a->realm = copy;
+	return true;
+}
+
 static void alloc_rearm(struct turn_server *s, struct alloc *a)
 {
 	uint64_t due_ns = UINT64_MAX;
@@ -207,6 +218,7 @@ static void alloc_release(struct turn_server *s, struct alloc *a)
 	if (a->session)
 		explicit_bzero(a->session, sizeof(*a->session));
 	free(a->session);
+	free(a->realm);
 	free(a);
 }
 

@@ -237,6 +237,7 @@ struct alloc {
 	struct timer timer;		/* the earlier end of its relayed addresses */
 	struct table perms, by_number, by_peer;
 	struct charge charge;
+	char *realm;			/* pub.realm */
 	struct stun_key *session;	/* of the token it was made with, or NULL */
 	struct pool *pool[2];		/* of each relay */
 	uint8_t token[8];		/* what retransmissions are told again */
@@ -289,6 +290,8 @@ struct alloc *alloc_new(const struct turn_path *path, const char *user);
 /* Binds a relayed address and takes over its port. 0 or -errno; then the port is the caller's. */
 int alloc_relay(struct turn_server *s, struct alloc *a, struct pool *pool, uint16_t port,
 		uint64_t expires_ns);
+/* Whose user it is; a copy is taken. NULL: not known. False: no memory. */
+bool alloc_realm(struct alloc *a, const char *realm);
 bool alloc_add(struct turn_server *s, struct alloc *a);
 /* It is to be found by this 5-tuple from now on. */
 void alloc_rename(struct turn_server *s, struct alloc *a, const struct turn_path *path);
@@ -364,6 +367,10 @@ struct tp_addr alias_inside(const struct turn_conf *conf, const struct tp_addr *
 struct tp_addr alias_outside(const struct turn_conf *conf, const struct tp_addr *peer);
 
 bool acl_own_ip(const struct turn_conf *conf, const struct tp_addr *ip);
+/* The user of all who come with tokens, as user_id has it: nobody's name. */
+#define REALM_TOKEN_USER	0, 't', 'o', 'k', 'e', 'n'
+/* The realm that gave an adopted allocation's user its id; NULL: none that is known. */
+const char *realm_by_user(const struct turn_server *s, const struct turn_alloc *alloc);
 /* acl_check() with a realm's own ranges, if any. */
 int acl_check_realm(const struct turn_conf *conf, const struct turn_realm *realm,
 		    const struct tp_addr *peer);
