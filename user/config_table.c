@@ -226,7 +226,8 @@ const struct conf_directive conf_table[] = {
 	REFUSED("mysql-userdb", "OPTIONS", NO_DATABASE),
 	REFUSED("mongo-userdb", "OPTIONS", NO_DATABASE),
 	INFO("secret-key-file", "PATH", "it is for MySQL, which is not supported"),
-	WARN("redis-statsdb", "OPTIONS", "not supported yet: nothing will be published"),
+	{ WORKS("redis-statsdb", "OPTIONS"), .set = conf_set_statsdb, .flags = CONF_SECRET,
+	  .help = "Redis to tell of allocations and their traffic, with such options" },
 
 	GROUP("Quotas and lifetimes"),
 	{ WORKS("user-quota", "N"), .set = conf_set_number, AT(turn.user_quota),

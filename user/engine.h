@@ -14,6 +14,7 @@
 
 struct engine;
 struct users;
+struct statsdb;
 
 /* What all workers share; outlives them. */
 struct engine_shared {
@@ -26,6 +27,7 @@ struct engine_shared {
 	struct tls_store *tls;		/* NULL: no TLS */
 	struct engine **engines;	/* conf->workers of them, for handing clients over */
 	struct users *users;		/* the database, NULL: there is none */
+	struct statsdb *statsdb;	/* who is told of allocations, NULL: nobody */
 	bool tc;			/* a tc program relays what arrives at relayed addresses */
 };
 

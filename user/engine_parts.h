@@ -10,6 +10,7 @@
 #include "net/outbox.h"
 #include "net/stream.h"
 #include "net/udp.h"
+#include "users/statsdb.h"
 
 struct engine_leg;
 struct engine_parked;
@@ -245,6 +246,10 @@ void engine_dtls_sweep(struct engine *engine, uint64_t now_ns);
 /* A datagram that RFC 7983 says is DTLS. */
 void engine_dtls_input(struct engine_listener *listener, const struct tp_addr *client,
 		       const uint8_t *data, size_t len, struct turn_now now);
+
+/* redis-statsdb, if there is one. */
+void engine_tell(const struct engine *engine, const struct turn_alloc *alloc,
+		 enum statsdb_kind kind);
 
 extern const struct turn_host engine_host;	/* ctx is the engine */
 extern const struct engine_leg_ops engine_udp_leg;

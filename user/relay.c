@@ -10,6 +10,7 @@
 #include "net/crowd.h"
 #include "net/tls.h"
 #include "relay_parts.h"
+#include "users/statsdb.h"
 #include "users/users.h"
 
 static void on_sigterm(evutil_socket_t fd, short what, void *arg)
@@ -67,6 +68,11 @@ static void on_renew(evutil_socket_t fd, short what, void *arg)
 /* Before the engines, which it wakes. */
 static bool open_users(struct relay *r)
 {
+	if (r->conf->redis_statsdb) {
+		r->shared.statsdb = statsdb_new(r->conf->redis_statsdb);
+		if (!r->shared.statsdb)
+			return false;
+	}
 	if (r->conf->userdb == USERDB_NONE)
 		return true;
 	r->shared.users = users_new(r->conf);
@@ -185,6 +191,8 @@ static bool add_control(struct relay *r)
 
 static bool start_engines(struct relay *r)
 {
+	if (r->shared.statsdb && statsdb_start(r->shared.statsdb))
+		return false;
 	if (r->shared.users && users_start(r->shared.users))
 		return false;
 	for (unsigned int i = 0; i < r->conf->workers; i++)
@@ -207,6 +215,7 @@ static void relay_free(struct relay *r)
 		engine_free(r->engines[i]);
 	free(r->engines);
 	users_free(r->shared.users);
+	statsdb_free(r->shared.statsdb);
 	flows_free(r->shared.flows);
 	limits_free(r->limits);
 	journal_free(r->shared.journal);

@@ -31,9 +31,10 @@ guest_start()
 {
 	rm -f "$TAP_TMP/in" "$TAP_TMP/out"
 	mkfifo "$TAP_TMP/in" "$TAP_TMP/out"
-	lab_start client build/tests/net/turn_client "$AUX" carol secret \
-		<"$TAP_TMP/in" >"$TAP_TMP/out"
-	GUEST_PID=$LAB_PID
+	# not by lab_start, which would open both before there is anybody at the other end
+	nsenter --net="/run/netns/$LAB_NAME-client" -- build/tests/net/turn_client "$AUX" carol \
+		secret <"$TAP_TMP/in" >"$TAP_TMP/out" &
+	GUEST_PID=$!
 	exec {GUEST_IN}>"$TAP_TMP/in" {GUEST_OUT}<"$TAP_TMP/out"
 }
 

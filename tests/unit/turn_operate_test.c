@@ -51,15 +51,14 @@ static void realms_rules_end_flows(void **state)
 	struct world *w = *state;
 	struct turn_ip_range range = { .family = 4 };
 	struct tp_addr peer = addr("9.9.9.1");
-	char here[] = "example.org", there[] = "elsewhere";
-	struct turn_realm list[] = { { .name = there }, { .name = here } };
+	char there[] = "elsewhere";
+	struct turn_realm list[] = { { .name = there }, { .name = w->conf.realm } };
 	struct turn_realms realms = { .v = list, .n = 2 };
 	struct turn_realms none = { 0 };
 
 	memcpy(range.low, peer.ip, 16);
 	memcpy(range.high, peer.ip, 16);
 	list[0].denied = (struct turn_ranges){ .v = &range, .n = 1 };
-	snprintf(here, sizeof(here), "%s", w->conf.realm);
 	assert_int_equal(allocate(w), 0);
 	assert_int_equal(bind_channel(w, 0x4000, "9.9.9.1:1000"), 0);
 	assert_int_equal(bind_channel(w, 0x4001, "9.9.8.1:1000"), 0);

@@ -49,7 +49,7 @@ static unsigned int operate_conns(struct turn_server *s, struct alloc *a)
 
 	for (c = a->conns; c; c = next) {
 		next = c->next;
-		if (!operate_denied(s, &c->pub.peer))
+		if (!operate_denied(s, a, &c->pub.peer))
 			continue;
 		conn_end(s, c, 403);
 		ended++;
