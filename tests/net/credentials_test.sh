@@ -313,7 +313,9 @@ heard()
 test_statsdb()
 {
 	local listener key
-	redis --csv psubscribe 'turn/*' >"$TAP_TMP/heard.csv" &
+	# not by the function, whose subshell would be what is ended
+	redis-cli -s "$REDIS_SOCKET" -a r3dis --no-auth-warning --csv psubscribe 'turn/*' \
+		>"$TAP_TMP/heard.csv" &
 	listener=$!
 	relay_start --redis-statsdb="ip=$REDIS_SOCKET password=r3dis dbname=2" \
 		--allowed-peer-ip=$LAB_PEER4

@@ -148,6 +148,7 @@ time.sleep(30)' $LAB_RELAY4 >"$TAP_TMP/bound"
 test_removed()
 {
 	local asks
+	: >"$TAP_TMP/tcp"
 	tcp_asks 3500 3 >"$TAP_TMP/tcp" &
 	asks=$!
 	tap_said connected "$TAP_TMP/tcp"
@@ -176,6 +177,13 @@ tls_shakes()
 		grep -c 'BEGIN CERTIFICATE'
 }
 
+# a client that nobody answers waits for ever
+dtls_shakes()
+{
+	sleep 2 | lab_exec client timeout 2 openssl s_client -dtls1_2 \
+		-connect "$LAB_RELAY4:3478" 2>&1 | grep -c 'BEGIN CERTIFICATE'
+}
+
 test_tls()
 {
 	openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:prime256v1 -nodes -days 30 \
@@ -184,6 +192,11 @@ test_tls()
 	write_conf "cert=$TAP_TMP/cert" "pkey=$TAP_TMP/key"
 	during "$1: TLS is switched on" 0
 	tap_is "$(tls_shakes)" 1 "$1: and spoken"
+	tap_is "$(dtls_shakes)" 0 "$1: no DTLS unless asked for"
+	write_conf dtls "cert=$TAP_TMP/cert" "pkey=$TAP_TMP/key"
+	during "$1: DTLS is switched on" 0
+	tap_is "$(dtls_shakes)" 1 "$1: and spoken"
+	tap_is "$(listens)" "$LAB_RELAY4:3478 $LAB_RELAY4:5349" "$1: on one more port"
 	write_conf no-tls "cert=$TAP_TMP/cert" "pkey=$TAP_TMP/key"
 	during "$1: and off" 0
 	tap_is "$(tls_shakes)" 0 "$1: and not spoken"
