@@ -151,6 +151,7 @@ void conf_free(struct conf *conf)
 	free(conf->aux_server.v);
 	free(conf->trusted_proxies.v);
 	free(conf->relay_ip.v);
+	free(conf->host.v);
 	free(conf->listen.v);
 	free(conf->listen_tcp.v);
 	free_tls(conf);

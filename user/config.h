@@ -46,6 +46,7 @@ struct conf {
 	struct conf_addrs relay_ip;	/* as written; none: the listening addresses */
 	struct conf_external *external;
 	unsigned int n_external;
+	struct conf_addrs host;		/* what this host has, port 0; seen by conf_resolve() */
 	struct conf_addrs listen;	/* what to bind by UDP; filled by conf_resolve() */
 	struct conf_addrs listen_tcp;	/* likewise; each takes plain and TLS, as far as allowed */
 	uint16_t tls_listening_port;	/* host order, 5349 */

@@ -10,6 +10,7 @@
 #include <sys/mman.h>
 #include <sys/stat.h>
 #include <unistd.h>
+#include "address.h"
 #include "config_table.h"
 
 #define FILE_MAX	(1 << 20)
@@ -116,12 +117,33 @@ const struct conf_file *conf_file(const struct conf_line *line, const char *path
 
 /* ----------------------------------------------------------------- carrying */
 
+/* What is not given but seen: the host's addresses. */
+struct seen {
+	struct tp_addr **v;
+	unsigned int *n;
+};
+
+#define SEEN	2
+
+static void list_seen(struct seen seen[SEEN], struct conf *conf)
+{
+	seen[0] = (struct seen){ &conf->host.v, &conf->host.n };
+	seen[1] = (struct seen){ &conf->turn.broadcasts, &conf->turn.n_broadcasts };
+}
+
 static void put(FILE *out, const void *bytes, size_t len)
 {
 	uint32_t n = (uint32_t)len;
 
 	fwrite(&n, sizeof(n), 1, out);
 	fwrite(bytes, 1, len, out);
+}
+
+static void put_addrs(FILE *out, const struct tp_addr *v, unsigned int n)
+{
+	static const struct tp_addr none;
+
+	put(out, n ? v : &none, n * sizeof(*v));
 }
 
 int conf_image_write(const struct conf *conf)
@@ -139,6 +161,8 @@ int conf_image_write(const struct conf *conf)
 		put(out, conf->given[i].value, strlen(conf->given[i].value));
 		put(out, conf->given[i].where, strlen(conf->given[i].where));
 	}
+	put_addrs(out, conf->host.v, conf->host.n);
+	put_addrs(out, conf->turn.broadcasts, conf->turn.n_broadcasts);
 	for (unsigned int i = 0; i < conf->n_files; i++) {
 		put(out, conf->files[i].path, strlen(conf->files[i].path));
 		put(out, conf->files[i].bytes, conf->files[i].len);
@@ -198,7 +222,26 @@ static bool take_given(struct conf *image, FILE *in)
 	return given.where;
 }
 
-/* Only given and files of *image are filled in. */
+static bool take_seen(struct conf *image, FILE *in)
+{
+	struct seen seen[SEEN];
+
+	list_seen(seen, image);
+	for (int i = 0; i < SEEN; i++) {
+		size_t len;
+		void *v = take(in, &len);
+
+		if (!v)
+			return false;
+		*seen[i].v = v;
+		*seen[i].n = (unsigned int)(len / sizeof(struct tp_addr));
+		if (len % sizeof(struct tp_addr))
+			return false;
+	}
+	return true;
+}
+
+/* Only given, files and what was seen of *image are filled in. */
 static int image_read(struct conf *image, int fd)
 {
 	int copy = dup(fd), err = -EPROTO;
@@ -222,7 +265,7 @@ static int image_read(struct conf *image, int fd)
 		goto out;
 	while (n && take_given(image, in))
 		n--;
-	if (n)
+	if (n || !take_seen(image, in))
 		goto out;
 	while ((file.path = take(in, &len))) {
 		file.bytes = take(in, &file.len);
@@ -241,16 +284,6 @@ out:
 
 /* ---------------------------------------------------------------- reloading */
 
-static void keep_addrs(struct conf_addrs *next, const struct conf_addrs *running)
-{
-	free(next->v);
-	next->n = running->n;
-	next->v = calloc(next->n + 1, sizeof(*next->v));
-	if (!next->v)
-		abort();
-	memcpy(next->v, running->v, next->n * sizeof(*next->v));
-}
-
 /* What derives from what cannot change while the server runs, or is random. */
 static void keep(struct conf *next, const struct conf *running)
 {
@@ -259,11 +292,6 @@ static void keep(struct conf *next, const struct conf *running)
 	if (!conf_where(next, "stateless-nonce-secret"))
 		memcpy(turn->nonce_key, running->turn.nonce_key, sizeof(turn->nonce_key));
 	next->workers = running->workers;
-	/* TLS and DTLS begin and end with their listeners; their certificates may change */
-	next->no_tls = running->no_tls;
-	next->no_dtls = running->no_dtls;
-	keep_addrs(&next->listen, &running->listen);
-	keep_addrs(&next->listen_tcp, &running->listen_tcp);
 	next->max_allocations = running->max_allocations;
 	free(turn->relays);
 	turn->n_relays = running->turn.n_relays;
@@ -273,8 +301,19 @@ static void keep(struct conf *next, const struct conf *running)
 	memcpy(turn->relays, running->turn.relays, turn->n_relays * sizeof(*turn->relays));
 }
 
-static void move_files(struct conf *to, struct conf *from)
+/* What was read and seen on the way to from. */
+static void move_sources(struct conf *to, struct conf *from)
 {
+	struct seen taken[SEEN], left[SEEN];
+
+	list_seen(taken, to);
+	list_seen(left, from);
+	for (int i = 0; i < SEEN; i++) {
+		*taken[i].v = *left[i].v;
+		*taken[i].n = *left[i].n;
+		*left[i].v = NULL;
+		*left[i].n = 0;
+	}
 	for (unsigned int i = 0; i < from->n_files; i++)
 		file_add(to, &from->files[i]);
 	free(from->files);
@@ -282,7 +321,7 @@ static void move_files(struct conf *to, struct conf *from)
 	from->n_files = 0;
 }
 
-/* next has the files; what is given comes from image. */
+/* next has what was read and seen; what is given comes from image. */
 static int assemble(struct conf *next, const struct conf *image, const struct conf *running)
 {
 	struct conf_errors quiet = { 0 };
@@ -305,10 +344,12 @@ int conf_image_read(struct conf *next, int fd, const struct conf *running)
 
 	conf_init(next);
 	if (!err) {
-		move_files(next, &image);
+		move_sources(next, &image);
 		err = assemble(next, &image, running);
 	}
 	conf_given_free(&image);
+	free(image.host.v);
+	free(image.turn.broadcasts);
 	if (err)
 		conf_free(next);
 	return err;
@@ -363,6 +404,24 @@ static void report_kept(const struct conf *running, const struct conf *fresh,
 	}
 }
 
+/* Relaying goes on from where it did, whatever the listening addresses are now. */
+static void report_relays(const struct conf *running, const struct conf *fresh,
+			  struct conf_errors *errors)
+{
+	const struct turn_conf *old = &running->turn, *new = &fresh->turn;
+	const char *where = conf_where(fresh, "listening-ip");
+	bool same = old->n_relays == new->n_relays;
+
+	if (fresh->relay_ip.n || running->relay_ip.n)
+		return;			/* said of relay-ip itself */
+	for (unsigned int i = 0; same && i < old->n_relays; i++)
+		same = address_equal(&old->relays[i].local, &new->relays[i].local);
+	if (!same)
+		conf_report(errors, where ? where : conf_where(running, "listening-ip"),
+			    LEVEL_WARNING, "without relay-ip relay addresses are the listening "
+			    "addresses of the start: they stay as they are until the next start");
+}
+
 int conf_reload(struct conf *next, const struct conf_source *source, const struct conf *running,
 		struct conf_errors *errors)
 {
@@ -375,6 +434,7 @@ int conf_reload(struct conf *next, const struct conf_source *source, const struc
 		return -EINVAL;
 	}
 	report_kept(running, &fresh, errors);
+	report_relays(running, &fresh, errors);
 	for (unsigned int i = 0; i < running->n_given; i++)
 		if (!reloads(running->given[i].name))
 			conf_given_add(&merged, running->given[i].name, running->given[i].value,
@@ -384,7 +444,7 @@ int conf_reload(struct conf *next, const struct conf_source *source, const struc
 			conf_given_add(&merged, fresh.given[i].name, fresh.given[i].value,
 				       fresh.given[i].where);
 	conf_init(next);
-	move_files(next, &fresh);
+	move_sources(next, &fresh);
 	err = assemble(next, &merged, running);
 	if (err) {
 		conf_report(errors, NULL, LEVEL_ERROR, "what has changed contradicts what cannot "

@@ -359,25 +359,37 @@ static void check_process(const struct conf *conf, struct conf_errors *errors)
 			    "proc-group: there is no group '%s'", conf->proc_group);
 }
 
-void conf_resolve(struct conf *conf, struct conf_errors *errors)
+/* A sealed one was given what the host has: two processes are to come to the same end. */
+static void look_at_host(struct conf *conf, struct conf_errors *errors)
 {
-	struct conf_addrs host = { 0 }, ips = { 0 };
 	int err;
 
+	if (conf->sealed)
+		return;
+	free(conf->host.v);
 	free(conf->turn.broadcasts);
+	conf->host = (struct conf_addrs){ 0 };
 	conf->turn.broadcasts = NULL;
 	conf->turn.n_broadcasts = 0;
-	err = host_addresses(&host, &conf->turn);
+	err = host_addresses(&conf->host, &conf->turn);
 	if (err)
 		conf_report(errors, NULL, LEVEL_ERROR, "the host's addresses: %s", strerror(-err));
-	expand(&ips, &conf->listening_ip, &host);
-	resolve_listeners(conf, &ips, &host);
-	resolve_relays(conf, &ips, &host);
-	resolve_own(conf, &host);
+}
+
+void conf_resolve(struct conf *conf, struct conf_errors *errors)
+{
+	const struct conf_addrs *host = &conf->host;
+	struct conf_addrs ips = { 0 };
+
+	look_at_host(conf, errors);
+	expand(&ips, &conf->listening_ip, host);
+	resolve_listeners(conf, &ips, host);
+	resolve_relays(conf, &ips, host);
+	resolve_own(conf, host);
 	if (conf->turn.rfc5780)
 		conf_find_origins(conf, &ips, errors);
-	warn_foreign(conf, "listening-ip", &host, errors);
-	warn_foreign(conf, "relay-ip", &host, errors);
+	warn_foreign(conf, "listening-ip", host, errors);
+	warn_foreign(conf, "relay-ip", host, errors);
 	if (!ips.n && !conf->aux_server.n)
 		conf_report(errors, conf_where(conf, "listening-ip"), LEVEL_ERROR,
 			    "there is no address to listen on");
@@ -387,6 +399,5 @@ void conf_resolve(struct conf *conf, struct conf_errors *errors)
 	}
 	check_process(conf, errors);
 	conf_derive_allocations(conf, conf->turn.n_relays);
-	free(host.v);
 	free(ips.v);
 }

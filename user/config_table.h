@@ -151,6 +151,7 @@ void conf_set_password(const struct conf_line *line);	/* char *, wiped */
 /* Setters of databases, realms and token keys (config_users.c). */
 void conf_set_sqlite(const struct conf_line *line);
 void conf_set_redis(const struct conf_line *line);
+void conf_set_statsdb(const struct conf_line *line);
 void conf_set_listener_realm(const struct conf_line *line);
 void conf_set_token_key(const struct conf_line *line);
 void conf_free_users(struct conf *conf);	/* what they have made; wipes secrets */

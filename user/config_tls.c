@@ -100,10 +100,6 @@ void conf_read_tls(struct conf *conf, struct conf_errors *errors)
 
 	if (conf->no_tls && conf->no_dtls)	/* said before, or asked for */
 		return;
-	if (!conf->cert.n) {		/* it was there when the server started */
-		conf_report(errors, NULL, LEVEL_ERROR, "no cert is given any more");
-		return;
-	}
 	if (conf->pkey.n && conf->pkey.n != conf->cert.n) {
 		conf_report(errors, conf_where(conf, "pkey"), LEVEL_ERROR,
 			    "there are %u cert, and %u pkey: one belongs to each", conf->cert.n,

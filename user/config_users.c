@@ -62,6 +62,20 @@ void conf_set_redis(const struct conf_line *line)
 		set_database(line, USERDB_REDIS);
 }
 
+void conf_set_statsdb(const struct conf_line *line)
+{
+	struct conf *conf = line->conf;
+
+	if (!redis_options_good(line))
+		return;
+	if (conf->redis_statsdb)
+		explicit_bzero(conf->redis_statsdb, strlen(conf->redis_statsdb));
+	free(conf->redis_statsdb);
+	conf->redis_statsdb = strdup(line->value);
+	if (!conf->redis_statsdb)
+		abort();
+}
+
 /* "192.0.2.1:3478 north.example" */
 void conf_set_listener_realm(const struct conf_line *line)
 {
@@ -134,4 +148,7 @@ void conf_free_users(struct conf *conf)
 	if (conf->userdb_text)
 		explicit_bzero(conf->userdb_text, strlen(conf->userdb_text));
 	free(conf->userdb_text);
+	if (conf->redis_statsdb)
+		explicit_bzero(conf->redis_statsdb, strlen(conf->redis_statsdb));
+	free(conf->redis_statsdb);
 }

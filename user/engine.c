@@ -6,7 +6,6 @@
 #include <time.h>
 #include <unistd.h>
 #include <utlist.h>
-#include "address.h"
 #include "engine_parts.h"
 #include "users/users.h"
 
@@ -76,41 +75,9 @@ static void on_stop(evutil_socket_t fd, short what, void *arg)
 	event_base_loopbreak(e->base);
 }
 
-struct engine_leg *engine_leg_of(struct engine *e, const struct tp_addr *server)
-{
-	for (unsigned int i = 0; i < e->n_listeners; i++)
-		if (address_equal(&e->listeners[i].addr, server))
-			return &e->listeners[i].leg;
-	return NULL;
-}
-
 /* ------------------------------------------------------------------ making */
 
-static int add_listeners(struct engine *e, const int *fds)
-{
-	const struct conf_addrs *listen = &e->shared->conf->listen;
-
-	e->listeners = calloc(listen->n, sizeof(*e->listeners));
-	if (listen->n && !e->listeners)
-		return -ENOMEM;
-	e->n_listeners = listen->n;
-	for (unsigned int i = 0; i < listen->n; i++) {
-		struct engine_listener *l = &e->listeners[i];
-
-		*l = (struct engine_listener){
-			.leg = { .ops = &engine_udp_leg, .engine = e },
-			.fd = fds[i], .addr = listen->v[i],
-		};
-		l->event = event_new(e->base, l->fd, EV_READ | EV_PERSIST, engine_on_listener,
-				     l);
-		if (!l->event || event_add(l->event, NULL))
-			return -ENOMEM;
-	}
-	return 0;
-}
-
-struct engine *engine_new(const struct engine_shared *shared, unsigned int worker,
-			  const struct engine_sockets *sockets)
+struct engine *engine_new(const struct engine_shared *shared, unsigned int worker)
 {
 	struct engine *e = calloc(1, sizeof(*e));
 
@@ -134,8 +101,7 @@ struct engine *engine_new(const struct engine_shared *shared, unsigned int worke
 	e->halt = event_new(e->base, -1, 0, engine_on_halt, e);
 	e->arrival = event_new(e->base, -1, 0, engine_on_arrival, e);
 	if (!e->server || !e->tick || !e->stop || !e->halt || !e->arrival ||
-	    !engine_use_users(e) || add_listeners(e, sockets->udp) ||
-	    engine_gates_open(e, sockets->tcp) || engine_dtls_open(e))
+	    !engine_use_users(e) || engine_dtls_open(e))
 		goto fail;
 	turn_server_number(e->server, worker, shared->conf->workers);
 	return e;
@@ -192,10 +158,7 @@ void engine_free(struct engine *e)
 		close(r->fd);
 		free(r);
 	}
-	for (unsigned int i = 0; i < e->n_listeners; i++)
-		if (e->listeners[i].event)
-			event_free(e->listeners[i].event);
-	free(e->listeners);
+	engine_listeners_close(e);
 	engine_mail_close(e);
 	if (e->tick)
 		event_free(e->tick);

@@ -9,10 +9,12 @@
 
 #include "config.h"
 #include "dataplane/flows.h"
+#include "sockets.h"
 #include "turn/turn.h"
 
 struct engine;
 struct users;
+struct statsdb;
 
 /* What all workers share; outlives them. */
 struct engine_shared {
@@ -25,17 +27,20 @@ struct engine_shared {
 	struct tls_store *tls;		/* NULL: no TLS */
 	struct engine **engines;	/* conf->workers of them, for handing clients over */
 	struct users *users;		/* the database, NULL: there is none */
+	struct statsdb *statsdb;	/* who is told of allocations, NULL: nobody */
 	bool tc;			/* a tc program relays what arrives at relayed addresses */
 };
 
-/* A worker's listeners: udp[i] on conf->listen.v[i], tcp[i] on conf->listen_tcp.v[i]. */
-struct engine_sockets {
-	const int *udp, *tcp;
-};
-
-/* The sockets stay the caller's. */
-struct engine *engine_new(const struct engine_shared *shared, unsigned int worker,
-			  const struct engine_sockets *sockets);
+/* Without listeners. */
+struct engine *engine_new(const struct engine_shared *shared, unsigned int worker);
+/* Before engine_start() or while it is held: one more listener. The socket stays the caller's.
+ * 0 or -ENOMEM. */
+int engine_listen(struct engine *engine, enum sockets_kind kind, const struct tp_addr *addr,
+		  int fd);
+/* And one less, likewise, before its socket is closed: the allocations of its UDP clients end
+ * (returns how many), connections go on. */
+unsigned int engine_deafen(struct engine *engine, enum sockets_kind kind,
+			   const struct tp_addr *addr);
 /* Before engine_start(): carry on the journal's allocations that are this worker's.
  * 0 or -ENOMEM. */
 int engine_adopt(struct engine *engine);
@@ -47,12 +52,13 @@ void engine_free(struct engine *engine);
 /*
  * From the main thread: the worker stands still between the two, and what it works with
  * may be changed: shared->conf by another one, of which engine_renew() then tells the
- * core (it returns how many channels and permissions have ended); whether there are new
+ * core (it returns how many channels and permissions have ended, and adds to
+ * *allocations those whose transport is not served any more); whether there are new
  * allocations; allocations that match end (it returns how many).
  */
 void engine_hold(struct engine *engine);
 void engine_go_on(struct engine *engine);
-unsigned int engine_renew(struct engine *engine);
+unsigned int engine_renew(struct engine *engine, unsigned int *allocations);
 void engine_drain(struct engine *engine, bool on);
 unsigned int engine_kick(struct engine *engine,
 			 bool (*match)(const struct turn_alloc *alloc, const void *arg),

@@ -374,6 +374,27 @@ int engine_dtls_open(struct engine *e)
 	return 0;
 }
 
+unsigned int engine_dtls_leave(struct engine *e, const struct engine_listener *l)
+{
+	struct turn_now now = engine_now();
+	struct engine_dtls *s, *next;
+	unsigned int ended = 0;
+
+	if (!e->dtls)
+		return 0;
+	DL_FOREACH_SAFE(e->dtls->strangers, s, next)
+		if (!l || s->way.listener == l)
+			session_end(s, now);
+	DL_FOREACH_SAFE(e->dtls->clients, s, next) {
+		if (l && s->way.listener != l)
+			continue;
+		ended++;
+		session_end(s, now);
+	}
+	udp_flush(e->tx);
+	return ended;
+}
+
 static void close_all(struct engine_dtls *list)
 {
 	struct engine_dtls *s, *next;
@@ -398,4 +419,13 @@ void engine_dtls_close(struct engine *e)
 	dtls_door_free(hall->door);
 	free(hall);
 	e->dtls = NULL;
+}
+
+int engine_dtls_renew(struct engine *e, unsigned int *ended)
+{
+	if (!e->shared->conf->no_dtls)
+		return e->dtls ? 0 : engine_dtls_open(e);
+	*ended += engine_dtls_leave(e, NULL);
+	engine_dtls_close(e);
+	return 0;
 }

@@ -154,9 +154,11 @@ static void tell_leg(struct turn_alloc *alloc, struct turn_alloc *now)
 static void host_alloc_kept(void *ctx, struct turn_alloc *alloc)
 {
 	struct engine *e = ctx;
+	bool known = alloc->host;
 
 	tell_leg(alloc, alloc);
 	flows_keep_alloc(e->shared->flows, alloc, e->worker);
+	engine_tell(e, alloc, known ? STATSDB_REFRESHED : STATSDB_NEW);
 }
 
 static void host_channel_kept(void *ctx, struct turn_alloc *alloc, struct turn_channel *channel)
@@ -217,6 +219,9 @@ static void host_alloc_gone(void *ctx, struct turn_alloc *alloc)
 {
 	struct engine *e = ctx;
 
+	if (e->shared->statsdb && alloc->host)	/* so that its rows have counted all */
+		flows_park_alloc(e->shared->flows, alloc);
+	engine_tell(e, alloc, STATSDB_DELETED);
 	flows_drop_alloc(e->shared->flows, alloc);
 	tell_leg(alloc, NULL);
 }

@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <unistd.h>
 #include <utlist.h>
+#include "address.h"
 #include "engine_parts.h"
 #include "log.h"
 #include "net/crowd.h"
@@ -72,31 +73,49 @@ static void on_gate(evutil_socket_t fd, short what, void *arg)
 		shut(gate, n);
 }
 
-int engine_gates_open(struct engine *e, const int *fds)
+int engine_gate_open(struct engine *e, const struct tp_addr *addr, int fd)
 {
-	const struct conf_addrs *listen = &e->shared->conf->listen_tcp;
+	struct engine_gate *gate = calloc(1, sizeof(*gate));
 
-	if (!listen->n)
-		return 0;
-	e->gates = calloc(listen->n, sizeof(*e->gates));
-	e->stream_bytes = malloc(ENGINE_STREAM_BYTES);
-	if (!e->gates || !e->stream_bytes)
-		return -ENOMEM;
-	for (unsigned int i = 0; i < listen->n; i++) {
-		struct engine_gate *gate = &e->gates[i];
-
-		*gate = (struct engine_gate){ .engine = e, .addr = listen->v[i], .fd = fds[i] };
-		gate->proxied = e->shared->conf->tcp_proxy_port &&
-				ntohs(gate->addr.port) == e->shared->conf->tcp_proxy_port;
-		gate->event = event_new(e->base, gate->fd, EV_READ | EV_PERSIST, on_gate, gate);
-		if (!gate->event || event_add(gate->event, NULL))
-			return -ENOMEM;
-	}
+	if (!e->stream_bytes)
+		e->stream_bytes = malloc(ENGINE_STREAM_BYTES);
+	if (!gate || !e->stream_bytes)
+		goto fail;
+	*gate = (struct engine_gate){ .engine = e, .addr = *addr, .fd = fd };
+	gate->proxied = e->shared->conf->tcp_proxy_port &&
+			ntohs(addr->port) == e->shared->conf->tcp_proxy_port;
+	gate->event = event_new(e->base, fd, EV_READ | EV_PERSIST, on_gate, gate);
+	if (!gate->event || event_add(gate->event, NULL))
+		goto fail;
+	DL_APPEND(e->gates, gate);
 	return 0;
+
+fail:
+	if (gate && gate->event)
+		event_free(gate->event);
+	free(gate);
+	return -ENOMEM;
+}
+
+static void gate_free(struct engine *e, struct engine_gate *gate)
+{
+	DL_DELETE(e->gates, gate);
+	event_free(gate->event);
+	free(gate);
+}
+
+void engine_gate_close(struct engine *e, const struct tp_addr *addr)
+{
+	struct engine_gate *gate, *next;
+
+	DL_FOREACH_SAFE(e->gates, gate, next)
+		if (address_equal(&gate->addr, addr))
+			gate_free(e, gate);
 }
 
 void engine_gates_close(struct engine *e)
 {
+	struct engine_gate *gate, *next_gate;
 	struct engine_stream *s, *next;
 
 	DL_CONCAT(e->strangers, e->arrivals);
@@ -105,30 +124,26 @@ void engine_gates_close(struct engine *e)
 		engine_stream_free(s);
 	DL_FOREACH_SAFE(e->clients, s, next)
 		engine_stream_free(s);
-	for (unsigned int i = 0; e->gates && i < e->shared->conf->listen_tcp.n; i++)
-		if (e->gates[i].event)
-			event_free(e->gates[i].event);
-	free(e->gates);
+	DL_FOREACH_SAFE(e->gates, gate, next_gate)
+		gate_free(e, gate);
 	free(e->stream_bytes);
 }
 
 void engine_streams_sweep(struct engine *e, uint64_t now_ns)
 {
+	struct engine_gate *gate;
 	struct engine_stream *s;
 
-	if (!e->gates || now_ns < e->swept_ns + SWEEP_NS)
+	if (!e->stream_bytes || now_ns < e->swept_ns + SWEEP_NS)
 		return;
 	e->swept_ns = now_ns;
 	/* those with an allocation have its lifetime */
 	DL_FOREACH(e->strangers, s)
 		if (s->deadline_ns <= now_ns)
 			engine_stream_kill(s);
-	for (unsigned int i = 0; i < e->shared->conf->listen_tcp.n; i++) {
-		struct engine_gate *gate = &e->gates[i];
-
+	DL_FOREACH(e->gates, gate)
 		if (gate->shut && !event_add(gate->event, NULL))
 			gate->shut = false;
-	}
 	engine_tcp_sweep(e, now_ns);
 	engine_streams_settle(e);
 }

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 /* A worker that stands still, so that the main thread can change what it works with. */
 #include "engine_parts.h"
+#include "log.h"
 
 void engine_on_halt(evutil_socket_t fd, short what, void *arg)
 {
@@ -37,9 +38,21 @@ void engine_go_on(struct engine *e)
 	pthread_mutex_unlock(&e->lock);
 }
 
-unsigned int engine_renew(struct engine *e)
+static bool is_plain_udp(const struct turn_alloc *alloc, const void *arg)
 {
-	unsigned int ended = turn_server_renew(e->server, &e->shared->conf->turn);
+	(void)arg;
+	return alloc->path.transport == IPPROTO_UDP;
+}
+
+unsigned int engine_renew(struct engine *e, unsigned int *allocations)
+{
+	const struct conf *conf = e->shared->conf;
+	unsigned int ended = turn_server_renew(e->server, &conf->turn);
+
+	if (conf->no_udp)		/* what listens is there for DTLS */
+		*allocations += turn_server_kick(e->server, is_plain_udp, NULL, engine_now());
+	if (engine_dtls_renew(e, allocations))
+		log_error("no DTLS: out of memory worker=%u", e->worker);
 
 	engine_flush(e);
 	return ended;

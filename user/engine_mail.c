@@ -79,6 +79,10 @@ static void on_mail(evutil_socket_t fd, short what, void *arg)
 		e->ttl = letter->ttl;
 		e->ttl_over = letter->ttl_over;
 		letter->path.socket = engine_leg_of(e, &letter->path.server);
+		if (!letter->path.socket) {	/* nobody listens there any more */
+			engine_count_one(e, TP_R_SEND_FAILED, letter->len);
+			continue;
+		}
 		engine_from_client(e, &letter->path, letter->data, letter->len, now);
 	}
 	/* what is queued refers to the letters */

@@ -8,6 +8,7 @@
 #include <utlist.h>
 #include "address.h"
 #include "engine_parts.h"
+#include "log.h"
 #include "users/users.h"
 
 #define PARKED_MAX	256	/* of one worker */
@@ -119,11 +120,15 @@ void engine_on_database(evutil_socket_t fd, short what, void *arg)
 {
 	struct engine *e = arg;
 	const struct turn_realms *old = e->realms;
+	unsigned int ended = 0;
 
 	(void)fd;
 	(void)what;
 	e->realms = users_realms_get(e->shared->users);
-	turn_server_realms(e->server, e->realms);
+	if (e->realms != old)
+		ended = turn_server_realms(e->server, e->realms);
+	if (ended)
+		log_info("userdb: peers are denied: ended=%u", ended);
 	users_realms_put(e->shared->users, old);
 	engine_parked_retry(e);
 }

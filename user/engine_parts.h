@@ -10,6 +10,7 @@
 #include "net/outbox.h"
 #include "net/stream.h"
 #include "net/udp.h"
+#include "users/statsdb.h"
 
 struct engine_leg;
 struct engine_parked;
@@ -33,6 +34,7 @@ struct engine_leg {
 /* A UDP listener, the leg of all its clients. */
 struct engine_listener {
 	struct engine_leg leg;
+	struct engine_listener *prev, *next;
 	struct event *event;
 	struct tp_addr addr;
 	int fd;				/* not owned */
@@ -40,6 +42,7 @@ struct engine_listener {
 
 /* A TCP listener. */
 struct engine_gate {
+	struct engine_gate *prev, *next;
 	struct engine *engine;
 	struct event *event;
 	struct tp_addr addr;
@@ -134,12 +137,12 @@ struct engine {
 	struct udp_rx *rx;
 	struct udp_tx *tx;
 	struct engine_listener *listeners;
-	unsigned int n_listeners;	/* as at the start: the configuration may be another */
 	struct engine_gate *gates;
 	struct engine_stream *strangers, *clients;	/* connections, by having an allocation */
 	struct engine_stream *dirty;
 	struct engine_hall *dtls;	/* NULL: no DTLS */
-	uint8_t *stream_bytes;		/* what is being read or written; ENGINE_STREAM_BYTES */
+	uint8_t *stream_bytes;		/* what is being read or written; ENGINE_STREAM_BYTES.
+					 * NULL: there was no TCP listener yet */
 	uint64_t swept_ns;
 	struct engine_pipe *pipes;
 	struct engine_relay *relays;	/* the open ones */
@@ -178,7 +181,9 @@ void engine_flush(struct engine *engine);
 #define ENGINE_REFUSALS	32		/* without an allocation: then it is guessing passwords */
 /* How long a client may take to an allocation (max-allocate-timeout), and most_ns at most. */
 uint64_t engine_patience(const struct engine *engine, uint64_t most_ns);
-int engine_gates_open(struct engine *engine, const int *fds);
+int engine_gate_open(struct engine *engine, const struct tp_addr *addr, int fd);
+void engine_gate_close(struct engine *engine, const struct tp_addr *addr);
+/* All of them, and all connections. */
 void engine_gates_close(struct engine *engine);
 /* Ends those whose time is over; about once a second. */
 void engine_streams_sweep(struct engine *engine, uint64_t now_ns);
@@ -210,6 +215,7 @@ struct engine_pipe *engine_pipe_new(struct engine *engine, int fd, bool connecti
 void engine_pipe_join(struct engine_pipe *pipe, struct engine_stream *stream);
 void engine_pipe_free(struct engine_pipe *pipe);
 
+void engine_listeners_close(struct engine *engine);
 /* The UDP leg of this server address; NULL: not ours. */
 struct engine_leg *engine_leg_of(struct engine *engine, const struct tp_addr *server);
 
@@ -231,11 +237,19 @@ void engine_on_database(evutil_socket_t fd, short what, void *arg);
 
 /* Clients on DTLS, of the UDP listeners. */
 int engine_dtls_open(struct engine *engine);
+/* As the configuration is now; adds to *ended how many allocations are over. */
+int engine_dtls_renew(struct engine *engine, unsigned int *ended);
+/* Ends the sessions of this listener; how many allocations with them. NULL: of all. */
+unsigned int engine_dtls_leave(struct engine *engine, const struct engine_listener *listener);
 void engine_dtls_close(struct engine *engine);
 void engine_dtls_sweep(struct engine *engine, uint64_t now_ns);
 /* A datagram that RFC 7983 says is DTLS. */
 void engine_dtls_input(struct engine_listener *listener, const struct tp_addr *client,
 		       const uint8_t *data, size_t len, struct turn_now now);
+
+/* redis-statsdb, if there is one. */
+void engine_tell(const struct engine *engine, const struct turn_alloc *alloc,
+		 enum statsdb_kind kind);
 
 extern const struct turn_host engine_host;	/* ctx is the engine */
 extern const struct engine_leg_ops engine_udp_leg;

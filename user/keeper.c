@@ -18,16 +18,13 @@
 #include "address.h"
 #include "background.h"
 #include "control.h"
-#include "dataplane/dataplane.h"
 #include "dataplane/listeners.h"
 #include "ids.h"
 #include "keeper.h"
+#include "keeper_parts.h"
 #include "link.h"
 #include "log.h"
 #include "net/crowd.h"
-#include "net/tcp.h"
-#include "net/udp.h"
-#include "relay.h"
 #include "users/users.h"
 #ifdef __SANITIZE_ADDRESS__
 #include <sanitizer/lsan_interface.h>
@@ -35,21 +32,6 @@
 
 #define SHORT_LIFE_S	2		/* a relay process that ends sooner is failing */
 #define RETRY_S		1
-
-struct keeper {
-	struct conf **running;		/* the caller's, replaced by a reload */
-	const struct conf *conf;	/* it */
-	const struct conf_source *source;
-	struct dataplane dataplane;
-	struct relay_setup setup;
-	uid_t uid;			/* of the relay process */
-	gid_t gid;
-	int lock_fd;
-	int signal_fd;
-	int link;			/* to the relay process; -1: there is none */
-	pid_t relay;
-	sigset_t signals;
-};
 
 /* ---------------------------------------------------------------- preparing */
 
@@ -91,51 +73,23 @@ static int open_control(struct keeper *k)
 	return k->setup.control_fd;
 }
 
-static int open_udp(const struct conf *conf, const struct tp_addr *addr, int *fds)
-{
-	return udp_open_listeners(fds, conf->workers, addr, conf->sock_buf_size);
-}
-
-static int open_tcp(const struct conf *conf, const struct tp_addr *addr, int *fds)
-{
-	return tcp_open_listeners(fds, conf->workers, addr);
-}
-
-/* One of each address for each worker: *all is [worker * listen->n + address]. */
-static int open_all(const struct conf *conf, const struct conf_addrs *listen, const char *proto,
-		    int (*open_one)(const struct conf *conf, const struct tp_addr *addr, int *fds),
-		    int **all)
-{
-	unsigned int n = listen->n, workers = conf->workers;
-	char text[ADDRESS_TEXT];
-	int *fds = calloc(workers, sizeof(*fds));
-	int err = 0;
-
-	*all = calloc((size_t)n * workers + 1, sizeof(int));
-	if (!fds || !*all)
-		err = -ENOMEM;
-	for (unsigned int i = 0; i < n && !err; i++) {
-		address_text(&listen->v[i], text);
-		err = open_one(conf, &listen->v[i], fds);
-		if (err)
-			log_error("listen %s/%s: %s", text, proto, strerror(-err));
-		else
-			log_info("listening address=%s proto=%s", text, proto);
-		for (unsigned int w = 0; w < workers && !err; w++)
-			(*all)[w * n + i] = fds[w];
-	}
-	free(fds);
-	return err;
-}
-
 static int open_listeners(struct keeper *k)
 {
-	const struct conf *conf = k->conf;
-	const char *streams = conf->no_tls ? "tcp" : conf->no_tcp ? "tls" : "tcp,tls";
-	const char *datagrams = conf->no_dtls ? "udp" : conf->no_udp ? "dtls" : "udp,dtls";
-	int err = open_all(conf, &conf->listen, datagrams, open_udp, &k->setup.listeners);
+	struct sockets_fault fault;
+	char text[ADDRESS_TEXT];
+	int err = sockets_open(&k->setup.sockets, NULL, k->conf, &fault);
 
-	return err ? err : open_all(conf, &conf->listen_tcp, streams, open_tcp, &k->setup.gates);
+	for (int kind = 0; kind < SOCKETS_KINDS && !err; kind++) {
+		const struct sockets_of *of = &k->setup.sockets.of[kind];
+
+		for (unsigned int i = 0; i < of->n; i++)
+			log_info("listening address=%s proto=%s", address_text(&of->v[i].addr, text),
+				 sockets_word(k->conf, (enum sockets_kind)kind));
+	}
+	if (err)
+		log_error("listen %s/%s: %s", address_text(&fault.addr, text),
+			  sockets_word(k->conf, fault.kind), strerror(-err));
+	return err;
 }
 
 static int write_pidfile(const char *path)
@@ -192,9 +146,8 @@ static int prepare(struct keeper *k)
 		return err;
 	}
 	k->setup.dataplane = &k->dataplane;
-	/* merged, they would go past the filter, and ahead of or behind their flow's others */
-	for (unsigned int i = 0; k->dataplane.tc && i < k->conf->listen.n * k->conf->workers; i++)
-		udp_refuse_gro(k->setup.listeners[i]);
+	if (k->dataplane.tc)
+		sockets_refuse_gro(&k->setup.sockets);
 	return k->conf->pidfile ? write_pidfile(k->conf->pidfile) : 0;
 }
 
@@ -290,70 +243,6 @@ static int end_relay(struct keeper *k)
 	return WIFEXITED(status) ? WEXITSTATUS(status) : EXIT_FAILURE;
 }
 
-/* ----------------------------------------------------------------- reloading */
-
-/* Errors and warnings of the configuration, for the log a line each. */
-static void log_lines(const char *text)
-{
-	while (*text) {
-		int len = (int)strcspn(text, "\n");
-
-		log_warning("reload: %.*s", len, text);
-		text += len;
-		text += *text == '\n';
-	}
-}
-
-static int send_conf(const struct keeper *k, const struct conf *next, const char *text)
-{
-	int fds[LINK_FDS] = { conf_image_write(next), log_reopen() }, err;
-
-	err = fds[0] < 0 ? fds[0] :
-	      link_send(k->link, LINK_CONF, text, fds, fds[1] < 0 ? 1 : 2);
-	if (fds[0] >= 0)
-		close(fds[0]);
-	return err;
-}
-
-static void reload(struct keeper *k)
-{
-	struct conf *next = malloc(sizeof(*next));
-	struct conf_errors errors = { 0 };
-	char *text = NULL;
-	size_t size;
-	int err;
-
-	errors.out = open_memstream(&text, &size);
-	if (!next || !errors.out) {
-		log_error("reload: out of memory");
-		goto out;
-	}
-	err = conf_reload(next, k->source, k->conf, &errors);
-	fclose(errors.out);
-	log_lines(text);
-	if (err) {
-		log_error("reload: refused, %u error%s: nothing has changed", errors.errors,
-			  errors.errors == 1 ? "" : "s");
-		link_send(k->link, LINK_REFUSED, text, NULL, 0);
-		goto out;
-	}
-	err = send_conf(k, next, text);
-	if (err) {
-		log_error("reload: %s: nothing has changed", strerror(-err));
-		conf_free(next);
-		goto out;
-	}
-	log_level(next->log_level);
-	conf_free(*k->running);
-	free(*k->running);
-	*k->running = next;
-	k->conf = next;
-	next = NULL;
-out:
-	free(next);
-	free(text);
-}
-
 /* ------------------------------------------------------------------- keeping */
 
 enum keeper_next { GO_ON, END, RELAY_ENDED };
@@ -363,7 +252,7 @@ static enum keeper_next on_signal(struct keeper *k, int sig, int *status)
 	switch (sig) {
 	case SIGHUP:
 	case SIGUSR2:
-		reload(k);
+		keeper_reload(k);
 		return GO_ON;
 	case SIGUSR1:
 		k->setup.draining = true;
@@ -394,7 +283,9 @@ static enum keeper_next on_link(struct keeper *k, int *status)
 	for (unsigned int i = 0; i < message.n_fds; i++)
 		close(message.fd[i]);
 	if (message.kind == LINK_RELOAD)
-		reload(k);
+		keeper_reload(k);
+	if (message.kind == LINK_TAKEN)
+		keeper_reloaded(k);
 	if (message.kind == LINK_DRAIN || message.kind == LINK_SERVE)
 		k->setup.draining = message.kind == LINK_DRAIN;
 	if (message.kind != LINK_DRAINED)
@@ -448,6 +339,7 @@ static int keep_running(struct keeper *k)
 			log_error("relay process: %s", strerror(-err));
 			return EXIT_FAILURE;
 		}
+		keeper_reloaded(k);
 		if (watch(k, &status) == END)
 			return status;
 		log_end(status);
@@ -467,7 +359,7 @@ static void fall_silent(const struct keeper *k)
 	struct rows *rows = tables.kernel ? rows_new(&tables) : NULL;
 
 	if (rows)
-		listeners_drop(rows, k->conf);
+		listeners_drop(rows, &k->conf->listen);
 	rows_free(rows);
 }
 
@@ -503,7 +395,6 @@ int keeper_main(struct conf **conf, const struct conf_source *source, int ready)
 		unlink(k.conf->pidfile);
 	dataplane_close(&k.dataplane);
 out:
-	free(k.setup.listeners);
-	free(k.setup.gates);
+	sockets_close(&k.setup.sockets);
 	return status;
 }

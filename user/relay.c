@@ -10,6 +10,7 @@
 #include "net/crowd.h"
 #include "net/tls.h"
 #include "relay_parts.h"
+#include "users/statsdb.h"
 #include "users/users.h"
 
 static void on_sigterm(evutil_socket_t fd, short what, void *arg)
@@ -67,6 +68,11 @@ static void on_renew(evutil_socket_t fd, short what, void *arg)
 /* Before the engines, which it wakes. */
 static bool open_users(struct relay *r)
 {
+	if (r->conf->redis_statsdb) {
+		r->shared.statsdb = statsdb_new(r->conf->redis_statsdb);
+		if (!r->shared.statsdb)
+			return false;
+	}
 	if (r->conf->userdb == USERDB_NONE)
 		return true;
 	r->shared.users = users_new(r->conf);
@@ -120,6 +126,19 @@ static bool open_streams(struct relay *r)
 	return r->shared.tls;
 }
 
+static bool listen_all(const struct relay *r, unsigned int worker)
+{
+	for (int kind = 0; kind < SOCKETS_KINDS; kind++) {
+		const struct sockets_of *of = &r->setup->sockets.of[kind];
+
+		for (unsigned int i = 0; i < of->n; i++)
+			if (engine_listen(r->engines[worker], (enum sockets_kind)kind,
+					  &of->v[i].addr, of->v[i].fd[worker]))
+				return false;
+	}
+	return true;
+}
+
 /* Everybody adopts before anybody serves: what is left over then is nobody's. */
 static bool make_engines(struct relay *r)
 {
@@ -130,13 +149,8 @@ static bool make_engines(struct relay *r)
 		return false;
 	r->shared.engines = r->engines;
 	for (unsigned int i = 0; i < conf->workers; i++) {
-		struct engine_sockets sockets = {
-			.udp = r->setup->listeners + i * conf->listen.n,
-			.tcp = r->setup->gates + i * conf->listen_tcp.n,
-		};
-
-		r->engines[i] = engine_new(&r->shared, i, &sockets);
-		if (!r->engines[i] || engine_adopt(r->engines[i]))
+		r->engines[i] = engine_new(&r->shared, i);
+		if (!r->engines[i] || !listen_all(r, i) || engine_adopt(r->engines[i]))
 			return false;
 	}
 	flows_sweep(r->shared.flows);
@@ -177,6 +191,8 @@ static bool add_control(struct relay *r)
 
 static bool start_engines(struct relay *r)
 {
+	if (r->shared.statsdb && statsdb_start(r->shared.statsdb))
+		return false;
 	if (r->shared.users && users_start(r->shared.users))
 		return false;
 	for (unsigned int i = 0; i < r->conf->workers; i++)
@@ -194,10 +210,12 @@ static void relay_free(struct relay *r)
 	metrics_free(r->metrics);
 	control_free(r->control);
 	relay_operate_stop(r);
+	sockets_close(&r->added);
 	for (unsigned int i = 0; r->engines && i < r->conf->workers; i++)
 		engine_free(r->engines[i]);
 	free(r->engines);
 	users_free(r->shared.users);
+	statsdb_free(r->shared.statsdb);
 	flows_free(r->shared.flows);
 	limits_free(r->limits);
 	journal_free(r->shared.journal);
@@ -218,9 +236,12 @@ static void relay_free(struct relay *r)
 		event_base_free(r->base);
 }
 
-int relay_main(const struct relay_setup *setup)
+int relay_main(struct relay_setup *setup)
 {
-	struct relay r = { .setup = setup, .conf = *setup->conf };
+	struct relay r = {
+		.setup = setup, .conf = *setup->conf,
+		.added.workers = setup->sockets.workers,
+	};
 	int status = EXIT_FAILURE;
 
 	evthread_use_pthreads();

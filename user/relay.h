@@ -8,18 +8,18 @@
 
 #include "config.h"
 #include "dataplane/dataplane.h"
+#include "sockets.h"
 
 struct relay_setup {
 	struct conf **conf;		/* the process's own copy, which a reload replaces */
 	struct dataplane *dataplane;
-	int *listeners;			/* [worker * conf->listen.n + address] */
-	int *gates;			/* TCP: [worker * conf->listen_tcp.n + address] */
+	struct sockets sockets;		/* of what conf listens on */
 	int control_fd;
 	int link;			/* to the keeper */
 	bool draining;			/* a predecessor was told to */
 };
 
 /* The whole life of the process; returns its exit status. */
-int relay_main(const struct relay_setup *setup);
+int relay_main(struct relay_setup *setup);
 
 #endif

@@ -36,24 +36,61 @@ static void finish_reload(struct relay *r, json_t *answer)
 	r->reloading = NULL;
 }
 
-/* The flow tables' listeners at once, too: what they may answer can have changed. */
-static bool put_conf(struct relay *r, struct conf *next, unsigned int *ended)
+/* What a reload has ended. */
+struct ended {
+	unsigned int peers;		/* channels and permissions to denied ones */
+	unsigned int allocations;	/* of listeners that are gone */
+};
+
+/* Connections keep the certificates that they began with. */
+static bool put_tls(struct relay *r, const struct conf *next)
 {
 	struct tls_fault fault;
+
+	if (next->no_tls && next->no_dtls)
+		return true;		/* let go when nothing can fail any more */
+	if (r->shared.tls)
+		return !tls_store_replace(r->shared.tls, &next->tls, &fault);
+	r->shared.tls = tls_store_new(&next->tls, &fault);
+	return r->shared.tls;
+}
+
+static void drop_tls(struct relay *r, const struct conf *conf)
+{
+	if (!conf->no_tls || !conf->no_dtls)
+		return;
+	tls_store_free(r->shared.tls);
+	r->shared.tls = NULL;
+}
+
+/* The workers stand still: the flow tables' listeners at once, too, since what they may answer
+ * can have changed. */
+static bool put_held(struct relay *r, struct conf *next, struct ended *ended)
+{
+	if (!relay_listen(r, next) || !put_tls(r, next))
+		return false;
+	if (!turn_shared_renew(r->shared.turn, &next->turn))
+		return false;
+	r->shared.conf = next;
+	flows_renew(r->shared.flows, &next->turn);
+	limits_renew(r->limits, &next->turn);
+	crowd_limit(r->shared.crowd, next->turn.unauthorized_rps != 0);
+	ended->allocations = relay_deafen(r, next);
+	for (unsigned int i = 0; i < next->workers; i++)
+		ended->peers += engine_renew(r->engines[i], &ended->allocations);
+	drop_tls(r, next);
+	return true;
+}
+
+static bool put_conf(struct relay *r, struct conf *next, struct ended *ended)
+{
 	bool ok;
 
-	/* connections keep the certificates that they began with */
-	if (r->shared.tls && tls_store_replace(r->shared.tls, &next->tls, &fault))
-		return false;
 	hold(r);
-	ok = turn_shared_renew(r->shared.turn, &next->turn);
-	if (ok) {
-		r->shared.conf = next;
-		flows_renew(r->shared.flows, &next->turn);
-		limits_renew(r->limits, &next->turn);
-		crowd_limit(r->shared.crowd, next->turn.unauthorized_rps != 0);
-		for (unsigned int i = 0; i < next->workers; i++)
-			*ended += engine_renew(r->engines[i]);
+	ok = put_held(r, next, ended);
+	if (!ok) {			/* nothing of what has just come stays */
+		relay_deafen(r, r->conf);
+		drop_tls(r, r->conf);
 	}
 	go_on(r);
 	return ok;
@@ -63,7 +100,7 @@ static void take_conf(struct relay *r, const struct link_message *message)
 {
 	struct conf *next = malloc(sizeof(*next)), *old = r->conf;
 	uint64_t start_ns = relay_now_ns();
-	unsigned int ended = 0;
+	struct ended ended = { 0 };
 
 	if (!next || message->n_fds < 1 || conf_image_read(next, message->fd[0], old)) {
 		log_error("reload: could not be handed over: nothing has changed");
@@ -82,11 +119,15 @@ static void take_conf(struct relay *r, const struct link_message *message)
 	conf_free(old);
 	free(old);
 	log_level(next->log_level);
+	if (r->rows && next->no_udp)
+		listeners_drop(r->rows, &next->listen);
 	if (r->rows)
 		listeners_put(r->rows, next, relay_now_ns());
-	log_info("reloaded ms=%.1f ended=%u", (double)(relay_now_ns() - start_ns) / 1e6, ended);
-	finish_reload(r, json_pack("{s:b,s:s,s:i}", "reloaded", 1, "messages", message->text,
-				   "ended", (int)ended));
+	log_info("reloaded ms=%.1f ended=%u allocations=%u",
+		 (double)(relay_now_ns() - start_ns) / 1e6, ended.peers, ended.allocations);
+	finish_reload(r, json_pack("{s:b,s:s,s:i,s:i}", "reloaded", 1, "messages", message->text,
+				   "ended", (int)ended.peers,
+				   "ended_allocations", (int)ended.allocations));
 }
 
 void relay_reload(void *ctx, struct control_reply *reply)
@@ -222,8 +263,16 @@ json_t *relay_kick(void *ctx, const json_t *request)
 static void take_message(struct relay *r, const struct link_message *message)
 {
 	switch (message->kind) {
+	case LINK_SOCKETS:
+		relay_take_sockets(r, message);
+		break;
 	case LINK_CONF:
 		take_conf(r, message);
+		if (message->n_fds > 1)
+			log_use(message->fd[1]);
+		if (message->n_fds > 0)
+			close(message->fd[0]);
+		link_send(r->setup->link, LINK_TAKEN, NULL, NULL, 0);
 		break;
 	case LINK_REFUSED:
 		finish_reload(r, json_pack("{s:s,s:s}", "error", "the configuration is refused, "
@@ -244,13 +293,8 @@ static void on_link(evutil_socket_t fd, short what, void *arg)
 	int got;
 
 	(void)what;
-	while ((got = link_receive(fd, &message)) > 0) {
+	while ((got = link_receive(fd, &message)) > 0)
 		take_message(r, &message);
-		if (message.n_fds > 1)
-			log_use(message.fd[1]);
-		if (message.n_fds > 0)
-			close(message.fd[0]);
-	}
 	if (got < 0)			/* PDEATHSIG says the rest */
 		event_del(r->link);
 }

@@ -170,9 +170,14 @@ test_peers()
 	client_start "$LAB_RELAY4:3478" bob secret3
 	client_say allocate >/dev/null
 	tap_is "$(client_say permit $LAB_PEER4 | cut -d' ' -f1)" ok "a peer that is not denied"
+	client_say bind 0x4000 $LAB_PEER4:3480 >/dev/null
+	tap_is "$(client_say channel 0x4000 50 100 200)" "sent 50 received 50 damaged 0" \
+		"a channel to it relays"
 	turnadmin_like="insert into denied_peer_ip values ('lab', '$LAB_PEER4')"
 	sqlite3 "$DB" "$turnadmin_like"
 	tap_is "$(within 3 'error 403' permit_peer)" "error 403" "is denied by a row of the database"
+	tap_is "$(client_say channel 0x4000 20 100 200)" "sent 20 received 0 damaged 0" \
+		"and the channel is over, in the kernel as well"
 	sqlite3 "$DB" 'delete from denied_peer_ip'
 	tap_is "$(within 3 ok permit_peer)" ok "until the row goes"
 	client_stop
@@ -297,6 +302,73 @@ test_redis_secrets()
 	relay_stop
 }
 
+# --------------------------------------------------------------- redis-statsdb
+
+# heard CHANNEL: what was published there, a line each
+heard()
+{
+	sed -n "s|^.*/allocation/\([0-9]\{18\}\)/$1,||p" "$TAP_TMP/heard"
+}
+
+test_statsdb()
+{
+	local listener key
+	# not by the function, whose subshell would be what is ended
+	redis-cli -s "$REDIS_SOCKET" -a r3dis --no-auth-warning --csv psubscribe 'turn/*' \
+		>"$TAP_TMP/heard.csv" &
+	listener=$!
+	relay_start --redis-statsdb="ip=$REDIS_SOCKET password=r3dis dbname=2" \
+		--allowed-peer-ip=$LAB_PEER4
+	tap_ok $? "starts with redis-statsdb" "$(cat "$TAP_TMP/relay.log")"
+	client_start "$LAB_RELAY4:3478" alice secret
+	client_say allocate >/dev/null
+	client_say bind 0x4000 $LAB_PEER4:3480 >/dev/null
+	key=$(within 3 1 count_keys)
+	tap_is "$key" 1 "an allocation has a key"
+	key=$(redis keys 'turn/realm/lab/user/alice/allocation/*')
+	tap_is "$(sed 's/[0-9]\{18\}/ID/' <<<"$key")" \
+		"turn/realm/lab/user/alice/allocation/ID/status" "of coturn's name"
+	redis get "$key" | grep -qxE "new lifetime=[0-9]+, type=UDP, local=$LAB_RELAY4:3478, \
+remote=$LAB_CLIENT4:[0-9]+, ssl=NONE"
+	tap_ok $? "and coturn's words" "$(redis get "$key")"
+	tap_is "$(client_say channel 0x4000 50 100 200)" "sent 50 received 50 damaged 0" \
+		"there is traffic"
+	client_say refresh 700 >/dev/null
+	tap_is "$(within 3 1 count_refreshed "$key")" 1 "a refresh changes it"
+	kill -STOP "$REDIS_PID"
+	tap_is "$(client_say refresh 600 | cut -d' ' -f1)" ok "a Redis that hangs delays nobody"
+	kill -CONT "$REDIS_PID"
+	client_say refresh 0 >/dev/null
+	tap_is "$(within 5 0 count_keys)" 0 "its end takes the key away"
+	client_stop
+	relay_stop
+	sleep 0.2
+	kill "$listener"
+	wait "$listener" 2>/dev/null
+	# "pmessage","turn/*","CHANNEL","TEXT" to CHANNEL,TEXT
+	sed -n 's/^"pmessage","[^"]*","\([^"]*\)","\([^"]*\)".*/\1,\2/p' \
+		"$TAP_TMP/heard.csv" >"$TAP_TMP/heard"
+	tap_is "$(heard status | cut -d' ' -f1 | uniq | xargs)" "new refreshed deleted" \
+		"its life was published" "$(cat "$TAP_TMP/heard")"
+	tap_is "$(heard total_traffic)" "rcvp=50, rcvb=5000, sentp=50, sentb=5000" "and its totals"
+	tap_is "$(heard total_traffic/peer)" "rcvp=50, rcvb=5000, sentp=50, sentb=5000" \
+		"as the peers saw them"
+	tap_is "$(heard traffic | awk -F'[=,]' '{ n += $2 } END { print n }')" 50 \
+		"the differences come to the same"
+	grep -q r3dis "$TAP_TMP/relay.log"
+	tap_is $? 1 "its password is not in the log"
+}
+
+count_keys()
+{
+	redis keys 'turn/realm/lab/user/alice/allocation/*' | grep -c .
+}
+
+count_refreshed()
+{
+	redis get "$1" | grep -c '^refreshed lifetime=700,'
+}
+
 # ------------------------------------------------------------------- refusals
 
 test_refused()
@@ -326,6 +398,7 @@ if command -v redis-server >/dev/null; then
 	test_redis_users
 	test_redis_away
 	test_redis_secrets
+	test_statsdb
 else
 	tap_skip "Redis" "no redis-server"
 fi

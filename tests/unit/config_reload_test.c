@@ -4,6 +4,7 @@
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <arpa/inet.h>
 #include <cmocka.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -135,6 +136,40 @@ static void test_image_carries_files(void **state)
 	conf_free(&running);
 }
 
+/* Both processes come to the same listeners, whatever the host's addresses are meanwhile. */
+static void test_listeners_follow(void **state)
+{
+	struct tp_addr seen = { .family = 4, .ip = { 11, 0, 9, 9 } };
+	struct conf running, next, carried;
+	char *said;
+	int fd;
+
+	(void)state;
+	start(&running, "user=alice:secret\n");
+	said = reload(&next, &running, "user=alice:secret\nlistening-port=4000\n"
+		      "aux-server=0.0.0.0:5000\nno-tcp\n", 0);
+	assert_null(strstr(said, "next start"));
+	assert_int_equal(next.listen.v[0].port, htons(4000));
+	assert_int_equal(next.listen_tcp.n, 0);
+	assert_true(next.host.n > 0);
+	/* what the sender has seen counts, not what the receiver would */
+	next.host.v[0] = seen;
+	fd = conf_image_write(&next);
+	assert_int_equal(conf_image_read(&carried, fd, &running), 0);
+	close(fd);
+	assert_int_equal(carried.listen.n, next.listen.n);
+	assert_memory_equal(&carried.host.v[0], &seen, sizeof(seen));
+	seen.port = htons(5000);
+	assert_memory_equal(&carried.listen.v[1], &seen, sizeof(seen));
+	assert_int_equal(carried.turn.n_broadcasts, next.turn.n_broadcasts);
+	/* relaying goes on from where it did */
+	assert_int_equal(carried.turn.n_relays, running.turn.n_relays);
+	free(said);
+	conf_free(&carried);
+	conf_free(&next);
+	conf_free(&running);
+}
+
 static void test_torn_image_is_refused(void **state)
 {
 	struct conf running, carried;
@@ -176,6 +211,7 @@ int main(void)
 		cmocka_unit_test(test_what_waits_is_kept_and_said),
 		cmocka_unit_test(test_bad_file_changes_nothing),
 		cmocka_unit_test(test_image_carries_files),
+		cmocka_unit_test(test_listeners_follow),
 		cmocka_unit_test(test_torn_image_is_refused),
 	};
 

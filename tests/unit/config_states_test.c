@@ -25,7 +25,7 @@ static const char *const work[] = {
 	"max-allocate-timeout", "cert", "pkey", "pkey-pwd", "cipher-list", "CA-file", "no-tlsv1_2",
 	"ec-curve-name", "acme-redirect", "respond-http-unsupported",
 	"server-name", "secure-stun", "oauth", "check-origin-consistency",
-	"userdb", "db", "redis-userdb", "no-dynamic-ip-list", "no-dynamic-realms",
+	"userdb", "db", "redis-userdb", "redis-statsdb", "no-dynamic-ip-list", "no-dynamic-realms",
 	/* ours */
 	"trusted-proxy-ip", "static-auth-secret-file", "dataplane", "pin-path", "fast-path-flows",
 	"fast-path-ipv6-share",
@@ -57,7 +57,7 @@ static const char *const told[] = {
 };
 
 static const char *const warned[] = {
-	"redis-statsdb", "tlsv1", "tlsv1_1", "dh566",
+	"tlsv1", "tlsv1_1", "dh566",
 	"dh1066", "prometheus-username-labels", "web-admin",
 };
 

@@ -45,6 +45,33 @@ static void stricter_rules_end_flows(void **state)
 	turn_server_renew(w->server, &w->conf);
 }
 
+/* The database's rules of one realm concern that realm's users, and nobody else. */
+static void realms_rules_end_flows(void **state)
+{
+	struct world *w = *state;
+	struct turn_ip_range range = { .family = 4 };
+	struct tp_addr peer = addr("9.9.9.1");
+	char there[] = "elsewhere";
+	struct turn_realm list[] = { { .name = there }, { .name = w->conf.realm } };
+	struct turn_realms realms = { .v = list, .n = 2 };
+	struct turn_realms none = { 0 };
+
+	memcpy(range.low, peer.ip, 16);
+	memcpy(range.high, peer.ip, 16);
+	list[0].denied = (struct turn_ranges){ .v = &range, .n = 1 };
+	assert_int_equal(allocate(w), 0);
+	assert_int_equal(bind_channel(w, 0x4000, "9.9.9.1:1000"), 0);
+	assert_int_equal(bind_channel(w, 0x4001, "9.9.8.1:1000"), 0);
+	assert_int_equal(turn_server_realms(w->server, &realms), 0);
+	list[1].denied = list[0].denied;
+	assert_int_equal(turn_server_realms(w->server, &realms), 2);
+	assert_int_equal(w->chans, 1);
+	assert_int_equal(w->perms, 1);
+	assert_int_equal(turn_server_realms(w->server, &none), 0);
+	assert_int_equal(bind_channel(w, 0x4000, "9.9.9.1:1000"), 0);
+	turn_server_realms(w->server, NULL);
+}
+
 static void users_come_and_go(void **state)
 {
 	struct world *w = *state;
@@ -91,6 +118,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		T(stricter_rules_end_flows),
+		T(realms_rules_end_flows),
 		T(users_come_and_go),
 		T(kicking_ends_allocations),
 	};

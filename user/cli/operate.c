@@ -37,6 +37,9 @@ int reload_run(const struct cli *cli)
 	if (number(answer, "ended"))
 		printf("; %d channels and permissions to denied peers ended",
 		       (int)number(answer, "ended"));
+	if (number(answer, "ended_allocations"))
+		printf("; %d allocations of listeners that are gone ended",
+		       (int)number(answer, "ended_allocations"));
 	putchar('\n');
 	json_decref(answer);
 	return CLI_OK;

@@ -47,6 +47,26 @@ static int add_interface(struct dataplane *dp, const char *name)
 	return 0;
 }
 
+bool dataplane_misses(const struct dataplane *dp, const struct tp_addr *ip, char name[IF_NAMESIZE])
+{
+	struct ifaddrs *list;
+	struct tp_addr addr;
+	bool misses = false;
+
+	if (dp->mode == DATAPLANE_USER || getifaddrs(&list))
+		return false;
+	for (const struct ifaddrs *i = list; i && !misses; i = i->ifa_next) {
+		misses = i->ifa_addr && address_from_sockaddr(&addr, i->ifa_addr) &&
+			 address_same_ip(&addr, ip);
+		for (unsigned int k = 0; misses && k < dp->n; k++)
+			misses = strcmp(dp->interfaces[k].name, i->ifa_name) != 0;
+		if (misses)
+			snprintf(name, IF_NAMESIZE, "%s", i->ifa_name);
+	}
+	freeifaddrs(list);
+	return misses;
+}
+
 static int find_interfaces(struct dataplane *dp, const struct conf *conf)
 {
 	struct ifaddrs *list;

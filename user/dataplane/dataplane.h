@@ -7,6 +7,7 @@
 #ifndef TP_DATAPLANE_H
 #define TP_DATAPLANE_H
 
+#include <net/if.h>
 #include "config.h"
 #include "dataplane/tables.h"
 #include "dataplane/tc.h"
@@ -27,6 +28,9 @@ struct dataplane {
 /* 0, or -errno where dataplane=xdp, tc or kmod cannot be had (why says what is missing)
  * or memory is short. Logs what it took and why. */
 int dataplane_open(struct dataplane *dp, const struct conf *conf);
+/* This host's ip is on an interface, name, where nothing of ours relays. */
+bool dataplane_misses(const struct dataplane *dp, const struct tp_addr *ip,
+		      char name[IF_NAMESIZE]);
 /* Pins and attachments stay; the module lets go. */
 void dataplane_close(struct dataplane *dp);
 /* In a child: what is the keeper's alone. The tables stay. */

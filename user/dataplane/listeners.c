@@ -59,14 +59,14 @@ bool listeners_put(struct rows *rows, const struct conf *conf, uint64_t now_ns)
 	return all;
 }
 
-void listeners_drop(struct rows *rows, const struct conf *conf)
+void listeners_drop(struct rows *rows, const struct conf_addrs *listen)
 {
 	/* a row is found by its key, and by its key alone */
 	struct row_spec over = { .kind = TP_ROW_LISTENER };
 	struct tp_count none = { 0 };
 
-	for (unsigned int i = 0; i < conf->listen.n; i++) {
-		const struct tp_addr *addr = &conf->listen.v[i];
+	for (unsigned int i = 0; i < listen->n; i++) {
+		const struct tp_addr *addr = &listen->v[i];
 
 		rows_del(rows, addr->family, put(rows, &over, addr), &none);
 	}

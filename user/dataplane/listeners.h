@@ -9,8 +9,8 @@
 #define LISTENERS_LEASE_S	30	/* a dead daemon's address answers for so long */
 #define LISTENERS_RENEW_S	10
 
-/* Takes them all out: a server that has stopped answers nothing. */
-void listeners_drop(struct rows *rows, const struct conf *conf);
+/* Takes these out: where nobody listens any more nothing is answered. */
+void listeners_drop(struct rows *rows, const struct conf_addrs *listen);
 /* Writes or renews them all. False: one found no room; the daemon serves it alone. */
 bool listeners_put(struct rows *rows, const struct conf *conf, uint64_t now_ns);
 

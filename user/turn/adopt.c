@@ -55,6 +55,7 @@ struct turn_alloc *turn_adopt(struct turn_server *server, struct tp_alloc *saved
 	memcpy(a->pub.user_id, saved->user_id, sizeof(a->pub.user_id));
 	a->pub.created_ns = saved->created_ns;
 	a->pub.host = saved;
+	alloc_realm(a, realm_by_user(server, &a->pub));
 	got = !adopt_relay(server, a, saved, 0, now.mono_ns);
 	got += !adopt_relay(server, a, saved, 1, now.mono_ns);
 	/* It was within the limits when it was made. */

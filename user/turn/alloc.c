@@ -13,6 +13,12 @@ bool path_same(const struct turn_path *a, const struct turn_path *b)
 	       address_equal(&a->server, &b->server);
 }
 
+bool path_by(const struct turn_path *path, const struct tp_addr *listener)
+{
+	return (path->transport & ~TURN_SECURE) == TURN_UDP &&
+	       address_equal(&path->server, listener);
+}
+
 struct alloc *alloc_find(struct turn_server *s, const struct turn_path *path, uint64_t now_ns)
 {
 	struct table_node *node = table_first(&s->allocs, hash_path(s->key, path));
@@ -48,6 +54,17 @@ struct alloc *alloc_new(const struct turn_path *path, const char *user)
 	a->pub.path = *path;
 	a->timer.kind = TIMER_ALLOC;
 	return a;
+}
+
+bool alloc_realm(struct alloc *a, const char *realm)
+{
+	char *copy = realm ? strdup(realm) : NULL;
+
+	if (realm && !copy)
+		return false;
+	free(a->realm);
+	a->pub.realm = a->realm = copy;
+	return true;
 }
 
 static void alloc_rearm(struct turn_server *s, struct alloc *a)
@@ -201,6 +218,7 @@ static void alloc_release(struct turn_server *s, struct alloc *a)
 	if (a->session)
 		explicit_bzero(a->session, sizeof(*a->session));
 	free(a->session);
+	free(a->realm);
 	free(a);
 }
 

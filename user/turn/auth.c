@@ -394,7 +394,7 @@ static void auth_identity(struct request *rq, const struct claim *claim)
 	/* A token vouches for somebody, but does not say whom, and the next one may be of
 	 * another kid (RFC 7635 section 9): all of them are one user, with a name that
 	 * nobody else has. */
-	static const uint8_t anybody[] = { 0, 't', 'o', 'k', 'e', 'n' };
+	static const uint8_t anybody[] = { REALM_TOKEN_USER };
 	bool token = claim->kind == CLAIM_TOKEN || claim->kind == CLAIM_SESSION;
 	struct stun_bytes own = token ? (struct stun_bytes){ anybody, sizeof(anybody) } :
 					claim->own;

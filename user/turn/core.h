@@ -237,6 +237,7 @@ struct alloc {
 	struct timer timer;		/* the earlier end of its relayed addresses */
 	struct table perms, by_number, by_peer;
 	struct charge charge;
+	char *realm;			/* pub.realm */
 	struct stun_key *session;	/* of the token it was made with, or NULL */
 	struct pool *pool[2];		/* of each relay */
 	uint8_t token[8];		/* what retransmissions are told again */
@@ -276,6 +277,8 @@ static inline struct turn_path path_make(const struct tp_addr *client,
 	};
 }
 
+/* A client of this UDP listener, plain or secure. */
+bool path_by(const struct turn_path *path, const struct tp_addr *listener);
 bool path_same(const struct turn_path *a, const struct turn_path *b);
 
 /* The live allocation of a 5-tuple, also of one that its client comes to; one that is over is
@@ -287,6 +290,8 @@ struct alloc *alloc_new(const struct turn_path *path, const char *user);
 /* Binds a relayed address and takes over its port. 0 or -errno; then the port is the caller's. */
 int alloc_relay(struct turn_server *s, struct alloc *a, struct pool *pool, uint16_t port,
 		uint64_t expires_ns);
+/* Whose user it is; a copy is taken. NULL: not known. False: no memory. */
+bool alloc_realm(struct alloc *a, const char *realm);
 bool alloc_add(struct turn_server *s, struct alloc *a);
 /* It is to be found by this 5-tuple from now on. */
 void alloc_rename(struct turn_server *s, struct alloc *a, const struct turn_path *path);
@@ -319,6 +324,8 @@ bool mobility_give(struct turn_server *s, struct alloc *a, uint32_t serial);
 void mobility_free(struct turn_server *s, struct alloc *a);
 /* The allocation that comes to this 5-tuple. */
 struct alloc *mobility_coming(const struct turn_server *s, const struct turn_path *path);
+/* Nobody comes by way of this UDP address any more. */
+void mobility_leave(struct turn_server *s, struct alloc *a, const struct tp_addr *listener);
 /* Application data came by this path: if it is where the client comes to, it is there now. */
 void mobility_arrived(struct turn_server *s, struct alloc *a, const struct turn_path *path,
 		      uint64_t now_ns);
@@ -360,6 +367,10 @@ struct tp_addr alias_inside(const struct turn_conf *conf, const struct tp_addr *
 struct tp_addr alias_outside(const struct turn_conf *conf, const struct tp_addr *peer);
 
 bool acl_own_ip(const struct turn_conf *conf, const struct tp_addr *ip);
+/* The user of all who come with tokens, as user_id has it: nobody's name. */
+#define REALM_TOKEN_USER	0, 't', 'o', 'k', 'e', 'n'
+/* The realm that gave an adopted allocation's user its id; NULL: none that is known. */
+const char *realm_by_user(const struct turn_server *s, const struct turn_alloc *alloc);
 /* acl_check() with a realm's own ranges, if any. */
 int acl_check_realm(const struct turn_conf *conf, const struct turn_realm *realm,
 		    const struct tp_addr *peer);

@@ -368,6 +368,14 @@ void mobility_arrived(struct turn_server *s, struct alloc *a, const struct turn_
 		settle(s, a, path);	/* a connection may be another one since */
 }
 
+void mobility_leave(struct turn_server *s, struct alloc *a, const struct tp_addr *listener)
+{
+	struct mobility *m = a->mobility;
+
+	if (m && m->next.client.family && path_by(&m->next, listener))
+		next_forget(s, m);
+}
+
 void turn_client_gone(struct turn_server *server, const struct turn_path *path,
 		      struct turn_now now)
 {

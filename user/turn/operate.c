@@ -22,11 +22,17 @@ bool turn_shared_renew(struct turn_shared *shared, const struct turn_conf *conf)
 	return true;
 }
 
-/* Whose realm's database has let the peer in is not known here: any realm's counts. */
-static bool operate_denied(const struct turn_server *s, const struct tp_addr *peer)
+/* What its realm's database says counts; where that is not known, any realm's may let in. */
+static bool operate_denied(const struct turn_server *s, const struct alloc *a,
+			   const struct tp_addr *peer)
 {
 	unsigned int i;
 
+	if (a->realm) {
+		struct stun_bytes name = { (const uint8_t *)a->realm, strlen(a->realm) };
+
+		return acl_check_realm(s->conf, realm_find(s, name), peer);
+	}
 	if (!acl_check(s->conf, peer))
 		return false;
 	for (i = 0; s->realms && i < s->realms->n; i++) {
@@ -43,7 +49,7 @@ static unsigned int operate_conns(struct turn_server *s, struct alloc *a)
 
 	for (c = a->conns; c; c = next) {
 		next = c->next;
-		if (!operate_denied(s, &c->pub.peer))
+		if (!operate_denied(s, a, &c->pub.peer))
 			continue;
 		conn_end(s, c, 403);
 		ended++;
@@ -62,7 +68,7 @@ static unsigned int operate_gate(struct turn_server *s, struct alloc *a)
 			struct chan *c = core_of(node, struct chan, by_number);
 
 			next = node->next;
-			if (!operate_denied(s, &c->pub.peer))
+			if (!operate_denied(s, a, &c->pub.peer))
 				continue;
 			chan_free(s, c, true);
 			ended++;
@@ -74,7 +80,7 @@ static unsigned int operate_gate(struct turn_server *s, struct alloc *a)
 
 			next = node->next;
 			p->own = acl_own_ip(s->conf, &p->pub.peer);
-			if (!operate_denied(s, &p->pub.peer))
+			if (!operate_denied(s, a, &p->pub.peer))
 				continue;
 			perm_end(s, p, true);
 			ended++;
@@ -83,16 +89,34 @@ static unsigned int operate_gate(struct turn_server *s, struct alloc *a)
 	return ended + operate_conns(s, a);
 }
 
-unsigned int turn_server_renew(struct turn_server *server, const struct turn_conf *conf)
+static unsigned int operate_gates(struct turn_server *s)
 {
 	struct table_node *node;
 	unsigned int i, ended = 0;
 
-	server->conf = conf;
-	for (i = 0; i < table_chains(&server->allocs); i++)
-		for (node = table_chain(&server->allocs, i); node; node = node->next)
-			ended += operate_gate(server, core_of(node, struct alloc, node));
+	for (i = 0; i < table_chains(&s->allocs); i++) {
+		for (node = table_chain(&s->allocs, i); node; node = node->next) {
+			struct alloc *a = core_of(node, struct alloc, node);
+
+			/* adopted, perhaps before the database had said which realms there are */
+			if (!a->realm)
+				alloc_realm(a, realm_by_user(s, &a->pub));
+			ended += operate_gate(s, a);
+		}
+	}
 	return ended;
+}
+
+unsigned int turn_server_renew(struct turn_server *server, const struct turn_conf *conf)
+{
+	server->conf = conf;
+	return operate_gates(server);
+}
+
+unsigned int turn_server_realms(struct turn_server *server, const struct turn_realms *realms)
+{
+	server->realms = realms;
+	return operate_gates(server);
 }
 
 unsigned int turn_server_kick(struct turn_server *server,
@@ -114,4 +138,21 @@ unsigned int turn_server_kick(struct turn_server *server,
 		}
 	}
 	return ended;
+}
+
+static bool operate_by(const struct turn_alloc *alloc, const void *arg)
+{
+	return path_by(&alloc->path, arg);
+}
+
+unsigned int turn_server_deafen(struct turn_server *server, const struct tp_addr *listener,
+				struct turn_now now)
+{
+	struct table_node *node;
+	unsigned int i;
+
+	for (i = 0; i < table_chains(&server->allocs); i++)
+		for (node = table_chain(&server->allocs, i); node; node = node->next)
+			mobility_leave(server, core_of(node, struct alloc, node), listener);
+	return turn_server_kick(server, operate_by, listener, now);
 }

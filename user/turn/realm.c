@@ -50,6 +50,48 @@ static const struct turn_realm *realm_of_origins(const struct turn_server *s,
 	return NULL;
 }
 
+static bool realm_made(const struct turn_alloc *alloc, const char *realm)
+{
+	static const uint8_t token[] = { REALM_TOKEN_USER };
+	struct stun_bytes user = { (const uint8_t *)alloc->user, strlen(alloc->user) };
+	struct stun_bytes own = user, all = { (const uint8_t *)realm, strlen(realm) };
+	struct stun_bytes names[3];
+	uint8_t id[32];
+	unsigned int i;
+
+	while (own.len && *own.p >= '0' && *own.p <= '9') {
+		own.p++;
+		own.len--;
+	}
+	names[0] = user;
+	names[1] = own;
+	names[2] = (struct stun_bytes){ token, sizeof(token) };
+	for (i = 0; i < 3; i++) {
+		stun_userhash(id, names[i], all);
+		if (!memcmp(id, alloc->user_id, sizeof(id)))
+			return true;
+	}
+	return false;
+}
+
+const char *realm_by_user(const struct turn_server *s, const struct turn_alloc *alloc)
+{
+	const struct turn_conf *conf = s->conf;
+	unsigned int i;
+
+	if (conf->realm && realm_made(alloc, conf->realm))
+		return conf->realm;
+	for (i = 0; i < conf->n_listener_realms; i++) {
+		if (realm_made(alloc, conf->listener_realms[i].realm))
+			return conf->listener_realms[i].realm;
+	}
+	for (i = 0; s->realms && i < s->realms->n; i++) {
+		if (realm_made(alloc, s->realms->v[i].name))
+			return s->realms->v[i].name;
+	}
+	return NULL;
+}
+
 static const char *realm_of_listener(const struct turn_conf *conf, const struct tp_addr *server)
 {
 	unsigned int i;

@@ -348,11 +348,6 @@ void turn_server_number(struct turn_server *server, unsigned int worker, unsigne
 	server->workers = workers;
 }
 
-void turn_server_realms(struct turn_server *server, const struct turn_realms *realms)
-{
-	server->realms = realms;
-}
-
 void turn_server_drain(struct turn_server *server, bool on)
 {
 	server->draining = on;

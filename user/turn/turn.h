@@ -192,6 +192,7 @@ struct turn_alloc {
 	uint8_t user_id[32];		/* tables.h; of "1700000000:alice" without the digits,
 					 * since renewed credentials are the same user */
 	const char *user;		/* shorter than TP_USER_SHOWN */
+	const char *realm;		/* that user's, NULL: not known */
 	uint64_t created_ns;
 	uint64_t max_bps;		/* bytes/s in each direction; 0: no limit */
 	uint32_t ticket;		/* RFC 8016: which one it has now; 0: none */
@@ -306,8 +307,9 @@ void turn_server_free(struct turn_server *server);
 /* Frees memory only: kernel state and journal stay for the successor. */
 void turn_server_abandon(struct turn_server *server);
 
-/* What is known of realms from now on; the caller's, NULL at first. */
-void turn_server_realms(struct turn_server *server, const struct turn_realms *realms);
+/* What is known of realms from now on; the caller's, NULL at first. Channels and permissions
+ * to peers that are denied now end, as by turn_server_renew(). */
+unsigned int turn_server_realms(struct turn_server *server, const struct turn_realms *realms);
 /* While on, new allocations are refused (508), or sent to an alternate server (300); what is
  * alive goes on (G18). */
 void turn_server_drain(struct turn_server *server, bool on);
@@ -317,6 +319,10 @@ void turn_alloc_end(struct turn_server *server, struct turn_alloc *alloc, struct
 /* After turn_shared_renew(). Channels and permissions to peers that are denied now end
  * through the host; returns how many. */
 unsigned int turn_server_renew(struct turn_server *server, const struct turn_conf *conf);
+/* Nobody listens at this UDP address any more: its clients' allocations end, as if refreshed
+ * to 0; returns how many. */
+unsigned int turn_server_deafen(struct turn_server *server, const struct tp_addr *listener,
+				struct turn_now now);
 /* Ends, as if refreshed to 0, the allocations that match; returns how many. */
 unsigned int turn_server_kick(struct turn_server *server,
 			      bool (*match)(const struct turn_alloc *alloc, const void *arg),

@@ -1,0 +1,236 @@
+#!/bin/bash
+# SPDX-License-Identifier: MIT
+# Listeners that come and go with a reload, while others' traffic goes on.
+. "$(dirname "$0")/tap.sh"
+
+CONF=$TAP_TMP/turnpike.conf
+AUX=$LAB_RELAY4:3500
+
+# write_conf LINE...
+write_conf()
+{
+	printf '%s\n' 'user=alice:secret' 'user=carol:secret' "$@" >"$CONF"
+	chmod 640 "$CONF"
+}
+
+conf_start()
+{
+	: >"$TAP_TMP/relay.log"
+	nsenter --net="/run/netns/$LAB_NAME-relay" -- "$TURNPIKED" -c "$CONF" \
+		--realm=lab --control-socket="$RELAY_SOCKET" --pin-path="$TAP_TMP/bpf/turnpike" \
+		--listening-ip=$LAB_RELAY4 --relay-ip=$LAB_OUTER4 --relay-threads=2 \
+		--dataplane="$1" --unauthorized-ratelimit=off >>"$TAP_TMP/relay.log" 2>&1 &
+	RELAY_PID=$!
+	relay_wait 'relaying workers='
+}
+
+# A second client, on the listener that comes and goes.
+GUEST_PID=''
+
+guest_start()
+{
+	rm -f "$TAP_TMP/in" "$TAP_TMP/out"
+	mkfifo "$TAP_TMP/in" "$TAP_TMP/out"
+	# not by lab_start, which would open both before there is anybody at the other end
+	nsenter --net="/run/netns/$LAB_NAME-client" -- build/tests/net/turn_client "$AUX" carol \
+		secret <"$TAP_TMP/in" >"$TAP_TMP/out" &
+	GUEST_PID=$!
+	exec {GUEST_IN}>"$TAP_TMP/in" {GUEST_OUT}<"$TAP_TMP/out"
+}
+
+guest_say()
+{
+	local answer
+	echo "$*" >&"$GUEST_IN"
+	read -r -t 60 answer <&"$GUEST_OUT" || answer="no answer"
+	echo "$answer"
+}
+
+guest_stop()
+{
+	[ -n "$GUEST_PID" ] || return 0
+	exec {GUEST_IN}>&- {GUEST_OUT}<&-
+	kill "$GUEST_PID" 2>/dev/null
+	wait "$GUEST_PID" 2>/dev/null
+	GUEST_PID=''
+}
+
+# during NAME WANTED COMMAND...: a reload under the first client's traffic
+during()
+{
+	local name=$1 wanted=$2 lost
+	echo "channel 0x4000 2000 100 500" >&"$CLIENT_IN"
+	sleep 0.3
+	turnpike reload >"$TAP_TMP/said" 2>&1
+	tap_is $? "$wanted" "$name" "$(cat "$TAP_TMP/said")"
+	read -r -t 60 lost <&"$CLIENT_OUT"
+	tap_is "$lost" "sent 2000 received 2000 damaged 0" "$name: nobody else loses anything"
+}
+
+# tcp_asks PORT SECONDS: connects, says so, waits, and asks
+tcp_asks()
+{
+	lab_exec client timeout 20 python3 -c '
+import socket, sys, time
+s = socket.create_connection((sys.argv[1], int(sys.argv[2])), 3)
+print("connected", flush=True)
+time.sleep(float(sys.argv[3]))
+s.sendall(bytes.fromhex("00010000" "2112a442") + bytes(12))
+s.settimeout(3)
+print(s.recv(2).hex())' "$LAB_RELAY4" "$1" "$2" 2>&1
+}
+
+# tap_said TEXT FILE: until it says so, 10 s at most
+tap_said()
+{
+	local i
+	for i in {1..200}; do
+		grep -q "$1" "$2" && return
+		sleep 0.05
+	done
+}
+
+listens()
+{
+	turnpike status --json | python3 -c '
+import json, sys
+s = json.load(sys.stdin)
+print(*[x for x in s["listening"]])'
+}
+
+test_added()
+{
+	client_start "$LAB_RELAY4:3478"
+	tap_is "$(client_say allocate | cut -d' ' -f1)" ok "$1: a client allocates"
+	tap_is "$(client_say bind 0x4000 $LAB_PEER4:3480 | cut -d' ' -f1)" ok "$1: binds a channel"
+	write_conf "aux-server=$AUX"
+	during "$1: a listener comes" 0
+	tap_is "$(listens)" "$LAB_RELAY4:3478 $AUX" "$1: status shows it"
+	guest_start
+	tap_is "$(guest_say allocate | cut -d' ' -f1)" ok "$1: a client is served there"
+	tap_is "$(guest_say bind 0x4000 $LAB_PEER4:3480 | cut -d' ' -f1)" ok "$1: and bound"
+	tap_is "$(guest_say channel 0x4000 100 100 200)" "sent 100 received 100 damaged 0" \
+		"$1: and relayed for"
+	tap_is "$(tcp_asks 3500 0 | tail -1)" 0101 "$1: TCP as well"
+	kill -s KILL "$(relay_child)"
+	relay_wait 'adopted worker='
+	tap_ok $? "$1: a successor of the relay process"
+	tap_is "$(guest_say channel 0x4000 100 100 200)" "sent 100 received 100 damaged 0" \
+		"$1: carries on there"
+	tap_is "$(guest_say refresh 600 | cut -d' ' -f1)" ok "$1: and answers there"
+}
+
+test_refused()
+{
+	local taken
+	: >"$TAP_TMP/bound"
+	lab_start relay timeout 30 python3 -c '
+import socket, sys, time
+s = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+s.bind((sys.argv[1], 3501))
+print("bound", flush=True)
+time.sleep(30)' $LAB_RELAY4 >"$TAP_TMP/bound"
+	taken=$LAB_PID
+	tap_said bound "$TAP_TMP/bound"
+	write_conf "aux-server=$LAB_RELAY4:3502" "aux-server=$LAB_RELAY4:3501" user=dora:secret
+	during "$1: a port that is taken refuses all of it" 1
+	grep -q "turnpike.conf:4: error: listen $LAB_RELAY4:3501/udp: Address already in use" \
+		"$TAP_TMP/said"
+	tap_ok $? "$1: with its line" "$(cat "$TAP_TMP/said")"
+	tap_is "$(listens)" "$LAB_RELAY4:3478 $AUX" "$1: and nothing has changed"
+	kill "$taken"
+	wait "$taken" 2>/dev/null
+	tap_is "$(lab_exec relay ss -Hlun "sport = :3502")" "" "$1: nor is anything left open"
+	tap_is "$(guest_say channel 0x4000 50 100 200)" "sent 50 received 50 damaged 0" \
+		"$1: and the guest goes on"
+}
+
+test_removed()
+{
+	local asks
+	: >"$TAP_TMP/tcp"
+	tcp_asks 3500 3 >"$TAP_TMP/tcp" &
+	asks=$!
+	tap_said connected "$TAP_TMP/tcp"
+	write_conf
+	during "$1: the listener goes" 0
+	grep -q "1 allocations of listeners that are gone ended" "$TAP_TMP/said"
+	tap_ok $? "$1: with its client's allocation" "$(cat "$TAP_TMP/said")"
+	tap_is "$(relay_allocations '[x["user"] for x in a]')" "['alice']" "$1: and no other"
+	tap_is "$(guest_say channel 0x4000 20 100 200)" "sent 20 received 0 damaged 0" \
+		"$1: nothing is relayed there any more"
+	tap_is "$(lab_exec relay ss -Hlutn "sport = :3500")" "" "$1: its sockets are closed"
+	tap_is "$(tcp_asks 3500 0 | tail -1 | grep -c refused)" 1 "$1: it takes no connection"
+	wait "$asks"
+	tap_is "$(tail -1 "$TAP_TMP/tcp")" 0101 "$1: the one that it had goes on"
+	write_conf "aux-server=$AUX"
+	during "$1: it comes back" 0
+	guest_stop
+	guest_start
+	tap_is "$(guest_say allocate | cut -d' ' -f1)" ok "$1: and serves again"
+	guest_stop
+}
+
+tls_shakes()
+{
+	lab_exec client timeout 10 openssl s_client -connect "$LAB_RELAY4:5349" </dev/null 2>&1 |
+		grep -c 'BEGIN CERTIFICATE'
+}
+
+# a client that nobody answers waits for ever
+dtls_shakes()
+{
+	sleep 2 | lab_exec client timeout 2 openssl s_client -dtls1_2 \
+		-connect "$LAB_RELAY4:3478" 2>&1 | grep -c 'BEGIN CERTIFICATE'
+}
+
+test_tls()
+{
+	openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:prime256v1 -nodes -days 30 \
+		-subj /CN=lab -keyout "$TAP_TMP/key" -out "$TAP_TMP/cert" 2>/dev/null
+	tap_is "$(tls_shakes)" 0 "$1: no TLS without cert"
+	write_conf "cert=$TAP_TMP/cert" "pkey=$TAP_TMP/key"
+	during "$1: TLS is switched on" 0
+	tap_is "$(tls_shakes)" 1 "$1: and spoken"
+	tap_is "$(dtls_shakes)" 0 "$1: no DTLS unless asked for"
+	write_conf dtls "cert=$TAP_TMP/cert" "pkey=$TAP_TMP/key"
+	during "$1: DTLS is switched on" 0
+	tap_is "$(dtls_shakes)" 1 "$1: and spoken"
+	tap_is "$(listens)" "$LAB_RELAY4:3478 $LAB_RELAY4:5349" "$1: on one more port"
+	write_conf no-tls "cert=$TAP_TMP/cert" "pkey=$TAP_TMP/key"
+	during "$1: and off" 0
+	tap_is "$(tls_shakes)" 0 "$1: and not spoken"
+	tap_is "$(tcp_asks 3478 0 | tail -1)" 0101 "$1: TCP is there all along"
+	write_conf no-tcp
+	during "$1: no TCP either" 0
+	tap_is "$(lab_exec relay ss -Hltn "sport = :3478")" "" "$1: and its socket is closed"
+}
+
+test_all_of_it()
+{
+	write_conf listening-port=3600
+	turnpike reload >"$TAP_TMP/said"
+	tap_is $? 0 "$1: another port" "$(cat "$TAP_TMP/said")"
+	tap_is "$(listens)" "$LAB_RELAY4:3600" "$1: instead of the old one"
+	tap_is "$(relay_allocations 'len(a)')" 0 "$1: whose clients' allocations are over"
+	client_stop
+	client_start "$LAB_RELAY4:3600"
+	tap_is "$(client_say allocate | cut -d' ' -f1)" ok "$1: serves"
+	client_stop
+}
+
+tap_lab
+trap 'guest_stop; tap_clean' EXIT
+for dataplane in xdp user; do
+	write_conf
+	conf_start $dataplane
+	tap_ok $? "$dataplane: starts" "$(cat "$TAP_TMP/relay.log")"
+	test_added $dataplane
+	test_refused $dataplane
+	test_removed $dataplane
+	test_tls $dataplane
+	test_all_of_it $dataplane
+	relay_stop
+	turnpike detach >/dev/null 2>&1
+done
+tap_done

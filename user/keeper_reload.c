@@ -1,0 +1,251 @@
+// SPDX-License-Identifier: MIT
+/*
+ * Another configuration. It is read and checked whole, and what is new to listen on is open,
+ * before the relay process hears of it; one at a time.
+ */
+#include <errno.h>
+#include <net/if.h>
+#include <poll.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+#include "address.h"
+#include "config_table.h"
+#include "keeper_parts.h"
+#include "link.h"
+#include "log.h"
+
+#define SLOW_MS	5000		/* for the relay process to take a message */
+
+/* Errors and warnings of the configuration, for the log a line each. */
+static void log_lines(const char *text)
+{
+	while (*text) {
+		int len = (int)strcspn(text, "\n");
+
+		log_warning("reload: %.*s", len, text);
+		text += len;
+		text += *text == '\n';
+	}
+}
+
+/* ------------------------------------------------------------------ sockets */
+
+static bool had_ip(const struct keeper *k, const struct sockets_fault *fault)
+{
+	const struct sockets_of *of = &k->setup.sockets.of[fault->kind];
+
+	for (unsigned int i = 0; i < of->n; i++)
+		if (address_same_ip(&of->v[i].addr, &fault->addr))
+			return true;
+	return false;
+}
+
+static const char *where_of(const struct conf *conf, const char *name,
+			    const struct conf_addrs *written, const struct tp_addr *addr)
+{
+	for (unsigned int i = 0; i < written->n; i++)
+		if (address_same_ip(&written->v[i], addr) &&
+		    (!written->v[i].port || written->v[i].port == addr->port))
+			return conf_where_nth(conf, name, i);
+	return NULL;
+}
+
+/* The line that has brought an address about: its IP or, where that was there, its port. */
+static const char *whose_line(const struct keeper *k, const struct conf *next,
+			      const struct sockets_fault *fault)
+{
+	bool tls = fault->kind == SOCKETS_TCP &&
+		   fault->addr.port == htons(next->tls_listening_port);
+	const char *where = where_of(next, "aux-server", &next->aux_server, &fault->addr);
+
+	if (!where && !had_ip(k, fault))
+		where = where_of(next, "listening-ip", &next->listening_ip, &fault->addr);
+	if (!where)
+		where = conf_where(next, tls ? "tls-listening-port" : "listening-port");
+	return where;
+}
+
+/* What comes in there is relayed by the daemon. */
+static void warn_slow(const struct keeper *k, const struct conf *next,
+		      const struct sockets *added, struct conf_errors *errors)
+{
+	const struct sockets_of *of = &added->of[SOCKETS_UDP];
+	char name[IF_NAMESIZE], text[ADDRESS_TEXT];
+
+	for (unsigned int i = 0; i < of->n; i++) {
+		struct sockets_fault at = { .kind = SOCKETS_UDP, .addr = of->v[i].addr };
+
+		if (dataplane_misses(&k->dataplane, &at.addr, name))
+			conf_report(errors, whose_line(k, next, &at), LEVEL_WARNING,
+				    "%s is on %s, where the kernel relays from the next start "
+				    "on: until then the daemon does",
+				    address_text(&at.addr, text), name);
+	}
+}
+
+static int open_added(struct keeper *k, const struct conf *next, struct sockets *added,
+		      struct conf_errors *errors)
+{
+	struct sockets_fault fault;
+	char text[ADDRESS_TEXT];
+	int err = sockets_open(added, &k->setup.sockets, next, &fault);
+
+	if (err)
+		conf_report(errors, whose_line(k, next, &fault), LEVEL_ERROR, "listen %s/%s: %s",
+			    address_text(&fault.addr, text), sockets_word(next, fault.kind),
+			    strerror(-err));
+	if (!err && k->dataplane.tc)
+		sockets_refuse_gro(added);
+	if (!err)
+		warn_slow(k, next, added, errors);
+	return err;
+}
+
+/* ------------------------------------------------------------------- sending */
+
+static int send_patiently(const struct keeper *k, enum link_kind kind, const char *text,
+			  const int *fds, unsigned int n_fds)
+{
+	struct pollfd room = { .fd = k->link, .events = POLLOUT };
+	int err = link_send(k->link, kind, text, fds, n_fds);
+
+	while (err == -EAGAIN && poll(&room, 1, SLOW_MS) > 0)
+		err = link_send(k->link, kind, text, fds, n_fds);
+	return err;
+}
+
+static int send_sockets(const struct keeper *k, const struct sockets *added)
+{
+	char text[SOCKETS_TEXT];
+	int err = 0;
+
+	for (int kind = 0; kind < SOCKETS_KINDS; kind++) {
+		const struct sockets_of *of = &added->of[kind];
+
+		for (unsigned int i = 0; i < of->n && !err; i++) {
+			sockets_write(text, (enum sockets_kind)kind, &of->v[i].addr);
+			err = send_patiently(k, LINK_SOCKETS, text, of->v[i].fd, added->workers);
+		}
+	}
+	return err;
+}
+
+static int send_conf(const struct keeper *k, const struct conf *next, const char *text)
+{
+	int fds[] = { conf_image_write(next), log_reopen() }, err;
+
+	err = fds[0] < 0 ? fds[0] :
+	      send_patiently(k, LINK_CONF, text, fds, fds[1] < 0 ? 1 : 2);
+	if (fds[0] >= 0)
+		close(fds[0]);
+	return err;
+}
+
+/* ----------------------------------------------------------------- reloading */
+
+static void log_gone(void *ctx, enum sockets_kind kind, const struct tp_addr *addr)
+{
+	const struct keeper *k = ctx;
+	char text[ADDRESS_TEXT];
+
+	log_info("listening no more address=%s proto=%s", address_text(addr, text),
+		 kind == SOCKETS_UDP ? "udp" : sockets_word(k->conf, kind));
+}
+
+static void log_added(const struct sockets *added, const struct conf *next)
+{
+	char text[ADDRESS_TEXT];
+
+	for (int kind = 0; kind < SOCKETS_KINDS; kind++)
+		for (unsigned int i = 0; i < added->of[kind].n; i++)
+			log_info("listening address=%s proto=%s",
+				 address_text(&added->of[kind].v[i].addr, text),
+				 sockets_word(next, (enum sockets_kind)kind));
+}
+
+/* The relay process is told: what it is told stands, also for one that comes after it. */
+static int hand_over(struct keeper *k, struct conf *next, struct sockets *added,
+		     const char *text)
+{
+	int err = send_sockets(k, added);
+
+	if (!err)
+		err = send_conf(k, next, text);
+	if (err)
+		return err;
+	k->reloading = true;
+	log_level(next->log_level);
+	log_added(added, next);
+	sockets_merge(&k->setup.sockets, added);
+	sockets_trim(&k->setup.sockets, next, log_gone, k);
+	conf_free(*k->running);
+	free(*k->running);
+	*k->running = next;
+	k->conf = next;
+	return 0;
+}
+
+static void refuse(const struct keeper *k, const struct conf_errors *errors, const char *text)
+{
+	log_lines(text);
+	log_error("reload: refused, %u error%s: nothing has changed", errors->errors,
+		  errors->errors == 1 ? "" : "s");
+	link_send(k->link, LINK_REFUSED, text, NULL, 0);
+}
+
+static void reload(struct keeper *k)
+{
+	struct conf *next = malloc(sizeof(*next));
+	struct sockets added = { .workers = k->conf->workers };
+	struct conf_errors errors = { 0 };
+	char *text = NULL;
+	bool read;
+	size_t size;
+	int err;
+
+	errors.out = open_memstream(&text, &size);
+	if (!next || !errors.out) {
+		log_error("reload: out of memory");
+		free(next);
+		return;
+	}
+	err = conf_reload(next, k->source, k->conf, &errors);
+	read = !err;
+	if (read)
+		err = open_added(k, next, &added, &errors);
+	fclose(errors.out);
+	if (err) {
+		refuse(k, &errors, text);
+	} else {
+		log_lines(text);
+		err = hand_over(k, next, &added, text);
+		if (err)
+			log_error("reload: %s: nothing has changed", strerror(-err));
+	}
+	sockets_close(&added);
+	if (err && read)
+		conf_free(next);
+	if (err)
+		free(next);
+	free(text);
+}
+
+void keeper_reload(struct keeper *k)
+{
+	/* what the last one took away may still be open there */
+	if (k->reloading)
+		k->again = true;
+	else
+		reload(k);
+}
+
+void keeper_reloaded(struct keeper *k)
+{
+	bool again = k->again;
+
+	k->reloading = k->again = false;
+	if (again && k->link >= 0)
+		reload(k);
+}
