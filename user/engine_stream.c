@@ -526,6 +526,14 @@ void engine_on_arrival(evutil_socket_t fd, short what, void *arg)
 	engine_flush(e);
 }
 
+static void listen_again(struct engine_stream *s)
+{
+	event_add(s->readable, NULL);
+	/* the socket does not tell of what OpenSSL has read from it already */
+	if (stream_pending(&s->io))
+		event_active(s->readable, EV_READ, 0);
+}
+
 static void settle(struct engine_stream *s)
 {
 	struct turn_now now;
@@ -546,7 +554,7 @@ static void settle(struct engine_stream *s)
 	if (s->waits)
 		event_del(s->readable);
 	else if (!s->client_ended && !event_pending(s->readable, EV_READ, NULL))
-		event_add(s->readable, NULL);
+		listen_again(s);
 	if (!s->dead && !s->ending)
 		return;
 	now = engine_now();

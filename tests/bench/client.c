@@ -14,6 +14,7 @@
 #define MESSAGE_MAX	1500
 #define WINDOW		32		/* ChannelBinds under way */
 #define RETRY_MS	200
+#define RECEIVE_BYTES	(8 << 20)	/* what waits while others have our core is not lost */
 #define TRIES_MAX	25		/* 5 s without an answer */
 
 static void __attribute__((noreturn, format(printf, 1, 2))) die(const char *format, ...)
@@ -261,11 +262,14 @@ static void open_datagram(struct client *c, uint32_t number)
 	struct tp_addr local = with_port(side->local, ntohs(side->local.port) + number);
 	struct sockaddr_storage ss;
 	socklen_t len = address_to_sockaddr(&local, &ss);
+	int room = RECEIVE_BYTES;
 
 	c->port = ntohs(local.port);
 	c->fd = socket(ss.ss_family, SOCK_DGRAM | SOCK_CLOEXEC, 0);
 	if (c->fd < 0 || bind(c->fd, (struct sockaddr *)&ss, len))
 		die("port %u: %s", c->port, strerror(errno));
+	/* the limit may stand as it is where this is not allowed */
+	setsockopt(c->fd, SOL_SOCKET, SO_RCVBUFFORCE, &room, sizeof(room));
 }
 
 static void open_stream(struct client *c)

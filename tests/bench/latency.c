@@ -24,6 +24,7 @@
 #define PINGS_MAX	20000
 #define WARM_UP		200
 #define PAYLOAD		160
+#define ECHO_BYTES	(8 << 20)	/* the echo is not to be what loses */
 #define LOST_MS		200
 
 static void __attribute__((noreturn, format(printf, 1, 2))) die(const char *format, ...)
@@ -61,10 +62,11 @@ static int open_socket(const struct tp_addr *local)
 static void echo(const char *at)
 {
 	struct tp_addr local = parse_address(at);
-	int fd = open_socket(&local);
+	int fd = open_socket(&local), room = ECHO_BYTES;
 	struct sockaddr_storage from;
 	uint8_t buf[2048];
 
+	setsockopt(fd, SOL_SOCKET, SO_RCVBUFFORCE, &room, sizeof(room));
 	for (;;) {
 		socklen_t len = sizeof(from);
 		ssize_t n = recvfrom(fd, buf, sizeof(buf), 0, (struct sockaddr *)&from, &len);

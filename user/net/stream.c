@@ -52,17 +52,41 @@ static int secure_error(struct stream *s, int ret)
 	return -EPROTO;
 }
 
+/* Each SSL_read() gives one record, and what one system call has brought can be many small ones:
+ * their datagrams are to leave together. */
+static ssize_t read_records(struct stream *s, uint8_t *buf, size_t len)
+{
+	size_t at = 0;
+
+	if (s->over)
+		return s->end;
+	do {
+		int n, err;
+
+		ERR_clear_error();
+		errno = 0;
+		n = SSL_read(s->ssl, buf + at, (int)(len - at));
+		if (n > 0) {
+			at += (size_t)n;
+			continue;
+		}
+		err = secure_error(s, n);
+		if (err != -EAGAIN) {
+			s->over = true;
+			s->end = err;
+		}
+		return at ? (ssize_t)at : err;
+	} while (at < len && SSL_has_pending(s->ssl));
+	return (ssize_t)at;
+}
+
 ssize_t stream_read(struct stream *s, uint8_t *buf, size_t len)
 {
 	ssize_t n;
 
 	s->wants_write = false;
-	if (s->ssl) {
-		ERR_clear_error();
-		errno = 0;
-		n = SSL_read(s->ssl, buf, (int)len);
-		return n > 0 ? n : secure_error(s, (int)n);
-	}
+	if (s->ssl)
+		return read_records(s, buf, len);
 	n = recv(s->fd, buf, len, 0);
 	if (n >= 0)
 		return n;
@@ -71,7 +95,7 @@ ssize_t stream_read(struct stream *s, uint8_t *buf, size_t len)
 
 bool stream_pending(const struct stream *s)
 {
-	return s->ssl && SSL_has_pending(s->ssl);
+	return s->over || (s->ssl && SSL_has_pending(s->ssl));
 }
 
 ssize_t stream_write(struct stream *s, const uint8_t *buf, size_t len, size_t *begun)

@@ -13,6 +13,8 @@ struct stream {
 	int fd;
 	SSL *ssl;			/* NULL: plain */
 	bool wants_write;		/* reading goes on when the socket can be written */
+	bool over;			/* what came before has been read: ... */
+	int end;			/* ... stream_read() says this next */
 };
 
 /* The first byte that waits, or -EAGAIN, -ECONNRESET (also: closed), another -errno. */
@@ -21,9 +23,10 @@ int stream_first(const struct stream *s);
 int stream_secure(struct stream *s, struct tls_store *store);
 /* Plain, or the handshake is over. */
 bool stream_ready(const struct stream *s);
-/* Bytes; 0: the other side has finished; -EAGAIN; -EPROTO or another -errno: broken. */
+/* Bytes, of as many records as are there; 0: the other side has finished; -EAGAIN; -EPROTO or
+ * another -errno: broken. */
 ssize_t stream_read(struct stream *s, uint8_t *buf, size_t len);
-/* True if stream_read() has bytes that make nothing readable. */
+/* True if stream_read() has bytes, or an end, that make nothing readable. */
 bool stream_pending(const struct stream *s);
 /* Bytes taken; -EAGAIN: then the next call must begin with the same len bytes where *begun is
  * len; -errno: broken. */
