@@ -83,7 +83,8 @@ static int open_listeners(struct keeper *k)
 		const struct sockets_of *of = &k->setup.sockets.of[kind];
 
 		for (unsigned int i = 0; i < of->n; i++)
-			log_info("listening address=%s proto=%s", address_text(&of->v[i].addr, text),
+			log_info("listening address=%s proto=%s",
+				 address_text(&of->v[i].addr, text),
 				 sockets_word(k->conf, (enum sockets_kind)kind));
 	}
 	if (err)

@@ -248,7 +248,8 @@ int allocate_request(struct request *rq)
 		code = allocate_relays(rq, a, &wish, expires_ns);
 	if (!code && has(rq, STUN_BIT(MOBILITY_TICKET)) && !mobility_give(s, a, 1))
 		code = 508;
-	if (!code && (!alloc_realm(a, rq->realm) || !alloc_session(a, &rq->auth) || !alloc_add(s, a)))
+	if (!code && (!alloc_realm(a, rq->realm) || !alloc_session(a, &rq->auth) ||
+		      !alloc_add(s, a)))
 		code = 508;
 	if (code) {
 		alloc_free(s, a, rq->now.mono_ns);
