@@ -407,18 +407,24 @@ static void close_all(struct engine_dtls *list)
 	}
 }
 
+/* Nobody is in it any more. */
+static void hall_free(struct engine *e)
+{
+	if (!e->dtls)
+		return;
+	udp_flush(e->tx);
+	dtls_door_free(e->dtls->door);
+	free(e->dtls);
+	e->dtls = NULL;
+}
+
 void engine_dtls_close(struct engine *e)
 {
-	struct engine_hall *hall = e->dtls;
-
-	if (!hall)
+	if (!e->dtls)
 		return;
-	close_all(hall->strangers);
-	close_all(hall->clients);
-	udp_flush(e->tx);
-	dtls_door_free(hall->door);
-	free(hall);
-	e->dtls = NULL;
+	close_all(e->dtls->strangers);
+	close_all(e->dtls->clients);
+	hall_free(e);
 }
 
 int engine_dtls_renew(struct engine *e, unsigned int *ended)
@@ -426,6 +432,6 @@ int engine_dtls_renew(struct engine *e, unsigned int *ended)
 	if (!e->shared->conf->no_dtls)
 		return e->dtls ? 0 : engine_dtls_open(e);
 	*ended += engine_dtls_leave(e, NULL);
-	engine_dtls_close(e);
+	hall_free(e);
 	return 0;
 }
