@@ -162,7 +162,7 @@ build/libturnpike-fuzz.a: $(FUZZ_OBJ)
 build/fuzz/%_fuzz: tests/fuzz/%_fuzz.c build/libturnpike-fuzz.a
 	$(call msg,LD,$@)
 	$(Q)mkdir -p $(@D) && $(CLANG) $(filter-out -Wmissing-prototypes,$(ALL_CFLAGS)) $(FUZZ_SAN) \
-		-fsanitize=fuzzer $^ $(PKG_LIBS) -o $@
+		-fsanitize=fuzzer $(filter %.c %.a,$^) $(PKG_LIBS) -o $@
 
 .PHONY: fuzz
 fuzz: $(FUZZ:%=build/fuzz/%_fuzz) ## run every fuzzer for FUZZ_SECONDS (60) each
