@@ -162,7 +162,7 @@ build/libturnpike-fuzz.a: $(FUZZ_OBJ)
 build/fuzz/%_fuzz: tests/fuzz/%_fuzz.c build/libturnpike-fuzz.a
 	$(call msg,LD,$@)
 	$(Q)mkdir -p $(@D) && $(CLANG) $(filter-out -Wmissing-prototypes,$(ALL_CFLAGS)) $(FUZZ_SAN) \
-		-fsanitize=fuzzer $^ $(PKG_LIBS) -o $@
+		-fsanitize=fuzzer $(filter %.c %.a,$^) $(PKG_LIBS) -o $@
 
 .PHONY: fuzz
 fuzz: $(FUZZ:%=build/fuzz/%_fuzz) ## run every fuzzer for FUZZ_SECONDS (60) each
@@ -224,8 +224,8 @@ SPARSE := sparse -Wsparse-error -Wbitwise -Wno-decl -Wno-transparent-union -gcc-
 HEADERS := $(wildcard include/turnpike/*.h user/*.h user/*/*.h bpf/*.h)
 check_stamp = $(Q)mkdir -p $(@D) && touch $@
 
-.PHONY: check check-analyze check-sparse check-headers check-budget check-shell
-check: all check-analyze check-sparse check-headers check-budget check-shell check-kmod ## warnings, static analysis and house rules
+.PHONY: check check-analyze check-sparse check-headers check-budget check-shell check-cases
+check: all check-analyze check-sparse check-headers check-budget check-shell check-cases check-kmod ## warnings, static analysis and house rules
 	@echo 'check: nothing found'
 
 check-analyze: $(CHECK_SRC:%.c=build/check/%.analyze)
@@ -282,6 +282,9 @@ check-budget:
 
 check-shell:
 	$(Q)scripts/check-shell.sh
+
+check-cases:
+	$(Q)scripts/check-cases.sh
 
 # ----------------------------------------------------------------- verbs
 

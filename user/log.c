@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 #include <errno.h>
 #include <fcntl.h>
+#include <poll.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -20,6 +21,7 @@ static struct {
 	int level;			/* enum conf_level; atomic */
 	bool syslog;
 	char *stamp;			/* strftime()'s format and %f; NULL: ISO 8601, UTC */
+	unsigned int lost;		/* lines since somebody read the last one; atomic */
 } sink = { .level = LEVEL_INFO };
 
 static const struct {
@@ -141,10 +143,34 @@ static void stamp_make(char *buf, size_t len)
 	snprintf(buf + n, len - n, ".%03ldZ", now.tv_nsec / 1000000);
 }
 
-void log_line(enum conf_level level, const char *format, ...)
+/* Clients do not wait for a pipe or a socket that nobody reads. */
+static bool has_room(FILE *out)
+{
+	struct pollfd p = { .fd = fileno(out), .events = POLLOUT };
+
+	return poll(&p, 1, 0) != 0;
+}
+
+static void put(enum conf_level level, const char *line)
 {
 	FILE *out = sink.file ? sink.file : stderr;
-	char line[1024], stamp[STAMP_TEXT];
+	char stamp[STAMP_TEXT];
+	unsigned int lost;
+
+	if (!has_room(out)) {
+		__atomic_add_fetch(&sink.lost, 1, __ATOMIC_RELAXED);
+		return;
+	}
+	stamp_make(stamp, sizeof(stamp));
+	lost = __atomic_exchange_n(&sink.lost, 0, __ATOMIC_RELAXED);
+	if (lost)
+		fprintf(out, "%s warning: log: %u lines lost, nobody read it\n", stamp, lost);
+	fprintf(out, "%s %s: %s\n", stamp, levels[level].word, line);
+}
+
+void log_line(enum conf_level level, const char *format, ...)
+{
+	char line[1024];
 	va_list args;
 
 	if (!log_enabled(level))
@@ -152,10 +178,8 @@ void log_line(enum conf_level level, const char *format, ...)
 	va_start(args, format);
 	vsnprintf(line, sizeof(line), format, args);
 	va_end(args);
-	if (sink.syslog) {
+	if (sink.syslog)
 		syslog(levels[level].priority, "%s", line);
-		return;
-	}
-	stamp_make(stamp, sizeof(stamp));
-	fprintf(out, "%s %s: %s\n", stamp, levels[level].word, line);
+	else
+		put(level, line);
 }

@@ -175,6 +175,7 @@ static void checksum_verified(void **state)
 	    (struct virtio_net_hdr){ .flags = VIRTIO_NET_HDR_F_DATA_VALID });
 }
 
+/* N29: what virtio and veth leave to the network card to compute */
 static void checksum_due(void **state)
 {
 	(void)state;
@@ -184,6 +185,7 @@ static void checksum_due(void **state)
 	checksum_verified(state);
 }
 
+/* N28 */
 static void merged(void **state)
 {
 	struct virtio_net_hdr vnet = {

@@ -65,7 +65,7 @@ static enum tp_reason expected(const struct dp_case *c)
 	return c->to_client ? TP_R_TO_CLIENT : TP_R_TO_PEER;
 }
 
-/* One direction with every checksum kind, padding, tag, size and a wrong checksum. */
+/* One direction with every checksum kind (N14: none), padding, tag, size and a wrong checksum. */
 static void direction(void **state)
 {
 	static const uint16_t sizes[] = { 0, 1, 2, 3, 4, 159, 160, 1401 };
@@ -203,7 +203,7 @@ static void checksum_zero(void **state)
 
 /* ------------------------------------------------------------- truncation */
 
-/* A frame cut anywhere is not relayed, and passed up only as it came. */
+/* N1: a frame cut anywhere is not relayed, and passed up only as it came. */
 static void cut_everywhere(void **state)
 {
 	const struct direction *d = *state;

@@ -32,8 +32,9 @@ static uint8_t *copy_of(const uint8_t *p, size_t len)
 
 static size_t next_prefix(size_t n, size_t size)
 {
-	n += n < EVERY_PREFIX ? 1 : 61;
-	return n < size || n - size >= 61 ? n : size;
+	size_t next = n + (n < EVERY_PREFIX ? 1 : 61);
+
+	return n < size && next > size ? size : next;
 }
 
 static enum frame_kind find(struct frame *f, const uint8_t *p, size_t have, uint8_t channels_end)

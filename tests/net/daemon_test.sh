@@ -37,6 +37,7 @@ print(d["mode"], d["wanted"], sorted((i["name"], i["xdp"]) for i in d["interface
 		"status says what it took"
 }
 
+# G21
 test_second()
 {
 	lab_exec relay "$TURNPIKED" -n --control-socket="$RELAY_SOCKET" \
@@ -86,6 +87,7 @@ test_no_credentials()
 	relay_stop
 }
 
+# K6
 test_refusals()
 {
 	lab_ip relay link add br0 type bridge
@@ -117,6 +119,30 @@ test_refusals()
 	relay_stop
 }
 
+# K7: a kernel that lets nobody load programs
+test_no_bpf()
+{
+	local -a start=(nsenter --net="/run/netns/$LAB_NAME-relay" -- setpriv
+		"--bounding-set=-sys_admin,-bpf" "$TURNPIKED" -n --realm=lab --lt-cred-mech
+		--user=alice:secret --control-socket="$RELAY_SOCKET"
+		--pin-path="$TAP_TMP/bpf/turnpike" --listening-ip="$LAB_RELAY4")
+	timeout 30 "${start[@]}" --dataplane=xdp >"$TAP_TMP/refused.log" 2>&1
+	tap_is $? 1 "without CAP_BPF dataplane=xdp does not start"
+	grep -q 'error.*not permitted' "$TAP_TMP/refused.log"
+	tap_ok $? "and says why" "$(cat "$TAP_TMP/refused.log")"
+	: >"$TAP_TMP/relay.log"
+	"${start[@]}" >>"$TAP_TMP/relay.log" 2>&1 &
+	RELAY_PID=$!
+	relay_wait 'relaying workers='
+	tap_ok $? "dataplane=auto does" "$(cat "$TAP_TMP/relay.log")"
+	grep -q 'not permitted' "$TAP_TMP/relay.log"
+	tap_ok $? "and says why it relays by itself" "$(cat "$TAP_TMP/relay.log")"
+	client_start "$LAB_RELAY4:3478"
+	tap_is "$(client_say allocate | cut -d' ' -f1)" ok "allocate"
+	client_stop
+	relay_stop
+}
+
 test_bad_configuration()
 {
 	printf '%s\n' 'realm=lab' 'listening-port=65536' 'denied-peer-ip=10.0.0.0/33' \
@@ -137,5 +163,6 @@ test_second
 test_detach
 test_no_credentials
 test_refusals
+test_no_bpf
 test_bad_configuration
 tap_done

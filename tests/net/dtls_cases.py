@@ -195,7 +195,7 @@ def crowd():
             s.send(hello(cookie, random))
         socks.append(s)
     most = strangers()
-    say(200 < most <= 256, "X11 an address may have so many handshakes, no more", most)
+    say(200 < most <= 256, "X11 E10 an address may have so many handshakes, no more", most)
     say(until(lambda: strangers() == 0, PATIENCE + 3), "X11 and they end", strangers())
     for s in socks:
         s.close()

@@ -23,6 +23,7 @@ tap_between()
 	tap_ok $? "$4" "got:  $1" "want: $2 to $3"
 }
 
+# E3
 test_binding()
 {
 	relay_start --dataplane=xdp
@@ -54,6 +55,7 @@ test_software()
 	relay_stop
 }
 
+# E1 and E2, as far as packets of a lab can be a flood.
 test_strangers()
 {
 	relay_start --dataplane=xdp --unauthorized-ratelimit=on
@@ -74,7 +76,7 @@ test_strangers()
 
 BPS=20000 SIZE=200
 
-# 10 times as much as it may, and beside it somebody who keeps to the limit
+# E16: 10 times as much as it may, and beside it somebody who keeps to the limit
 test_bandwidth()
 {
 	local received start most

@@ -85,6 +85,7 @@ def pieces(packets):
     return len(packets), all(p.fragment and p.length <= SMALL for p in packets)
 
 
+# S14: also what a client sends without DONT-FRAGMENT
 def check_cut(s, name, result, user_reason):
     whole, packets, counted = result
     s.tap.ok(whole, f'{s.name}: {name}: arrives whole', counted)

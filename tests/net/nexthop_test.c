@@ -12,6 +12,7 @@ static void test_no_entry(struct test *t)
 		"9.9.9.9", "2001:db8:9::1",			/* no route */
 	};
 
+	/* N34 */
 	run(t, "ip route add blackhole 203.0.113.200 && ip route add unreachable 203.0.113.201 && "
 	       "ip route add prohibit 203.0.113.202 && ip route add 203.0.113.203 dev lo");
 	for (size_t i = 0; i < sizeof(none) / sizeof(none[0]); i++) {

@@ -84,6 +84,7 @@ tap_lab
 channel="channel 0x4001"
 lab_exec peer tests/net/echo.py $LAB_PEER4 3482 &
 
+# G19, G20: the kernel relays on while programs change and processes are killed.
 for kernel in xdp tc; do
 	relay_start --dataplane="$kernel"
 	tap_ok $? "$kernel: starts" "$(cat "$TAP_TMP/relay.log")"

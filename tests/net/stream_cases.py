@@ -279,7 +279,7 @@ def slow(tls):
     is_equal(answer.code(), "ok", f"T14 {kind}: the answer is not lost, and in step")
     say(last == 2999 and media < 10000, f"T14 {kind}: it was the oldest that was dropped",
         f"{media} arrived, the last is of round {last}")
-    for client in (deaf, good):
+    for client in (deaf, good):         # G16: one of them while its queue is being written
         client.sock.close()
     until(lambda: not lab.allocations())
 

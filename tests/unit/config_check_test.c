@@ -19,6 +19,7 @@ static const struct {
 	{ "static-auth-secret=x\nrealm=r\n", 0, 0, "" },
 	{ "static-auth-secret=x\n", 0, 0, "info: no realm given: it is " },
 	{ "lt-cred-mech=no\n", 0, 0, "TURN is refused" },
+	{ "realm=\nlt-cred-mech\nuser=a:b\n", 1, 0, "t:1: error: realm is empty" },
 	{ "no-auth\n", 0, 1, "t:1: warning: no-auth: ANYBODY" },
 	{ "no-auth=no\n", 0, 0, "TURN is refused" },
 	{ "lt-cred-mech\nuser=a:b\nrealm=r\nno-auth\n", 1, 1,
@@ -54,6 +55,7 @@ static const struct {
 	{ "channel-lifetime=10\npermission-lifetime=10\n", 0, 2, "RFC 8656 says 600 s" },
 };
 
+/* K3, K4 and half of K5 */
 static void contradictions_are_named(void **state)
 {
 	(void)state;
@@ -224,6 +226,7 @@ static void resolves_the_host(void **state)
 	given_free(&g);
 }
 
+/* K5 */
 static void ephemeral_ports(void **state)
 {
 	static const struct {

@@ -89,6 +89,7 @@ static void test_what_waits_is_kept_and_said(void **state)
 	conf_free(&running);
 }
 
+/* K10 */
 static void test_bad_file_changes_nothing(void **state)
 {
 	struct conf running, next;

@@ -395,7 +395,7 @@ static void peer_ranges(void **state)
 	}
 }
 
-/* A rule that is not understood must stop the start, whoever else reads it. */
+/* K1: a rule that is not understood must stop the start, whoever else reads it. */
 static void bad_ranges_stop(void **state)
 {
 	static const char *const bad[] = {
@@ -489,6 +489,7 @@ static void write_file(const char *path, const char *text, mode_t mode)
 	assert_int_equal(chmod(path, mode), 0);
 }
 
+/* K2 */
 static void files_for_everybody(void **state)
 {
 	char dir[] = "/tmp/conftestXXXXXX", path[64], other[64], text[128];

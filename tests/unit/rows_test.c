@@ -179,6 +179,7 @@ static void check_sequence(const struct fixture *f, uint8_t family, struct model
 }
 
 /* Whether every slot that the key may be in has a row in use. */
+/* E9: what does not fit is refused, and nothing that lives is put out for it. */
 static bool window_full(const struct fixture *f, const struct row_spec *s)
 {
 	struct tp_key4 k4;

@@ -309,6 +309,50 @@ static void client_certificates(void **state)
 	unmake(&other);
 }
 
+/* X18: nobody asked for it */
+static void unasked_client_certificates(void **state)
+{
+	struct made m = make(EC, "DNS:a.test", 0, DAY), own = make(EC, "DNS:client.test", 0, DAY);
+	struct tls_store *store = store_of(&m.pair, 1);
+
+	(void)state;
+	for (int version = TLS1_2_VERSION; version <= TLS1_3_VERSION; version++) {
+		SSL_CTX *ctx = client(version, version);
+		struct talk t;
+
+		assert_true(SSL_CTX_use_certificate(ctx, own.cert) &&
+			    SSL_CTX_use_PrivateKey(ctx, own.key));
+		t = talk(store, ctx, NULL, NULL);
+		assert_true(t.done && !t.alert);
+		assert_null(SSL_get0_peer_certificate(t.server));
+		hang_up(&t);
+	}
+	tls_store_free(store);
+	unmake(&m);
+	unmake(&own);
+}
+
+/* X16 (RFC 8446 section 8): no request is taken before the handshake is over. */
+static void no_early_data(void **state)
+{
+	struct made m = make(EC, "DNS:a.test", 0, DAY);
+	struct tls_store *store = store_of(&m.pair, 1);
+	struct talk t = talk(store, client(TLS1_3_VERSION, TLS1_3_VERSION), NULL, NULL);
+	size_t written;
+
+	(void)state;
+	assert_true(t.done);
+	assert_int_equal(SSL_get_max_early_data(t.server), 0);
+	assert_int_equal(SSL_SESSION_get_max_early_data(SSL_get0_session(t.client)), 0);
+	SSL_set_session(t.client, SSL_get0_session(t.client));
+	assert_int_equal(SSL_clear(t.client), 1);
+	assert_int_equal(SSL_write_early_data(t.client, "x", 1, &written), 0);
+	ERR_clear_error();
+	hang_up(&t);
+	tls_store_free(store);
+	unmake(&m);
+}
+
 /* X17 */
 static void replaced_under_a_connection(void **state)
 {
@@ -473,6 +517,8 @@ int main(void)
 		cmocka_unit_test(old_versions_and_weak_ciphers_are_refused),
 		cmocka_unit_test(datagrams_have_a_context_of_their_own),
 		cmocka_unit_test(client_certificates),
+		cmocka_unit_test(unasked_client_certificates),
+		cmocka_unit_test(no_early_data),
 		cmocka_unit_test(replaced_under_a_connection),
 		cmocka_unit_test(what_is_wrong_is_named),
 		cmocka_unit_test(keys_with_a_password),

@@ -340,6 +340,7 @@ static void L23_E6_pool_empty(void **state)
 	assert_int_equal(allocate(w), 0);
 }
 
+/* E7: RLIMIT_NOFILE reached, and not for ever */
 static void L23_sockets_fail(void **state)
 {
 	struct world *w = *state;

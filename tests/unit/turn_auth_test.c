@@ -18,6 +18,7 @@ static void U1_no_integrity(void **state)
 	assert_int_equal(w->notes, 0);		/* asking is no failure */
 }
 
+/* U2, U3 and U4 */
 static void U2_to_U4_incomplete(void **state)
 {
 	struct world *w = *state;

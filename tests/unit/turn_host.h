@@ -272,7 +272,7 @@ static inline void host_channel_gone(void *ctx, struct turn_alloc *a, struct tur
 {
 	struct world *w = ctx;
 
-	/* before the socket is closed */
+	/* before the socket is closed, let alone its port another's (G6) */
 	assert_true(a->relay[c->peer.family == 6].host == w);
 	host_gone(w, &c->host, &w->chans);
 }

@@ -273,6 +273,7 @@ static int challenge_of(struct world *w, const char *origin)
 	return code;
 }
 
+/* U32: an origin that somebody forges says nothing about the next request. */
 static void realms_by_origin(void **state)
 {
 	struct world *w = *state;

@@ -100,6 +100,7 @@ static struct turn_connection *accepted(struct world *w, const char *from)
 
 /* ------------------------------------------------------------------ Allocate */
 
+/* Q12: nor for clients on UDP and DTLS. */
 static void L6_L7_allocate(void **state)
 {
 	static const struct {

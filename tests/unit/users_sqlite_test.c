@@ -238,6 +238,9 @@ static void redis_options(void **state)
 	assert_int_equal(o.port, 6379);
 	assert_non_null(redis_options_parse(&o, "port=66000"));
 	assert_non_null(redis_options_parse(&o, "port=x"));
+	assert_non_null(redis_options_parse(&o, "port=4294973675"));	/* 2^32 + 6379 */
+	assert_non_null(redis_options_parse(&o, "dbname=-1"));
+	assert_non_null(redis_options_parse(&o, "dbname="));
 	assert_non_null(redis_options_parse(&o, "ip"));
 	assert_non_null(redis_options_parse(&o, "colour=red"));
 }

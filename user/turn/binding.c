@@ -143,6 +143,24 @@ static bool classic_reflects(const struct stun_msg *msg)
 	return false;
 }
 
+enum tp_reason binding_classic_refused(struct turn_server *s, const struct turn_path *path,
+				       const uint8_t *data, size_t len)
+{
+	struct stun_msg msg;
+	struct request rq = { .server = s, .path = path, .msg = &msg, .to = path->client };
+	uint8_t buf[64];
+
+	if (stun_parse_classic(&msg, data, len) != STUN_OK)
+		return TP_R_BAD_STUN;
+	if (msg.class != STUN_REQUEST)
+		return TP_R_STUN_IGNORED;
+	stun_begin(&rq.w, buf, sizeof(buf), msg.method, STUN_ERROR, msg.txid);
+	stun_put_error(&rq.w, 500);
+	stun_make_classic(&rq.w, data + 4);
+	server_send(&rq);
+	return TP_R_STUN_ERROR;
+}
+
 enum tp_reason binding_classic(struct turn_server *s, const struct turn_path *path,
 			       const uint8_t *data, size_t len, struct turn_now now)
 {

@@ -499,6 +499,9 @@ uint64_t binding_disowned(const struct turn_conf *conf, const struct turn_path *
 /* A datagram that may be a Binding request of RFC 3489. */
 enum tp_reason binding_classic(struct turn_server *s, const struct turn_path *path,
 			       const uint8_t *data, size_t len, struct turn_now now);
+/* The same inside DTLS, where such requests are errors (RFC 8489 section 11, H8). */
+enum tp_reason binding_classic_refused(struct turn_server *s, const struct turn_path *path,
+				       const uint8_t *data, size_t len);
 
 /* Is there a server to send this client to? If so, it can be written into the answer (300). */
 bool alternate_exists(const struct request *rq);

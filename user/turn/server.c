@@ -250,6 +250,17 @@ static void server_now(struct turn_server *s, uint64_t now_ns)
 		__atomic_store_n(latest, now_ns, __ATOMIC_RELAXED);
 }
 
+/* What is no message of RFC 8489; it may be one of RFC 3489. */
+static enum tp_reason server_classic(struct turn_server *s, const struct turn_path *path,
+				     const uint8_t *data, size_t len, struct turn_now now)
+{
+	if (path->transport == (TURN_UDP | TURN_SECURE))
+		return binding_classic_refused(s, path, data, len);
+	if (s->conf->classic && path->transport == TURN_UDP)
+		return binding_classic(s, path, data, len, now);
+	return TP_R_BAD_STUN;
+}
+
 static enum tp_reason server_stun(struct turn_server *s, const struct turn_path *path,
 				  const uint8_t *data, size_t len, struct turn_now now)
 {
@@ -258,8 +269,7 @@ static enum tp_reason server_stun(struct turn_server *s, const struct turn_path 
 
 	server_now(s, now.mono_ns);
 	if (stun_parse(&msg, data, len) != STUN_OK || (msg.bad & STUN_BIT(FINGERPRINT)))
-		return s->conf->classic && path->transport == TURN_UDP ?
-		       binding_classic(s, path, data, len, now) : TP_R_BAD_STUN;
+		return server_classic(s, path, data, len, now);
 	stun_disown(&msg, binding_disowned(s->conf, path, &msg) |
 			  (s->conf->tcp_relay ? 0 : STUN_BIT(CONNECTION_ID)));
 	if (msg.class == STUN_REQUEST && server_ticketed(&msg) &&
