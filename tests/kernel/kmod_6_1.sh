@@ -28,7 +28,8 @@ for source in tests/kernel/kmod_${TEST_ONLY:-*}_test.c; do
 	programs+=("build/vm-tests/kernel/$(basename "${source%.c}")")
 done
 with=(tests/net/tap.sh scripts/lab.sh build/turnpiked build/turnpike build/tests/net/turn_client
-	build/vm-tests/kernel/kmod_bulk_test /usr/bin/turnutils_uclient /usr/bin/turnutils_peer "$(lab_pass_object)" "$module" "$faults")
+	/usr/bin/turnutils_uclient /usr/bin/turnutils_peer "$(lab_pass_object)"
+	"$module" "$faults" build/vm-tests/kernel/kmod_bulk_test)
 for program in "${programs[@]}" "${with[@]}"; do
 	[ -r "$program" ] || { echo "not ok - $program is not built"; exit 1; }
 done

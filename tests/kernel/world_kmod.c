@@ -151,6 +151,22 @@ unsigned int world_kmod_maps(const char *name)
 	return n;
 }
 
+long world_kmod_free_pages(void)
+{
+	FILE *f = fopen("/proc/zoneinfo", "r");
+	char line[256];
+	long sum = 0, n;
+
+	if (!f)
+		abort();
+	while (fgets(line, sizeof(line), f)) {
+		if (sscanf(line, " pages free %ld", &n) == 1 || sscanf(line, " count: %ld", &n) == 1)
+			sum += n;
+	}
+	fclose(f);
+	return sum;
+}
+
 bool world_kmod_fault(unsigned int every)
 {
 	FILE *f = fopen(FAULTS "fault_every", "w");
