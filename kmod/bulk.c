@@ -14,6 +14,7 @@
 #include <net/ipv6.h>
 #include "bulk.h"
 #include "compat.h"
+#include "fault.h"
 #include "host.h"
 #include "pieces.h"
 
@@ -278,7 +279,7 @@ enum tp_reason bulk_relay(struct net *net, const struct tables *tables, struct s
 		goto out;
 	/* pages that a sender gets back are not to be held on to */
 	reason = TP_R_HEADROOM;
-	if (skb_orphan_frags(skb, GFP_ATOMIC))
+	if (fault_here() || skb_orphan_frags(skb, GFP_ATOMIC))
 		goto out;
 	out = rewrite(&b);
 	if (!out)

@@ -17,6 +17,7 @@
 #include <linux/netfilter_ipv6.h>
 #include <linux/udp.h>
 #include "bulk.h"
+#include "fault.h"
 #include "hook.h"
 #include "host.h"
 #include "session.h"
@@ -38,7 +39,7 @@ static enum tp_reason relay_one(struct net *net, const struct tables *tables, st
 
 	if (skb->len > HOOK_LINEAR_MAX)
 		return TP_R_MTU;
-	if (skb_linearize(skb))
+	if (fault_here() || skb_linearize(skb))
 		return TP_R_HEADROOM;
 	host.skb = skb;
 	host.net = net;
@@ -78,46 +79,44 @@ static noinline unsigned int relay(const struct session *session, const struct t
 	return TP_DROPPED(reason) ? NF_DROP : NF_ACCEPT;
 }
 
-static __always_inline unsigned int by_port(const struct session *session, struct sk_buff *skb,
-					    unsigned int headers)
+static __always_inline unsigned int by_port(const struct session *session, struct sk_buff *skb)
 {
 	const struct tables *tables = rcu_dereference(session->tables);
-	const struct udphdr *udp = (const struct udphdr *)(skb->data + headers);
 
-	if (!tables || likely(!test_bit(ntohs(udp->dest), tables->ports)))
+	if (likely(!tables_has_port(tables, udp_hdr(skb)->dest)))
 		return NF_ACCEPT;
 	return relay(session, tables, skb);
 }
 
-static noinline unsigned int pull(const struct session *session, struct sk_buff *skb,
-				  unsigned int headers)
+static noinline unsigned int pull(const struct session *session, struct sk_buff *skb)
 {
-	if (!pskb_may_pull(skb, headers + sizeof(struct udphdr)))
+	if (fault_here() || !pskb_may_pull(skb, skb_transport_offset(skb) + sizeof(struct udphdr)))
 		return NF_ACCEPT;
-	return by_port(session, skb, headers);
+	return by_port(session, skb);
 }
 
-/* The whole of what other traffic pays: its port is looked at. */
-static __always_inline unsigned int look(const struct session *session, struct sk_buff *skb,
-					 unsigned int headers)
+/* The whole of what other traffic pays: its port is looked at. The kernel, too, takes the
+ * packet from here on by its transport header. */
+static __always_inline unsigned int look(const struct session *session, struct sk_buff *skb)
 {
-	if (unlikely(skb_headlen(skb) < headers + sizeof(struct udphdr)))
-		return pull(session, skb, headers);
-	return by_port(session, skb, headers);
+	if (unlikely(skb_transport_header(skb) + sizeof(struct udphdr) >
+		     skb_tail_pointer(skb)))
+		return pull(session, skb);
+	return by_port(session, skb);
 }
 
 static unsigned int hook_in4(void *priv, struct sk_buff *skb, const struct nf_hook_state *state)
 {
-	const struct iphdr *ip = ip_hdr(skb);
+	const struct iphdr *ip = (const struct iphdr *)skb->data;
 
-	return ip->protocol == IPPROTO_UDP ? look(priv, skb, ip->ihl * 4) : NF_ACCEPT;
+	return ip->protocol == IPPROTO_UDP ? look(priv, skb) : NF_ACCEPT;
 }
 
 static unsigned int hook_in6(void *priv, struct sk_buff *skb, const struct nf_hook_state *state)
 {
-	const struct ipv6hdr *ip = ipv6_hdr(skb);
+	const struct ipv6hdr *ip = (const struct ipv6hdr *)skb->data;
 
-	return ip->nexthdr == IPPROTO_UDP ? look(priv, skb, sizeof(*ip)) : NF_ACCEPT;
+	return ip->nexthdr == IPPROTO_UDP ? look(priv, skb) : NF_ACCEPT;
 }
 
 void hook_describe(struct session *session)

@@ -12,6 +12,7 @@
 #include <linux/skbuff.h>
 #include <linux/timekeeping.h>
 #include <net/dsfield.h>
+#include "fault.h"
 #include "tables.h"
 #include "way.h"
 
@@ -45,7 +46,7 @@ static inline int tp_host_grow(struct tp_host *host, __s32 bytes, int family)
 
 	if (bytes <= 0)
 		return skb_pull(skb, -bytes) ? 0 : -1;
-	if (skb_cow(skb, bytes + LL_RESERVED_SPACE(host->dst->dev)))
+	if (fault_here() || skb_cow(skb, bytes + LL_RESERVED_SPACE(host->dst->dev)))
 		return -1;
 	skb_push(skb, bytes);
 	return 0;
@@ -53,14 +54,15 @@ static inline int tp_host_grow(struct tp_host *host, __s32 bytes, int family)
 
 static inline int tp_host_trim(struct tp_host *host, __u32 bytes)
 {
-	return pskb_trim(host->skb, host->skb->len - bytes);
+	return fault_here() ? -1 : pskb_trim(host->skb, host->skb->len - bytes);
 }
 
 static inline int tp_host_extend(struct tp_host *host, __u32 bytes)
 {
 	struct sk_buff *skb = host->skb;
 
-	if (skb_tailroom(skb) < bytes && pskb_expand_head(skb, 0, bytes, GFP_ATOMIC))
+	if (skb_tailroom(skb) < bytes &&
+	    (fault_here() || pskb_expand_head(skb, 0, bytes, GFP_ATOMIC)))
 		return -1;
 	skb_put(skb, bytes);
 	return 0;
@@ -142,7 +144,7 @@ static inline enum tp_reason tp_host_way(struct tp_host *host, const struct tp_p
 		dst_release(dst);
 		return TP_R_MTU;
 	}
-	if (skb_cow(skb, LL_RESERVED_SPACE(dst->dev))) {
+	if (fault_here() || skb_cow(skb, LL_RESERVED_SPACE(dst->dev))) {
 		dst_release(dst);
 		return TP_R_HEADROOM;
 	}

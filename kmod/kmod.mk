@@ -25,6 +25,14 @@ build/kmod/%/turnpike.ko: $(KMOD_SRC) $(wildcard include/turnpike/*.h)
 	$(Q)install -m 644 -C include/turnpike/*.h $(@D)/include/turnpike
 	+$(Q)$(MAKE) $(if $(V),,-s) -C /lib/modules/$*/build M=$(CURDIR)/$(@D) modules
 
+# The same, where allocations fail as a test says: for tests/kernel/ only.
+build/kmod-fault/%/turnpike.ko: $(KMOD_SRC) $(wildcard include/turnpike/*.h)
+	$(call msg,KMOD,$@)
+	$(Q)mkdir -p $(@D)/include/turnpike
+	$(Q)install -m 644 -C $(KMOD_SRC) $(@D)
+	$(Q)install -m 644 -C include/turnpike/*.h $(@D)/include/turnpike
+	+$(Q)$(MAKE) $(if $(V),,-s) -C /lib/modules/$*/build M=$(CURDIR)/$(@D) TP_FAULT=y modules
+
 # ---------------------------------------------------------------- install
 
 KMOD_VERSION = $(shell sed -n 's/^PACKAGE_VERSION="\(.*\)"/\1/p' kmod/dkms.conf)

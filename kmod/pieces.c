@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 #include <linux/mm.h>
+#include "fault.h"
 #include "pieces.h"
 
 int pieces_begin(struct pieces *p, u32 headers, u32 copy)
@@ -8,6 +9,8 @@ int pieces_begin(struct pieces *p, u32 headers, u32 copy)
 
 	memset(p, 0, sizeof(*p));
 	p->room = copy;
+	if (fault_here())
+		return err;
 	if (copy)
 		p->skb = alloc_skb_with_frags(headers, copy, PAGE_ALLOC_COSTLY_ORDER, &err,
 					      GFP_ATOMIC);
@@ -71,7 +74,7 @@ int pieces_put(struct pieces *p, const void *bytes, u32 len)
 		p->copied += len;
 		return 0;
 	}
-	if (!p->small)
+	if (!p->small && !fault_here())
 		p->small = alloc_page(GFP_ATOMIC);
 	if (!p->small)
 		return -ENOMEM;

@@ -5,6 +5,7 @@
 #include <linux/sched.h>
 #include <linux/slab.h>
 #include <linux/uaccess.h>
+#include "fault.h"
 #include "hook.h"
 #include "session.h"
 
@@ -20,7 +21,7 @@ static int session_open(struct inode *inode, struct file *file)
 
 	if (!ns_capable(net->user_ns, CAP_NET_ADMIN))
 		return -EPERM;
-	session = kzalloc(sizeof(*session), GFP_KERNEL);
+	session = fault_here() ? NULL : kzalloc(sizeof(*session), GFP_KERNEL);
 	if (!session)
 		return -ENOMEM;
 	mutex_init(&session->lock);
@@ -38,10 +39,14 @@ static int replace_tables(struct session *session, struct tables *fresh)
 	old = rcu_replace_pointer(session->tables, fresh, lockdep_is_held(&session->lock));
 	if (!old) {
 		hook_describe(session);
-		err = nf_register_net_hooks(session->net, session->ops, SESSION_HOOKS);
-		if (err)
+		err = fault_here() ? -ENOMEM :
+			nf_register_net_hooks(session->net, session->ops, SESSION_HOOKS);
+		if (err) {
+			/* one of them may have been there for a while */
+			synchronize_net();
 			old = rcu_replace_pointer(session->tables, NULL,
 						  lockdep_is_held(&session->lock));
+		}
 	}
 	mutex_unlock(&session->lock);
 	synchronize_net();

@@ -14,7 +14,7 @@
 struct session {
 	struct net *net;		/* of whoever opened it; a reference */
 	struct mutex lock;		/* of what follows, for writers */
-	struct tables __rcu *tables;	/* NULL until they are given; then there are hooks */
+	struct tables __rcu *tables;	/* NULL until they are given: there are no hooks */
 	struct nf_hook_ops ops[SESSION_HOOKS];
 };
 

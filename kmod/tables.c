@@ -4,6 +4,7 @@
 #include <linux/slab.h>
 #include <linux/uaccess.h>
 #include "compat.h"
+#include "fault.h"
 #include "tables.h"
 
 COMPAT_IMPORT_BPF;
@@ -99,14 +100,15 @@ static int check_sizes(struct tables *t, struct turnpike_tables *given)
 
 static int copy_ports(struct tables *t, struct turnpike_tables *given)
 {
-	u8 *bytes = memdup_user(u64_to_user_ptr(given->ports), TURNPIKE_PORT_BYTES);
+	u8 *bytes = fault_here() ? ERR_PTR(-ENOMEM) :
+		memdup_user(u64_to_user_ptr(given->ports), TURNPIKE_PORT_BYTES);
 	u32 port;
 
 	if (IS_ERR(bytes))
 		return complain(given, PTR_ERR(bytes), "ports", "not readable");
 	for (port = 0; port < 8 * TURNPIKE_PORT_BYTES; port++) {
 		if (bytes[port / 8] & (1 << port % 8))
-			__set_bit(port, t->ports);
+			__set_bit((__force u16)htons(port), t->ports);
 	}
 	kfree(bytes);
 	return 0;
@@ -114,7 +116,7 @@ static int copy_ports(struct tables *t, struct turnpike_tables *given)
 
 struct tables *tables_take(struct turnpike_tables *given)
 {
-	struct tables *t = kvzalloc(sizeof(*t), GFP_KERNEL);
+	struct tables *t = fault_here() ? NULL : kvzalloc(sizeof(*t), GFP_KERNEL);
 	int err = 0, i;
 
 	if (!t)

@@ -17,13 +17,18 @@ struct tables {
 	u32 n_rows4, n_rows6, n_limits, n_counts;
 	u64 seed[2];
 	struct bpf_map *map[TURNPIKE_MAPS];	/* a reference to each */
-	DECLARE_BITMAP(ports, 1 << 16);
+	DECLARE_BITMAP(ports, 1 << 16);		/* by the number that network order makes */
 };
 
 /* Checks all of it and takes references. ERR_PTR, and why in given->why. */
 struct tables *tables_take(struct turnpike_tables *given);
 /* No reader is left, or ever was. */
 void tables_put(struct tables *tables);
+
+static inline bool tables_has_port(const struct tables *t, __be16 port)
+{
+	return test_bit((__force u16)port, t->ports);
+}
 
 static inline void tables_count(const struct tables *t, enum tp_reason reason, u32 packets,
 				u64 bytes)

@@ -11,6 +11,7 @@
 #include <net/udp.h>
 #include <turnpike/plan.h>
 #include "compat.h"
+#include "fault.h"
 #include "way.h"
 
 /* ---------------------------------------------------------------- finding */
@@ -56,6 +57,8 @@ static struct dst_entry *find6(struct net *net, const struct tp_plan *plan, u8 t
 
 struct dst_entry *way_find(struct net *net, const struct tp_plan *plan, u8 tos)
 {
+	if (fault_here())
+		return NULL;
 	return plan->family == 4 ? find4(net, plan, tos) : find6(net, plan, tos);
 }
 

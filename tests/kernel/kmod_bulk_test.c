@@ -22,6 +22,7 @@
 #include "dataplane/kmod.h"
 #include "dataplane/rows.h"
 #include "dataplane/xdp.h"
+#include "world_kmod.h"
 
 #ifndef UDP_SEGMENT
 #define UDP_SEGMENT	103
@@ -368,8 +369,96 @@ static void without_offload(void **state)
 	run("ethtool -K r0 tx on tx-udp-segmentation on >/dev/null");
 }
 
+/* ------------------------------------------------------------- out of memory */
+
+/* How many more were counted as this, since the last call. */
+static uint64_t counted_since(enum tp_reason reason)
+{
+	static uint64_t last[TP_R_MAX];
+	uint64_t now = counted(reason), more = now - last[reason];
+
+	last[reason] = now;
+	return more;
+}
+
+/* All of it is relayed, or all of it reaches the socket here, under a name. */
+static void arrives_once(const struct bulk *b, int here, int to, size_t len)
+{
+	enum tp_reason reason = b->to_client ? TP_R_TO_CLIENT : TP_R_TO_PEER;
+	uint64_t relayed = 0, up = 0;
+	unsigned int pieces;
+	size_t sum = 0;
+
+	/* another processor may still be at it */
+	for (int i = 0; i < 500 && relayed + up < b->n; i++) {
+		usleep(i ? 1000 : 0);
+		relayed += counted_since(reason);
+		up += counted_since(TP_R_HEADROOM) + counted_since(TP_R_NO_NEXTHOP);
+	}
+	if (relayed + up != b->n || (relayed && up))
+		fail_msg("%u datagrams: %lu relayed, %lu passed up", b->n, (unsigned long)relayed,
+			 (unsigned long)up);
+	for (unsigned int i = 0; i < b->n; i++)
+		sum += b->to_client == !!relayed ? data_len(b, i) + 4U : data_len(b, i);
+	if (up) {
+		assert_int_equal(receive(here, len, &pieces), len);
+		assert_memory_equal(sent, got, len);
+		return;
+	}
+	assert_int_equal(receive(to, sum, &pieces), sum);
+}
+
+/* Each allocation fails, in turn. Returns how many did in all. */
+static unsigned int bulk_faults(const struct bulk *b)
+{
+	int in = b->to_client ? b->peer : b->client, out = b->to_client ? b->client : b->peer;
+	int from = udp_socket(other_ns, in, b->to_client ? PEER : CLIENT);
+	int here = udp_socket(relay_ns, in, b->to_client ? RELAYED : SERVER);
+	int to = udp_socket(other_ns, out, b->to_client ? CLIENT : PEER);
+	size_t len = (size_t)b->n * (b->size + (b->to_client ? 0U : 4U));
+	unsigned int failed = 1, sum = 0;
+
+	put_rows(b->client, b->peer);
+	for (unsigned int n = 1; failed; n++) {
+		assert_true(n < 20);
+		assert_true(world_kmod_fault(n));
+		send_bulk(b, from, in, b->to_client ? RELAYED : SERVER);
+		arrives_once(b, here, to, len);
+		failed = world_kmod_faults();
+		sum += failed;
+	}
+	assert_true(world_kmod_fault(0));
+	close(from);
+	close(here);
+	close(to);
+	return sum;
+}
+
+/* Shared pages, and copied ones. The first round is to warm up. */
+static void out_of_memory(void **state)
+{
+	static const unsigned int numbers[] = { 4, 16, 40 };
+	unsigned int failed = 0, before = 0;
+	long pages = world_kmod_free_pages();
+
+	(void)state;
+	for (unsigned int k = 0; k < 5 * 24; k++) {
+		struct bulk b = { .client = k & 1 ? 6 : 4, .peer = k & 2 ? 6 : 4,
+				  .to_client = k & 4, .n = numbers[k / 8 % 3], .size = 1200 };
+
+		if (k == 24)
+			pages = world_kmod_free_pages(), before = failed;
+		failed += bulk_faults(&b);
+	}
+	pages -= world_kmod_free_pages();
+	printf("# %u failures, %ld pages more\n", failed - before, pages);
+	assert_true(failed > 200);
+	assert_true(pages < (long)(failed - before) / 12);
+}
+
 int main(void)
 {
+	const struct CMUnitTest faults[] = { cmocka_unit_test(out_of_memory) };
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(relayed_whole),
 		cmocka_unit_test(passed_up),
@@ -377,5 +466,7 @@ int main(void)
 		cmocka_unit_test(merged_by_gro),
 	};
 
+	if (world_kmod_fault(0))
+		return cmocka_run_group_tests(faults, make_place, NULL) != 0;
 	return cmocka_run_group_tests(tests, make_place, NULL) != 0;
 }

@@ -1,6 +1,5 @@
 // SPDX-License-Identifier: MIT
 /* Frames in, while tables are exchanged, rows come and go and sessions open and close. */
-#include <bpf/bpf.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <pthread.h>
@@ -135,25 +134,6 @@ static void every_frame_is_counted_once(void **state)
 	assert_int_equal(counted(&world.tables) + counted(&second) - before, FRAMES);
 }
 
-/* Maps of this name that there are. */
-static unsigned int maps(const char *name)
-{
-	struct bpf_map_info info;
-	__u32 id = 0, len;
-	unsigned int n = 0;
-
-	while (!bpf_map_get_next_id(id, &id)) {
-		int fd = bpf_map_get_fd_by_id(id);
-
-		len = sizeof(info);
-		memset(&info, 0, sizeof(info));
-		if (fd >= 0 && !bpf_obj_get_info_by_fd(fd, &info, &len))
-			n += !strcmp(info.name, name);
-		close(fd);
-	}
-	return n;
-}
-
 /* Tables that nobody else holds live on in the session, and end with it. */
 static void tables_closed_by_their_maker(void **state)
 {
@@ -170,11 +150,11 @@ static void tables_closed_by_their_maker(void **state)
 	frame_build(&in, &flow.in);
 	world_kmod_in(&world, &in);
 	assert_int_equal(world_kmod_out(&world, out, 2), 1);
-	assert_int_equal(maps("tp_rows4"), 2);
+	assert_int_equal(world_kmod_maps("tp_rows4"), 2);
 	close(session);
-	for (int i = 0; i < 100 && maps("tp_rows4") > 1; i++)
+	for (int i = 0; i < 100 && world_kmod_maps("tp_rows4") > 1; i++)
 		usleep(20000);
-	assert_int_equal(maps("tp_rows4"), 1);
+	assert_int_equal(world_kmod_maps("tp_rows4"), 1);
 	world_kmod_in(&world, &in);
 	assert_int_equal(world_kmod_out(&world, out, 2), 0);
 }

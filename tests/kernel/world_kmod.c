@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: MIT
+#include <bpf/bpf.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/if_tun.h>
@@ -16,6 +17,7 @@
 #include "world_kmod.h"
 
 #define PINS	"/sys/fs/bpf/tp_kmod_test"
+#define FAULTS	"/sys/module/turnpike/parameters/"
 
 struct kernel {
 	int tap, raw4, raw6, session;
@@ -127,6 +129,65 @@ static void set_own_mac(struct world *world, const uint8_t mac[6])
 {
 	(void)world;
 	(void)mac;
+}
+
+/* ------------------------------------------------------------------ counters */
+
+unsigned int world_kmod_maps(const char *name)
+{
+	struct bpf_map_info info;
+	__u32 id = 0, len;
+	unsigned int n = 0;
+
+	while (!bpf_map_get_next_id(id, &id)) {
+		int fd = bpf_map_get_fd_by_id(id);
+
+		len = sizeof(info);
+		memset(&info, 0, sizeof(info));
+		if (fd >= 0 && !bpf_obj_get_info_by_fd(fd, &info, &len))
+			n += !strcmp(info.name, name);
+		close(fd);
+	}
+	return n;
+}
+
+long world_kmod_free_pages(void)
+{
+	FILE *f = fopen("/proc/zoneinfo", "r");
+	char line[256];
+	long sum = 0, n;
+
+	if (!f)
+		abort();
+	while (fgets(line, sizeof(line), f)) {
+		if (sscanf(line, " pages free %ld", &n) == 1 || sscanf(line, " count: %ld", &n) == 1)
+			sum += n;
+	}
+	fclose(f);
+	return sum;
+}
+
+bool world_kmod_fault(unsigned int every)
+{
+	FILE *f = fopen(FAULTS "fault_every", "w");
+
+	if (!f)
+		return false;
+	fprintf(f, "%u\n", every);
+	if (fclose(f))
+		abort();
+	return true;
+}
+
+unsigned int world_kmod_faults(void)
+{
+	FILE *f = fopen(FAULTS "fault_count", "r");
+	unsigned int n;
+
+	if (!f || fscanf(f, "%u", &n) != 1)
+		abort();
+	fclose(f);
+	return n;
 }
 
 /* ------------------------------------------- what the kernel does of its own */

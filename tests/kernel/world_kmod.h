@@ -19,6 +19,14 @@ int world_kmod_session(struct world *world);
 enum tp_reason world_kmod_counted(struct world *world, uint64_t *bytes);
 /* Frames that have come out since: at most n, UDP only (fragments of it, too). */
 unsigned int world_kmod_out(struct world *world, struct frame *out, unsigned int n);
+/* BPF maps of this name that there are. */
+unsigned int world_kmod_maps(const char *name);
+/* Pages that nobody uses, those that processors keep at hand among them. */
+long world_kmod_free_pages(void);
+/* Let every n-th allocation of the module fail from now on; false: not built for that. */
+bool world_kmod_fault(unsigned int every);
+/* How many did since. */
+unsigned int world_kmod_faults(void);
 void world_kmod_in(struct world *world, const struct frame *in);
 
 #endif
