@@ -152,6 +152,8 @@ void conf_free(struct conf *conf)
 	free(conf->trusted_proxies.v);
 	free(conf->relay_ip.v);
 	free(conf->host.v);
+	free(conf->listening_device);
+	free(conf->relay_device);
 	free(conf->listen.v);
 	free(conf->listen_tcp.v);
 	free_tls(conf);

@@ -44,6 +44,7 @@ struct conf {
 	struct conf_addrs listening_ip;	/* as written, port 0; none: every address */
 	struct conf_addrs aux_server;	/* ip:port */
 	struct conf_addrs relay_ip;	/* as written; none: the listening addresses */
+	char *listening_device, *relay_device;	/* NULL: every one */
 	struct conf_external *external;
 	unsigned int n_external;
 	struct conf_addrs host;		/* what this host has, port 0; seen by conf_resolve() */

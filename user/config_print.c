@@ -59,6 +59,10 @@ static void print_listeners(const struct conf *conf, FILE *out)
 			fprintf(out, ", told as %s", address_text(&relay->external, b));
 		fputc('\n', out);
 	}
+	if (conf->listening_device)
+		fprintf(out, "listening-device = %s\n", conf->listening_device);
+	if (conf->relay_device)
+		fprintf(out, "relay-device = %s\n", conf->relay_device);
 	fprintf(out, "relay ports = %u to %u\n", turn->min_port, turn->max_port);
 	fprintf(out, "sock-buf-size = %u bytes\n", conf->sock_buf_size);
 	if (conf->workers)

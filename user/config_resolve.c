@@ -349,6 +349,15 @@ static void check_ephemeral(const struct conf *conf, struct conf_errors *errors)
 			    turn->min_port, turn->max_port, turn->min_port, turn->max_port);
 }
 
+/* Its addresses are not looked at: those of a VRF are with its members. */
+static void check_device(const struct conf *conf, const char *name, const char *device,
+			 struct conf_errors *errors)
+{
+	if (device && !if_nametoindex(device))
+		conf_report(errors, conf_where(conf, name), LEVEL_ERROR,
+			    "%s: there is no interface '%.100s'", name, device);
+}
+
 static void check_process(const struct conf *conf, struct conf_errors *errors)
 {
 	if (conf->proc_user && !getpwnam(conf->proc_user))
@@ -397,6 +406,8 @@ void conf_resolve(struct conf *conf, struct conf_errors *errors)
 		check_external(conf, errors);
 		check_ephemeral(conf, errors);
 	}
+	check_device(conf, "listening-device", conf->listening_device, errors);
+	check_device(conf, "relay-device", conf->relay_device, errors);
 	check_process(conf, errors);
 	conf_derive_allocations(conf, conf->turn.n_relays);
 	free(ips.v);

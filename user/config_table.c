@@ -54,8 +54,10 @@ const struct conf_directive conf_table[] = {
 	  .help = "worker threads, at most 128; none: one per CPU" },
 	{ WORKS("cpus", "N"), .set = conf_set_number, AT(cpus), .max = 128,
 	  .help = "number of CPUs, where it is not what the system says" },
-	REFUSED("listening-device", "IFNAME", "not supported yet: use listening-ip"),
-	REFUSED("relay-device", "IFNAME", "not supported yet: use relay-ip"),
+	{ WORKS("listening-device", "IFNAME"), .set = conf_set_text, AT(listening_device),
+	  .help = "listeners take what comes in by this interface only" },
+	{ WORKS("relay-device", "IFNAME"), .set = conf_set_text, AT(relay_device),
+	  .help = "relay sockets send and receive by this interface only" },
 	INFO("alt-tls-listening-port", "PORT", "rfc5780 is for UDP"),
 	{ WORKS("tcp-proxy-port", "PORT"), .set = conf_set_port, AT(tcp_proxy_port),
 	  .help = "one more TCP port, on which every connection begins with a header of the "

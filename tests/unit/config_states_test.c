@@ -21,7 +21,7 @@ static const char *const work[] = {
 	"stun-backward-compatibility", "rfc3489-compatibility", "alternate-server",
 	"udp-alternate-server", "tcp-alternate-server", "tls-alternate-server",
 	"tls-listening-port", "no-tcp", "no-tls", "no-dtls", "dtls",
-	"tcp-proxy-port",
+	"tcp-proxy-port", "listening-device", "relay-device",
 	"max-allocate-timeout", "cert", "pkey", "pkey-pwd", "cipher-list", "CA-file", "no-tlsv1_2",
 	"ec-curve-name", "acme-redirect", "respond-http-unsupported",
 	"server-name", "secure-stun", "oauth", "check-origin-consistency",
@@ -62,7 +62,7 @@ static const char *const warned[] = {
 };
 
 static const char *const refused[] = {
-	"listening-device", "relay-device", "multiplex-peer", "prometheus-tls",
+	"multiplex-peer", "prometheus-tls",
 	"psql-userdb", "sql-userdb", "mysql-userdb",
 	"mongo-userdb", "server-relay",
 };
