@@ -158,6 +158,8 @@ void conf_free(struct conf *conf)
 	free(conf->listen_tcp.v);
 	free_tls(conf);
 	free(conf->external);
+	free(conf->external_server);
+	free(conf->found);
 	free(conf->prometheus_address.v);
 	free(conf->prometheus_path);
 	free(conf->pin_path);

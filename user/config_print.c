@@ -57,6 +57,8 @@ static void print_listeners(const struct conf *conf, FILE *out)
 		fprintf(out, "relay = %s", address_text(&relay->local, a));
 		if (!address_same_ip(&relay->local, &relay->external))
 			fprintf(out, ", told as %s", address_text(&relay->external, b));
+		else if (conf_asks_external(conf, &relay->local))
+			fprintf(out, ", told as %s says at the start", conf->external_server);
 		fputc('\n', out);
 	}
 	if (conf->listening_device)

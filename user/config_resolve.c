@@ -190,27 +190,6 @@ static void resolve_listeners(struct conf *conf, const struct conf_addrs *ips,
 		listen_aux(&conf->listen_tcp, conf, host);
 }
 
-/* What clients are told instead of a local address: that of its own pair, else
- * the one given for the whole family, else the local address itself. */
-struct tp_addr conf_external_of(const struct conf *conf, const struct tp_addr *local)
-{
-	struct tp_addr found = *local;
-
-	for (unsigned int i = 0; i < conf->n_external; i++) {
-		const struct conf_external *external = &conf->external[i];
-
-		if (external->private.family && address_same_ip(&external->private, local)) {
-			found = external->public;
-			break;
-		}
-		if (!external->private.family && external->public.family == local->family &&
-		    !conf_loopback(local))
-			found = external->public;
-	}
-	found.port = local->port;
-	return found;
-}
-
 static void resolve_relays(struct conf *conf, const struct conf_addrs *listen_ips,
 			   const struct conf_addrs *host)
 {

@@ -27,7 +27,7 @@ static const char *const work[] = {
 	"server-name", "secure-stun", "oauth", "check-origin-consistency",
 	"userdb", "db", "redis-userdb", "redis-statsdb", "no-dynamic-ip-list", "no-dynamic-realms",
 	/* ours */
-	"trusted-proxy-ip", "static-auth-secret-file", "dataplane", "pin-path", "fast-path-flows",
+	"external-ip-server", "trusted-proxy-ip", "static-auth-secret-file", "dataplane", "pin-path", "fast-path-flows",
 	"fast-path-ipv6-share",
 	"max-allocations", "control-socket", "max-pps", "user-max-bps",
 	"drain-min-allocations", "prometheus", "prometheus-port", "prometheus-address",
@@ -102,7 +102,7 @@ static void every_directive_has_its_state(void **state)
 			assert_true(row->state == CONF_SILENT || row->help != NULL);
 		}
 	}
-	assert_int_equal(listed, 143 + 12 + 17);
+	assert_int_equal(listed, 143 + 12 + 18);
 	assert_int_equal(named, listed);
 }
 
