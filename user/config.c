@@ -152,10 +152,14 @@ void conf_free(struct conf *conf)
 	free(conf->trusted_proxies.v);
 	free(conf->relay_ip.v);
 	free(conf->host.v);
+	free(conf->listening_device);
+	free(conf->relay_device);
 	free(conf->listen.v);
 	free(conf->listen_tcp.v);
 	free_tls(conf);
 	free(conf->external);
+	free(conf->external_server);
+	free(conf->found);
 	free(conf->prometheus_address.v);
 	free(conf->prometheus_path);
 	free(conf->pin_path);

@@ -44,9 +44,14 @@ struct conf {
 	struct conf_addrs listening_ip;	/* as written, port 0; none: every address */
 	struct conf_addrs aux_server;	/* ip:port */
 	struct conf_addrs relay_ip;	/* as written; none: the listening addresses */
+	char *listening_device, *relay_device;	/* NULL: every one */
 	struct conf_external *external;
 	unsigned int n_external;
 	struct conf_addrs host;		/* what this host has, port 0; seen by conf_resolve() */
+	bool external_auto;
+	char *external_server;		/* HOST[:PORT] to ask then */
+	struct conf_external *found;	/* what it said */
+	unsigned int n_found;
 	struct conf_addrs listen;	/* what to bind by UDP; filled by conf_resolve() */
 	struct conf_addrs listen_tcp;	/* likewise; each takes plain and TLS, as far as allowed */
 	uint16_t tls_listening_port;	/* host order, 5349 */
@@ -163,6 +168,13 @@ void conf_finish(struct conf *conf, struct conf_errors *errors);
 /* Which addresses this host has decides the listeners and relay addresses where
  * the file names none. Looks at the interfaces; needs no privilege. */
 void conf_resolve(struct conf *conf, struct conf_errors *errors);
+
+/* external-ip=auto: is a STUN server to be asked for what clients are told instead of this
+ * address? Its answer counts from the next conf_resolve() on. */
+bool conf_asks_external(const struct conf *conf, const struct tp_addr *local);
+void conf_found_external(struct conf *conf, const struct tp_addr *local,
+			 const struct tp_addr *public);
+const char *conf_where_auto(const struct conf *conf);
 
 /* Certificates and keys, from their files into conf->tls, checked; no_tls is final by then. */
 void conf_read_tls(struct conf *conf, struct conf_errors *errors);

@@ -347,6 +347,7 @@ void conf_finish(struct conf *conf, struct conf_errors *errors)
 	check_relaying(conf, errors);
 	settle_tls(conf, errors);
 	check_proxy(conf, errors);
+	conf_check_external(conf, errors);
 	check_auth(conf, errors);
 	check_database(conf, errors);
 	check_realm(conf, errors);

@@ -331,6 +331,7 @@ static int assemble(struct conf *next, const struct conf *image, const struct co
 		conf_set(next, image->given[i].name, image->given[i].value,
 			 image->given[i].where, &quiet);
 	conf_finish(next, &quiet);
+	conf_keep_external(next, running);
 	conf_resolve(next, &quiet);
 	keep(next, running);
 	conf_read_tls(next, &quiet);

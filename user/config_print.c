@@ -57,8 +57,14 @@ static void print_listeners(const struct conf *conf, FILE *out)
 		fprintf(out, "relay = %s", address_text(&relay->local, a));
 		if (!address_same_ip(&relay->local, &relay->external))
 			fprintf(out, ", told as %s", address_text(&relay->external, b));
+		else if (conf_asks_external(conf, &relay->local))
+			fprintf(out, ", told as %s says at the start", conf->external_server);
 		fputc('\n', out);
 	}
+	if (conf->listening_device)
+		fprintf(out, "listening-device = %s\n", conf->listening_device);
+	if (conf->relay_device)
+		fprintf(out, "relay-device = %s\n", conf->relay_device);
 	fprintf(out, "relay ports = %u to %u\n", turn->min_port, turn->max_port);
 	fprintf(out, "sock-buf-size = %u bytes\n", conf->sock_buf_size);
 	if (conf->workers)

@@ -190,27 +190,6 @@ static void resolve_listeners(struct conf *conf, const struct conf_addrs *ips,
 		listen_aux(&conf->listen_tcp, conf, host);
 }
 
-/* What clients are told instead of a local address: that of its own pair, else
- * the one given for the whole family, else the local address itself. */
-struct tp_addr conf_external_of(const struct conf *conf, const struct tp_addr *local)
-{
-	struct tp_addr found = *local;
-
-	for (unsigned int i = 0; i < conf->n_external; i++) {
-		const struct conf_external *external = &conf->external[i];
-
-		if (external->private.family && address_same_ip(&external->private, local)) {
-			found = external->public;
-			break;
-		}
-		if (!external->private.family && external->public.family == local->family &&
-		    !conf_loopback(local))
-			found = external->public;
-	}
-	found.port = local->port;
-	return found;
-}
-
 static void resolve_relays(struct conf *conf, const struct conf_addrs *listen_ips,
 			   const struct conf_addrs *host)
 {
@@ -349,6 +328,15 @@ static void check_ephemeral(const struct conf *conf, struct conf_errors *errors)
 			    turn->min_port, turn->max_port, turn->min_port, turn->max_port);
 }
 
+/* Its addresses are not looked at: those of a VRF are with its members. */
+static void check_device(const struct conf *conf, const char *name, const char *device,
+			 struct conf_errors *errors)
+{
+	if (device && !if_nametoindex(device))
+		conf_report(errors, conf_where(conf, name), LEVEL_ERROR,
+			    "%s: there is no interface '%.100s'", name, device);
+}
+
 static void check_process(const struct conf *conf, struct conf_errors *errors)
 {
 	if (conf->proc_user && !getpwnam(conf->proc_user))
@@ -397,6 +385,8 @@ void conf_resolve(struct conf *conf, struct conf_errors *errors)
 		check_external(conf, errors);
 		check_ephemeral(conf, errors);
 	}
+	check_device(conf, "listening-device", conf->listening_device, errors);
+	check_device(conf, "relay-device", conf->relay_device, errors);
 	check_process(conf, errors);
 	conf_derive_allocations(conf, conf->turn.n_relays);
 	free(ips.v);

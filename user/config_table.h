@@ -102,6 +102,10 @@ bool conf_ports_clash(uint16_t low, uint16_t high, const char *range, const char
 bool conf_relays(const struct conf *conf);
 /* What clients are told instead of a local address (external-ip). */
 struct tp_addr conf_external_of(const struct conf *conf, const struct tp_addr *local);
+/* Of a running server (external-ip=auto), which does not ask again. */
+void conf_keep_external(struct conf *next, const struct conf *running);
+void conf_check_external(const struct conf *conf, struct conf_errors *errors);
+bool conf_is_domain(const char *name);
 bool conf_loopback(const struct tp_addr *addr);
 /* With rfc5780 (config_origins.c): more listeners, and then what belongs together. */
 void conf_add_alt_ports(struct conf *conf, const struct conf_addrs *ips,
@@ -123,6 +127,7 @@ void conf_set_address(const struct conf_line *line);	/* appends to conf_addrs */
 void conf_set_endpoint(const struct conf_line *line);	/* the same, with a port */
 void conf_set_alternate(const struct conf_line *line);	/* appends to turn_alternates */
 void conf_set_external(const struct conf_line *line);
+void conf_set_external_server(const struct conf_line *line);
 void conf_set_file(const struct conf_line *line);	/* appends to conf_files */
 void conf_set_ranges(const struct conf_line *line);	/* appends to turn_ranges */
 void conf_set_family(const struct conf_line *line);

@@ -344,70 +344,6 @@ static bool unspecified(const struct tp_addr *addr)
 	return !memcmp(addr->ip, zero, sizeof(zero));
 }
 
-static bool external_taken(const struct conf_line *line, const struct conf_external *new)
-{
-	const struct conf *conf = line->conf;
-
-	for (unsigned int i = 0; i < conf->n_external; i++) {
-		const struct conf_external *old = &conf->external[i];
-
-		if (!new->private.family && !old->private.family &&
-		    new->public.family == old->public.family) {
-			refuse(line, "is the second one of its family without a private address");
-			return true;
-		}
-		if (new->private.family && address_same_ip(&new->private, &old->private)) {
-			refuse(line, "gives its private address a second public one");
-			return true;
-		}
-	}
-	return false;
-}
-
-void conf_set_external(const struct conf_line *line)
-{
-	struct conf *conf = line->conf;
-	struct conf_external new = { 0 };
-	char text[2 * ADDRESS_TEXT];
-	char *slash;
-
-	if (strlen(line->value) >= sizeof(text)) {
-		refuse(line, "is not an IP address");
-		return;
-	}
-	strcpy(text, line->value);
-	slash = strchr(text, '/');
-	if (slash)
-		*slash++ = 0;
-	if (!address_parse(&new.public, text) || (slash && !address_parse(&new.private, slash))) {
-		refuse(line, "is not PUBLIC or PUBLIC/PRIVATE; names are not looked up");
-		return;
-	}
-	if (slash && new.public.family != new.private.family) {
-		refuse(line, "has addresses of two families");
-		return;
-	}
-	if (unspecified(&new.public) || (slash && unspecified(&new.private))) {
-		refuse(line, "has an unspecified address");
-		return;
-	}
-	if (external_taken(line, &new))
-		return;
-	conf_place(line, conf->n_external);
-	conf->external = grown(conf->external, conf->n_external + 1, sizeof(new));
-	conf->external[conf->n_external++] = new;
-}
-
-/* RFC 8489 section 14.16: letters, digits, hyphens and dots, 255 at most. */
-static bool domain(const char *name)
-{
-	size_t len = strlen(name);
-
-	return len && len <= 255 &&
-	       strspn(name, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ"
-			    "0123456789-.") == len;
-}
-
 void conf_set_alternate(const struct conf_line *line)
 {
 	struct turn_alternates *list = field(line);
@@ -418,7 +354,7 @@ void conf_set_alternate(const struct conf_line *line)
 		*slash++ = 0;
 	if (!address_parse_port(&new.addr, text) || unspecified(&new.addr)) {
 		refuse(line, "is not IP[:PORT][/NAME]; names are not looked up");
-	} else if (slash && !domain(slash)) {
+	} else if (slash && !conf_is_domain(slash)) {
 		refuse(line, "does not end in a domain name");
 	} else {
 		if (!new.addr.port)

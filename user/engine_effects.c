@@ -12,11 +12,12 @@
 
 static int open_relay(struct engine *e, const struct turn_relay *relay)
 {
+	const struct conf *conf = e->shared->conf;
 	int fd;
 
 	if (relay->alloc->tcp)
-		return tcp_open_relay(&relay->local);
-	fd = udp_open_relay(&relay->local, e->shared->conf->sock_buf_size);
+		return tcp_open_relay(&relay->local, conf->relay_device);
+	fd = udp_open_relay(&relay->local, conf->sock_buf_size, conf->relay_device);
 	if (fd >= 0 && e->shared->tc)
 		udp_refuse_gro(fd);
 	return fd;

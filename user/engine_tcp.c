@@ -50,7 +50,7 @@ void engine_on_peers(evutil_socket_t fd, short what, void *arg)
 int engine_tcp_connect(void *ctx, struct turn_connection *c, const struct tp_addr *to)
 {
 	struct engine *e = ctx;
-	int fd = tcp_connect(&c->relay->local, to);
+	int fd = tcp_connect(&c->relay->local, to, e->shared->conf->relay_device);
 	struct engine_pipe *p;
 
 	if (fd < 0)

@@ -18,6 +18,7 @@
 #include "address.h"
 #include "background.h"
 #include "control.h"
+#include "external.h"
 #include "dataplane/listeners.h"
 #include "ids.h"
 #include "keeper.h"
@@ -133,6 +134,8 @@ static int prepare(struct keeper *k)
 
 	if (!err)
 		err = users_prepare(k->conf, k->uid, k->gid);
+	if (!err)
+		err = external_ask(*k->running);
 	if (!err)
 		err = open_control(k);
 	if (!err)

@@ -81,9 +81,10 @@ static int open_one(struct sockets *s, enum sockets_kind kind, const struct tp_a
 	int err = -ENOMEM;
 
 	if (fd && kind == SOCKETS_UDP)
-		err = udp_open_listeners(fd, s->workers, addr, conf->sock_buf_size);
+		err = udp_open_listeners(fd, s->workers, addr, conf->sock_buf_size,
+					 conf->listening_device);
 	else if (fd)
-		err = tcp_open_listeners(fd, s->workers, addr);
+		err = tcp_open_listeners(fd, s->workers, addr, conf->listening_device);
 	if (!err)
 		err = sockets_add(s, kind, addr, fd);
 	free(fd);

@@ -21,13 +21,13 @@ static const char *const work[] = {
 	"stun-backward-compatibility", "rfc3489-compatibility", "alternate-server",
 	"udp-alternate-server", "tcp-alternate-server", "tls-alternate-server",
 	"tls-listening-port", "no-tcp", "no-tls", "no-dtls", "dtls",
-	"tcp-proxy-port",
+	"tcp-proxy-port", "listening-device", "relay-device",
 	"max-allocate-timeout", "cert", "pkey", "pkey-pwd", "cipher-list", "CA-file", "no-tlsv1_2",
 	"ec-curve-name", "acme-redirect", "respond-http-unsupported",
 	"server-name", "secure-stun", "oauth", "check-origin-consistency",
 	"userdb", "db", "redis-userdb", "redis-statsdb", "no-dynamic-ip-list", "no-dynamic-realms",
 	/* ours */
-	"trusted-proxy-ip", "static-auth-secret-file", "dataplane", "pin-path", "fast-path-flows",
+	"external-ip-server", "trusted-proxy-ip", "static-auth-secret-file", "dataplane", "pin-path", "fast-path-flows",
 	"fast-path-ipv6-share",
 	"max-allocations", "control-socket", "max-pps", "user-max-bps",
 	"drain-min-allocations", "prometheus", "prometheus-port", "prometheus-address",
@@ -62,7 +62,7 @@ static const char *const warned[] = {
 };
 
 static const char *const refused[] = {
-	"listening-device", "relay-device", "multiplex-peer", "prometheus-tls",
+	"multiplex-peer", "prometheus-tls",
 	"psql-userdb", "sql-userdb", "mysql-userdb",
 	"mongo-userdb", "server-relay",
 };
@@ -102,7 +102,7 @@ static void every_directive_has_its_state(void **state)
 			assert_true(row->state == CONF_SILENT || row->help != NULL);
 		}
 	}
-	assert_int_equal(listed, 143 + 12 + 17);
+	assert_int_equal(listed, 143 + 12 + 18);
 	assert_int_equal(named, listed);
 }
 

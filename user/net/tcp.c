@@ -5,6 +5,7 @@
 #include <string.h>
 #include <unistd.h>
 #include "address.h"
+#include "net/device.h"
 #include "net/tcp.h"
 
 #define BACKLOG		1024
@@ -49,7 +50,7 @@ void tcp_carry(int fd)
 	option(fd, SOL_SOCKET, SO_KEEPALIVE, 1);
 }
 
-static int tcp_bound(const struct tp_addr *addr, bool shared)
+static int tcp_bound(const struct tp_addr *addr, bool shared, const char *device)
 {
 	struct sockaddr_storage ss;
 	socklen_t len = address_to_sockaddr(addr, &ss);
@@ -63,6 +64,8 @@ static int tcp_bound(const struct tp_addr *addr, bool shared)
 	if (addr->family == 6)
 		option(fd, IPPROTO_IPV6, IPV6_V6ONLY, 1);
 	err = shared ? option(fd, SOL_SOCKET, SO_REUSEPORT, 1) : 0;
+	if (!err)
+		err = device_bind(fd, device);
 	if (!err && bind(fd, (struct sockaddr *)&ss, len))
 		err = -errno;
 	if (!err)
@@ -71,9 +74,9 @@ static int tcp_bound(const struct tp_addr *addr, bool shared)
 	return err;
 }
 
-static int tcp_listener(const struct tp_addr *addr)
+static int tcp_listener(const struct tp_addr *addr, const char *device)
 {
-	int fd = tcp_bound(addr, true), err;
+	int fd = tcp_bound(addr, true, device), err;
 
 	if (fd < 0)
 		return fd;
@@ -85,17 +88,17 @@ static int tcp_listener(const struct tp_addr *addr)
 	return err;
 }
 
-int tcp_open_listeners(int *fds, unsigned int n, const struct tp_addr *addr)
+int tcp_open_listeners(int *fds, unsigned int n, const struct tp_addr *addr, const char *device)
 {
 	/* SO_REUSEPORT would share the port with any other server of the same user */
-	int err = tcp_bound(addr, false);
+	int err = tcp_bound(addr, false, device);
 	unsigned int i;
 
 	if (err < 0)
 		return err;
 	close(err);
 	for (i = 0; i < n; i++) {
-		fds[i] = tcp_listener(addr);
+		fds[i] = tcp_listener(addr, device);
 		if (fds[i] < 0)
 			break;
 	}
@@ -160,10 +163,10 @@ int tcp_accept(int listener, struct tcp_accepted *out)
 	return 1;
 }
 
-int tcp_open_relay(const struct tp_addr *addr)
+int tcp_open_relay(const struct tp_addr *addr, const char *device)
 {
 	/* alone first, and only then shared: nobody else's listener is joined */
-	int fd = tcp_bound(addr, false), err;
+	int fd = tcp_bound(addr, false, device), err;
 
 	if (fd < 0)
 		return fd;
@@ -177,11 +180,11 @@ int tcp_open_relay(const struct tp_addr *addr)
 	return err;
 }
 
-int tcp_connect(const struct tp_addr *from, const struct tp_addr *to)
+int tcp_connect(const struct tp_addr *from, const struct tp_addr *to, const char *device)
 {
 	struct sockaddr_storage ss;
 	socklen_t len = address_to_sockaddr(to, &ss);
-	int fd = tcp_bound(from, true), err;
+	int fd = tcp_bound(from, true, device), err;
 
 	if (fd < 0)
 		return fd;

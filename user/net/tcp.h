@@ -8,8 +8,9 @@
 #include <stdint.h>
 #include <turnpike/tables.h>
 
-/* n listeners on one address, fds[i] for worker i. 0 or -errno (none is left open). */
-int tcp_open_listeners(int *fds, unsigned int n, const struct tp_addr *addr);
+/* n listeners on one address, fds[i] for worker i; here and below a device that is NULL is
+ * every one. 0 or -errno (none is left open). */
+int tcp_open_listeners(int *fds, unsigned int n, const struct tp_addr *addr, const char *device);
 
 struct tcp_accepted {
 	int fd;				/* non-blocking */
@@ -21,9 +22,9 @@ struct tcp_accepted {
 int tcp_accept(int listener, struct tcp_accepted *out);
 
 /* A listener that is alone on its address, but for tcp_connect() from there. -errno. */
-int tcp_open_relay(const struct tp_addr *addr);
+int tcp_open_relay(const struct tp_addr *addr, const char *device);
 /* A socket that is connecting; writable when that has ended, and tcp_error() says how. */
-int tcp_connect(const struct tp_addr *from, const struct tp_addr *to);
+int tcp_connect(const struct tp_addr *from, const struct tp_addr *to, const char *device);
 int tcp_error(int fd);		/* 0 or -errno */
 /* It carries a byte stream now, whose reader may take its time. */
 void tcp_carry(int fd);

@@ -17,13 +17,14 @@
 /* ---------------------------------------------------------------- sockets */
 
 /* A non-blocking socket for one relayed transport address: may be fragmented,
- * reports ICMP errors. addr without port: the kernel's choice. fd or -errno. */
-int udp_open_relay(const struct tp_addr *addr, unsigned int buf_size);
+ * reports ICMP errors. addr without port: the kernel's choice; device NULL: every one.
+ * fd or -errno. */
+int udp_open_relay(const struct tp_addr *addr, unsigned int buf_size, const char *device);
 /* The kernel must not merge datagrams for this socket, which a tc program is to see first. */
 void udp_refuse_gro(int fd);
 /* n listeners on one address, fds[i] for worker i. 0 or -errno (none is left open). */
 int udp_open_listeners(int *fds, unsigned int n, const struct tp_addr *addr,
-		       unsigned int buf_size);
+		       unsigned int buf_size, const char *device);
 /*
  * What becomes of an IP packet that is too large is a property of the socket. Only
  * UDP_WHOLE sets DF. At rest an IPv4 socket knows the link's MTU alone

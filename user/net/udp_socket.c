@@ -4,6 +4,7 @@
 #include <netinet/udp.h>
 #include <unistd.h>
 #include "address.h"
+#include "net/device.h"
 #include "net/udp.h"
 
 #ifndef UDP_GRO
@@ -59,15 +60,18 @@ void udp_refuse_gro(int fd)
 	option(fd, IPPROTO_UDP, UDP_GRO, 0);
 }
 
-static int udp_bind(int fd, const struct tp_addr *addr)
+static int udp_bind(int fd, const struct tp_addr *addr, const char *device)
 {
 	struct sockaddr_storage ss;
 	socklen_t len = address_to_sockaddr(addr, &ss);
+	int err = device_bind(fd, device);
 
+	if (err)
+		return err;
 	return bind(fd, (struct sockaddr *)&ss, len) ? -errno : 0;
 }
 
-int udp_open_relay(const struct tp_addr *addr, unsigned int buf_size)
+int udp_open_relay(const struct tp_addr *addr, unsigned int buf_size, const char *device)
 {
 	int fd = udp_socket(addr, buf_size), err;
 
@@ -78,7 +82,7 @@ int udp_open_relay(const struct tp_addr *addr, unsigned int buf_size)
 	else
 		err = option(fd, IPPROTO_IPV6, IPV6_RECVERR, 1);
 	if (!err)
-		err = udp_bind(fd, addr);
+		err = udp_bind(fd, addr, device);
 	if (err) {
 		close(fd);
 		return err;
@@ -154,22 +158,22 @@ static int udp_steer(int fd, uint8_t family, unsigned int n)
 }
 
 /* SO_REUSEPORT would share the port with any other server of the same user. */
-static int udp_is_free(const struct tp_addr *addr)
+static int udp_is_free(const struct tp_addr *addr, const char *device)
 {
 	int fd = udp_socket(addr, 0), err;
 
 	if (fd < 0)
 		return fd;
-	err = udp_bind(fd, addr);
+	err = udp_bind(fd, addr, device);
 	close(fd);
 	return err;
 }
 
 int udp_open_listeners(int *fds, unsigned int n, const struct tp_addr *addr,
-		       unsigned int buf_size)
+		       unsigned int buf_size, const char *device)
 {
 	unsigned int i;
-	int err = udp_is_free(addr);
+	int err = udp_is_free(addr, device);
 
 	if (err)
 		return err;
@@ -181,7 +185,7 @@ int udp_open_listeners(int *fds, unsigned int n, const struct tp_addr *addr,
 		}
 		err = option(fds[i], SOL_SOCKET, SO_REUSEPORT, 1);
 		if (!err)
-			err = udp_bind(fds[i], addr);
+			err = udp_bind(fds[i], addr, device);
 		/* after the bind: the group exists, and index 0 is this socket */
 		if (!err && i == 0)
 			err = udp_steer(fds[i], addr->family, n);

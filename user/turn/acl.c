@@ -90,7 +90,7 @@ static bool acl_disguised(const struct tp_addr *a)
 	return (!memcmp(a->ip, zero, 12) && !acl_loopback(a)) || !memcmp(a->ip, mapped, 12);
 }
 
-static bool acl_special(const struct tp_addr *a)
+bool acl_special(const struct tp_addr *a)
 {
 	const struct prefix *list = a->family == 4 ? refused4 : refused6;
 	size_t i, n = a->family == 4 ? sizeof(refused4) / sizeof(*list) :

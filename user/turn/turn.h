@@ -392,6 +392,8 @@ int turn_adopt_binding(struct turn_server *server, struct turn_alloc *alloc,
 
 /* Is its address (whatever its port) in one of the ranges? */
 bool acl_listed(const struct turn_ranges *ranges, const struct tp_addr *addr);
+/* Not an address of the public Internet (IANA's registries, and clouds' services). */
+bool acl_special(const struct tp_addr *addr);
 /* The one gate for peers (design, principle 7). 0, or the error code to answer: 403. */
 int acl_check(const struct turn_conf *conf, const struct tp_addr *peer);
 
