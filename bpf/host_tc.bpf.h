@@ -116,6 +116,17 @@ static __always_inline enum tp_reason tp_host_unclaimed(struct tp_host *host, in
 	return TP_R_NO_ROW;
 }
 
+/* And so are ICMP errors: with them in it, the program is too large for the verifier of
+ * Linux 6.1. The daemon fragments what is too large. */
+static __always_inline enum tp_reason tp_host_error(struct tp_host *host, int in,
+						    enum tp_reason reason, int detoured)
+{
+	(void)host;
+	(void)in;
+	(void)detoured;
+	return reason;
+}
+
 static __always_inline int tp_host_route(struct tp_host *host, __u32 ifindex)
 {
 	struct __sk_buff *skb = host->skb;

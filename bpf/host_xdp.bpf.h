@@ -4,6 +4,7 @@
 #define TURNPIKE_HOST_XDP_BPF_H
 
 #include "host.bpf.h"
+#include <turnpike/error.h>
 #include <turnpike/listener.h>
 
 struct tp_host {
@@ -96,6 +97,23 @@ static __always_inline enum tp_reason tp_host_unclaimed(struct tp_host *host, in
 {
 	tp_host_back(host);
 	return in == 4 ? tp_unclaimed4(host->ctx) : tp_unclaimed6(host->ctx);
+}
+
+/* A global function: the verifier walks it once, whatever came before. */
+__attribute__((noinline)) int tp_error_xdp(struct xdp_md *ctx, int in, int reason, int detoured)
+{
+	struct tp_host host = { .ctx = ctx };
+
+	if (in == 4)
+		return tp_error(&host, 4, (enum tp_reason)reason, detoured);
+	return tp_error(&host, 6, (enum tp_reason)reason, detoured);
+}
+
+static __always_inline enum tp_reason tp_host_error(struct tp_host *host, int in,
+						    enum tp_reason reason, int detoured)
+{
+	tp_host_back(host);
+	return (enum tp_reason)tp_error_xdp(host->ctx, in, (int)reason, detoured);
 }
 
 #endif

@@ -121,6 +121,13 @@ static inline enum tp_reason tp_host_unclaimed(struct tp_host *host, int in)
 	return TP_R_NO_ROW;
 }
 
+/* The kernel's sending half has said, or says, what it has to. */
+static inline enum tp_reason tp_host_error(struct tp_host *host, int in, enum tp_reason reason,
+					   int detoured)
+{
+	return reason;
+}
+
 /* Counted by the caller, who knows how many datagrams there are in a packet. */
 static inline void tp_host_count(struct tp_host *host, enum tp_reason reason, __u32 bytes)
 {
