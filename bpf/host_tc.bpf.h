@@ -142,6 +142,41 @@ static __always_inline int tp_host_route(struct tp_host *host, __u32 ifindex)
 	return tp_checksum_settle(skb);
 }
 
+/* What of the host a detour changes. */
+struct tp_tc_way {
+	__u32 out;
+	__u32 spoilt;
+	__u32 why;
+};
+
+/* A global function: the verifier walks it once, and not for each way that led there. That
+ * of Linux 6.1 would not come to an end. */
+__attribute__((noinline)) int tp_detour_tc(struct __sk_buff *skb, int why, struct tp_tc_way *way)
+{
+	struct tp_host host = { .skb = skb };
+	enum tp_reason reason;
+
+	if (!way)
+		return TP_R_BUSY;
+	host.why = (enum tp_reason)way->why;
+	reason = tp_detour(&host, why);
+	way->out = host.out;
+	way->spoilt = (__u32)host.spoilt;
+	way->why = (__u32)host.why;
+	return (int)reason;
+}
+
+static __always_inline enum tp_reason tp_host_detour(struct tp_host *host, int why)
+{
+	struct tp_tc_way way = { .why = (__u32)host->why };
+	enum tp_reason reason = (enum tp_reason)tp_detour_tc(host->skb, why, &way);
+
+	host->out = way.out;
+	host->spoilt = (int)way.spoilt;
+	host->why = (enum tp_reason)way.why;
+	return reason;
+}
+
 /* What the core has written as a tag in the data becomes one of the sk_buff. */
 static __always_inline int tp_host_tag(struct __sk_buff *skb)
 {

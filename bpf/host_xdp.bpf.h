@@ -65,6 +65,28 @@ static __always_inline void tp_host_back(struct tp_host *host)
 	host->action = XDP_TX;
 }
 
+/* A global function: the verifier walks it once, and not for each way that led there. */
+__attribute__((noinline)) int tp_detour_xdp(struct xdp_md *ctx, int why, int *action)
+{
+	struct tp_host host = { .ctx = ctx, .action = XDP_PASS };
+	enum tp_reason reason;
+
+	if (!action)
+		return TP_R_BUSY;
+	reason = tp_detour(&host, why);
+	*action = host.action;
+	return (int)reason;
+}
+
+static __always_inline enum tp_reason tp_host_detour(struct tp_host *host, int why)
+{
+	int action = XDP_PASS;
+	enum tp_reason reason = (enum tp_reason)tp_detour_xdp(host->ctx, why, &action);
+
+	host->action = action;
+	return reason;
+}
+
 /* each CPU's own */
 struct {
 	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);

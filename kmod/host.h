@@ -115,6 +115,11 @@ static inline struct tp_detour *tp_host_scratch(struct tp_host *host)
 	return (struct tp_detour *)host->scratch;
 }
 
+static inline enum tp_reason tp_host_detour(struct tp_host *host, int why)
+{
+	return tp_detour(host, why);
+}
+
 /* Listeners answer by their sockets. */
 static inline enum tp_reason tp_host_unclaimed(struct tp_host *host, int in)
 {

@@ -294,7 +294,7 @@ TP_INLINE enum tp_reason tp_relay_frame(struct tp_host *host)
 		if (reason != TP_R_NO_ROW)
 			return reason;
 	}
-	reason = tp_detour(host, why);
+	reason = tp_host_detour(host, why);
 	if (reason == TP_R_NO_ROW && why != TP_DETOUR_BINDING)
 		reason = tp_host_unclaimed(host, in);
 	return tp_relay_ended(host, in, reason, 1);

@@ -65,6 +65,8 @@ TP_HOST_API __u32 tp_host_random(struct tp_host *host);
  * whenever they are asked for. NULL: none. */
 struct tp_detour;
 TP_HOST_API struct tp_detour *tp_host_scratch(struct tp_host *host);
+/* tp_detour(), as a function of its own. */
+TP_HOST_API enum tp_reason tp_host_detour(struct tp_host *host, int why);
 /* A datagram of this family that no flow claims: tp_listener(), where the host wants it. */
 TP_HOST_API enum tp_reason tp_host_unclaimed(struct tp_host *host, int in);
 /* Not to be relayed for TP_R_MTU or TP_R_TTL, as the straight way found or a detour:

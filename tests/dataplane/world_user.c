@@ -152,6 +152,11 @@ static inline enum tp_reason tp_host_error(struct tp_host *host, int in, enum tp
 	return tp_error(host, in, reason, detoured);
 }
 
+static inline enum tp_reason tp_host_detour(struct tp_host *host, int why)
+{
+	return tp_detour(host, why);
+}
+
 static inline enum tp_reason tp_host_unclaimed(struct tp_host *host, int in)
 {
 	struct tp_listener_work work;
