@@ -205,7 +205,7 @@ build/bench/layout.bpf.o: tests/bench/layout.bpf.c bpf/turnpike.bpf.c $(BPF_HDRS
 	$(Q)mkdir -p $(@D) && $(CLANG) $(BPF_CFLAGS) -Ibpf -c $< -o $@
 
 build/obj/tests/bench/layout.o: build/bench/layout.skel.h
-build/bench/cases: $(addprefix build/obj/tests/dataplane/,world_xdp.o world_user.o case_run.o frame.o)
+build/bench/cases: $(addprefix build/obj/tests/dataplane/,world_xdp.o world_user.o case_run.o frame.o icmp.o)
 
 build/bench/load build/bench/latency build/bench/kmod build/bench/stream: \
 	build/obj/tests/bench/client.o

@@ -116,6 +116,17 @@ static __always_inline enum tp_reason tp_host_unclaimed(struct tp_host *host, in
 	return TP_R_NO_ROW;
 }
 
+/* And so are ICMP errors: with them in it, the program is too large for the verifier of
+ * Linux 6.1. The daemon fragments what is too large. */
+static __always_inline enum tp_reason tp_host_error(struct tp_host *host, int in,
+						    enum tp_reason reason, int detoured)
+{
+	(void)host;
+	(void)in;
+	(void)detoured;
+	return reason;
+}
+
 static __always_inline int tp_host_route(struct tp_host *host, __u32 ifindex)
 {
 	struct __sk_buff *skb = host->skb;
@@ -129,6 +140,41 @@ static __always_inline int tp_host_route(struct tp_host *host, __u32 ifindex)
 	host->why = TP_R_NO_CHECKSUM;
 	host->out = ifindex;
 	return tp_checksum_settle(skb);
+}
+
+/* What of the host a detour changes. */
+struct tp_tc_way {
+	__u32 out;
+	__u32 spoilt;
+	__u32 why;
+};
+
+/* A global function: the verifier walks it once, and not for each way that led there. That
+ * of Linux 6.1 would not come to an end. */
+__attribute__((noinline)) int tp_detour_tc(struct __sk_buff *skb, int why, struct tp_tc_way *way)
+{
+	struct tp_host host = { .skb = skb };
+	enum tp_reason reason;
+
+	if (!way)
+		return TP_R_BUSY;
+	host.why = (enum tp_reason)way->why;
+	reason = tp_detour(&host, why);
+	way->out = host.out;
+	way->spoilt = (__u32)host.spoilt;
+	way->why = (__u32)host.why;
+	return (int)reason;
+}
+
+static __always_inline enum tp_reason tp_host_detour(struct tp_host *host, int why)
+{
+	struct tp_tc_way way = { .why = (__u32)host->why };
+	enum tp_reason reason = (enum tp_reason)tp_detour_tc(host->skb, why, &way);
+
+	host->out = way.out;
+	host->spoilt = (int)way.spoilt;
+	host->why = (enum tp_reason)way.why;
+	return reason;
 }
 
 /* What the core has written as a tag in the data becomes one of the sk_buff. */

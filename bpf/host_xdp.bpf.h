@@ -4,6 +4,7 @@
 #define TURNPIKE_HOST_XDP_BPF_H
 
 #include "host.bpf.h"
+#include <turnpike/error.h>
 #include <turnpike/listener.h>
 
 struct tp_host {
@@ -64,6 +65,28 @@ static __always_inline void tp_host_back(struct tp_host *host)
 	host->action = XDP_TX;
 }
 
+/* A global function: the verifier walks it once, and not for each way that led there. */
+__attribute__((noinline)) int tp_detour_xdp(struct xdp_md *ctx, int why, int *action)
+{
+	struct tp_host host = { .ctx = ctx, .action = XDP_PASS };
+	enum tp_reason reason;
+
+	if (!action)
+		return TP_R_BUSY;
+	reason = tp_detour(&host, why);
+	*action = host.action;
+	return (int)reason;
+}
+
+static __always_inline enum tp_reason tp_host_detour(struct tp_host *host, int why)
+{
+	int action = XDP_PASS;
+	enum tp_reason reason = (enum tp_reason)tp_detour_xdp(host->ctx, why, &action);
+
+	host->action = action;
+	return reason;
+}
+
 /* each CPU's own */
 struct {
 	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
@@ -96,6 +119,23 @@ static __always_inline enum tp_reason tp_host_unclaimed(struct tp_host *host, in
 {
 	tp_host_back(host);
 	return in == 4 ? tp_unclaimed4(host->ctx) : tp_unclaimed6(host->ctx);
+}
+
+/* A global function: the verifier walks it once, whatever came before. */
+__attribute__((noinline)) int tp_error_xdp(struct xdp_md *ctx, int in, int reason, int detoured)
+{
+	struct tp_host host = { .ctx = ctx };
+
+	if (in == 4)
+		return tp_error(&host, 4, (enum tp_reason)reason, detoured);
+	return tp_error(&host, 6, (enum tp_reason)reason, detoured);
+}
+
+static __always_inline enum tp_reason tp_host_error(struct tp_host *host, int in,
+						    enum tp_reason reason, int detoured)
+{
+	tp_host_back(host);
+	return (enum tp_reason)tp_error_xdp(host->ctx, in, (int)reason, detoured);
 }
 
 #endif

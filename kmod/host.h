@@ -117,10 +117,22 @@ static inline struct tp_detour *tp_host_scratch(struct tp_host *host)
 	return (struct tp_detour *)host->scratch;
 }
 
+static inline enum tp_reason tp_host_detour(struct tp_host *host, int why)
+{
+	return tp_detour(host, why);
+}
+
 /* Listeners answer by their sockets. */
 static inline enum tp_reason tp_host_unclaimed(struct tp_host *host, int in)
 {
 	return TP_R_NO_ROW;
+}
+
+/* The kernel's sending half has said, or says, what it has to. */
+static inline enum tp_reason tp_host_error(struct tp_host *host, int in, enum tp_reason reason,
+					   int detoured)
+{
+	return reason;
 }
 
 /* Counted by the caller, who knows how many datagrams there are in a packet. */

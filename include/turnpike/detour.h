@@ -511,7 +511,8 @@ TP_INLINE enum tp_reason tp_detour_lost(const struct tp_detour *d, int in, int w
 	return d->unusual ? TP_R_SEND_FORM : TP_R_NO_ROW;
 }
 
-TP_APART enum tp_reason tp_detour(struct tp_host *host, int why)
+/* For tp_host_detour(). */
+TP_INLINE enum tp_reason tp_detour(struct tp_host *host, int why)
 {
 	struct tp_detour *d = tp_host_scratch(host);
 	enum tp_reason reason, frame;

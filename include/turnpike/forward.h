@@ -269,6 +269,15 @@ TP_APART enum tp_reason tp_relay6(struct tp_host *host, int *why)
 	return reason == TP_R_NONE ? tp_relay_from(host, &flow, 6, why) : reason;
 }
 
+/* Not relayed, by either way: perhaps its sender is told. */
+TP_INLINE enum tp_reason tp_relay_ended(struct tp_host *host, int in, enum tp_reason reason,
+					int detoured)
+{
+	if (reason != TP_R_MTU && reason != TP_R_TTL)
+		return reason;
+	return tp_host_error(host, in, reason, detoured);
+}
+
 /* Relay one frame, by whichever way; counting it is left to the caller. */
 TP_INLINE enum tp_reason tp_relay_frame(struct tp_host *host)
 {
@@ -278,17 +287,17 @@ TP_INLINE enum tp_reason tp_relay_frame(struct tp_host *host)
 	if (in == 6)
 		reason = tp_relay6(host, &why);
 	if (reason != TP_R_NONE)
-		return reason;
+		return tp_relay_ended(host, in, reason, 0);
 	/* most of those that no channel claims are the server's, which is no relayed address */
 	if (why == TP_DETOUR_BINDING) {
 		reason = tp_host_unclaimed(host, in);
 		if (reason != TP_R_NO_ROW)
 			return reason;
 	}
-	reason = tp_detour(host, why);
+	reason = tp_host_detour(host, why);
 	if (reason == TP_R_NO_ROW && why != TP_DETOUR_BINDING)
 		reason = tp_host_unclaimed(host, in);
-	return reason;
+	return tp_relay_ended(host, in, reason, 1);
 }
 
 /* Relay one frame and count it; bytes are the frame's as it came. */

@@ -41,6 +41,10 @@ TP_HOST_API __u64 tp_host_now(struct tp_host *host);
 TP_HOST_API int tp_host_own_mac(struct tp_host *host, __u64 mac);
 /* Prepare to send by this interface. 0, or it cannot be sent there. */
 TP_HOST_API int tp_host_route(struct tp_host *host, __u32 ifindex);
+/* Prepare to send by the interface that it came from; asked for with what answers in place. */
+TP_HOST_API void tp_host_back(struct tp_host *host);
+/* Index is below TP_STRANGER_HOSTS + TP_STRANGER_NETS. */
+TP_HOST_API struct tp_stranger *tp_host_stranger(struct tp_host *host, __u32 index);
 #else
 /*
  * A host behind the kernel's receiving and before its sending half of IP (the module)
@@ -57,15 +61,22 @@ TP_HOST_API void tp_host_row_counted(struct tp_host *host, struct tp_row *row, _
 #endif
 /* 32 bits that nobody outside can know beforehand. */
 TP_HOST_API __u32 tp_host_random(struct tp_host *host);
-/* TP_SCRATCH bytes that are this packet's alone, of any value. NULL: none. */
+/* TP_SCRATCH bytes that are this packet's alone: of any value at first, and the same ones
+ * whenever they are asked for. NULL: none. */
 struct tp_detour;
 TP_HOST_API struct tp_detour *tp_host_scratch(struct tp_host *host);
+/* tp_detour(), as a function of its own. */
+TP_HOST_API enum tp_reason tp_host_detour(struct tp_host *host, int why);
 /* A datagram of this family that no flow claims: tp_listener(), where the host wants it. */
 TP_HOST_API enum tp_reason tp_host_unclaimed(struct tp_host *host, int in);
+/* Not to be relayed for TP_R_MTU or TP_R_TTL, as the straight way found or a detour:
+ * tp_error(), where the host wants it. That reason, where no error is sent. */
+TP_HOST_API enum tp_reason tp_host_error(struct tp_host *host, int in, enum tp_reason reason,
+					 int detoured);
 TP_HOST_API void tp_host_count(struct tp_host *host, enum tp_reason reason, __u32 bytes);
 
 /* What a reason means for the packet. */
-#define TP_SENT(reason)		((reason) <= TP_R_BINDING)
+#define TP_SENT(reason)		((reason) <= TP_R_TIME_EXCEEDED)
 #define TP_DROPPED(reason)	((reason) >= TP_R_BAD_FRAME && (reason) <= TP_R_REWRITE)
 
 /* Padding after the data of a ChannelData message over UDP that is dealt with

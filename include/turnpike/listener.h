@@ -15,11 +15,8 @@
 #include <turnpike/crc.h>
 #include <turnpike/forward.h>
 #include <turnpike/limit.h>
-
-/* Index is below TP_STRANGER_HOSTS + TP_STRANGER_NETS. */
-TP_HOST_API struct tp_stranger *tp_host_stranger(struct tp_host *host, __u32 index);
-/* Prepare to send by the interface that it came from. */
-TP_HOST_API void tp_host_back(struct tp_host *host);
+#include <turnpike/reply.h>
+#include <turnpike/stranger.h>
 
 /*
  * Replies to strangers are limited (a source may be forged, and stand for somebody
@@ -56,13 +53,6 @@ struct tp_listener_work {
 	__u32 word[TP_BINDING_OUT_WORDS];
 };
 
-/* An address's 32 bits as they are on the wire. */
-#ifdef __CHECKER__
-#define TP_LISTENER_RAW32(x)	((__attribute__((force)) __u32)(x))
-#else
-#define TP_LISTENER_RAW32(x)	((__u32)(x))
-#endif
-
 /* A place of the payload that the BPF verifier knows to be near its start. */
 TP_INLINE const __u8 *tp_listener_at(const __u8 *from, __u32 offset)
 {
@@ -94,15 +84,6 @@ TP_INLINE int tp_listener_find(struct tp_host *host, struct tp_listener_work *wo
 
 /* ------------------------------------------------------------- strangers */
 
-TP_INLINE __u32 tp_stranger_hash(struct tp_host *host, __u32 a, __u32 b, __u32 kind)
-{
-	__u32 word[4] = { a, b, kind, 0 };
-	__u64 seed[2];
-
-	tp_host_seed(host, seed);
-	return (__u32)tp_hash_mix(tp_hash_nh(word, seed));
-}
-
 TP_INLINE __u64 *tp_stranger_bucket(struct tp_host *host, __u32 index, int binding)
 {
 	struct tp_stranger *s = tp_host_stranger(host, index);
@@ -116,22 +97,15 @@ TP_INLINE __u64 *tp_stranger_bucket(struct tp_host *host, __u32 index, int bindi
 TP_INLINE int tp_stranger_takes(struct tp_host *host, const struct tp_flow *flow, int in,
 				__u32 request_ns, int binding)
 {
-	__u64 now = tp_host_now(host), cost = request_ns, *mine, *net;
-	__u32 a, b, kind = in;
+	__u64 now = tp_host_now(host), cost = request_ns, *mine, *net, seed[2];
 
 	if (!request_ns)
 		return 1;
 	if (binding)
 		cost = cost / TP_STRANGER_BINDINGS + 1;
-	a = in == 4 ? flow->ip4.saddr : flow->ip6.saddr[0];
-	b = in == 4 ? 0 : flow->ip6.saddr[1];
-	mine = tp_stranger_bucket(host, tp_stranger_hash(host, a, b, kind) &
-				  (TP_STRANGER_HOSTS - 1), binding);
-	a &= in == 4 ? TP_N32(0xffffff00U) : ~0U;
-	b &= TP_N32(0xffff0000U);
-	net = tp_stranger_bucket(host, TP_STRANGER_HOSTS +
-				 (tp_stranger_hash(host, a, b, kind | 0x100) &
-				  (TP_STRANGER_NETS - 1)), binding);
+	tp_host_seed(host, seed);
+	mine = tp_stranger_bucket(host, tp_stranger_host(seed, flow, in), binding);
+	net = tp_stranger_bucket(host, tp_stranger_net(seed, flow, in), binding);
 	if (!mine || !net)
 		return 1;
 	if (!tp_bucket_has(mine, now, TP_STRANGER_BURST_NS) ||
@@ -215,11 +189,11 @@ TP_INLINE __u64 tp_binding_sum(const struct tp_flow *flow, int in, __u16 udp_len
 
 	sum += (__u64)TP_CSUM_RAW(flow->sport) + TP_CSUM_RAW(flow->dport);
 	if (in == 4)
-		return sum + TP_LISTENER_RAW32(flow->ip4.saddr) +
-		       TP_LISTENER_RAW32(flow->ip4.daddr);
+		return sum + TP_RAW32(flow->ip4.saddr) +
+		       TP_RAW32(flow->ip4.daddr);
 	for (i = 0; i < 4; i++)
-		sum += (__u64)TP_LISTENER_RAW32(flow->ip6.saddr[i]) +
-		       TP_LISTENER_RAW32(flow->ip6.daddr[i]);
+		sum += (__u64)TP_RAW32(flow->ip6.saddr[i]) +
+		       TP_RAW32(flow->ip6.daddr[i]);
 	return sum;
 }
 
@@ -288,10 +262,10 @@ TP_INLINE __u32 tp_binding_make(__u32 word[TP_BINDING_OUT_WORDS], const __u8 *at
 	word[5] = TP_N32(TP_T_XOR_MAPPED << 16 | (in == 4 ? 8 : 20));
 	word[6] = TP_N32((in == 4 ? 1U : 2U) << 16 | port);
 	if (in == 4) {
-		word[7] = TP_LISTENER_RAW32(flow->ip4.saddr) ^ cookie;
+		word[7] = TP_RAW32(flow->ip4.saddr) ^ cookie;
 	} else {
 		for (i = 0; i < 4; i++)
-			word[7 + i] = TP_LISTENER_RAW32(flow->ip6.saddr[i]) ^ word[1 + i];
+			word[7 + i] = TP_RAW32(flow->ip6.saddr[i]) ^ word[1 + i];
 	}
 	if (!fingerprint)
 		return n;
@@ -302,45 +276,19 @@ TP_INLINE __u32 tp_binding_make(__u32 word[TP_BINDING_OUT_WORDS], const __u8 *at
 	return n + 2;
 }
 
-/* IP and UDP back to where the request came from: DSCP 0, TTL 64, as the daemon's. */
-TP_INLINE __u8 *tp_binding_head(__u8 *at, const __u8 *end, const struct tp_flow *flow, int in,
-				__u16 udp_len)
+/* UDP back to where the request came from; where the answer goes, 0 without room. */
+TP_INLINE __u8 *tp_binding_udp(__u8 *at, const __u8 *end, const struct tp_flow *flow,
+			       __u16 udp_len, __u16 check)
 {
-	struct tp_udp_hdr *udp;
-	__u64 sum;
-	__u32 i;
+	struct tp_udp_hdr *udp = (void *)at;
 
-	if (in == 4) {
-		__u32 word[5] = {
-			TP_N32((__u32)TP_VERSION_IHL << 24 | (udp_len + 20U)),
-			/* RFC 6864: not to be fragmented, so it needs no identification */
-			TP_N32(TP_IP4_DF),
-			TP_N32(64U << 24 | TP_PROTO_UDP << 16),
-			TP_LISTENER_RAW32(flow->ip4.daddr), TP_LISTENER_RAW32(flow->ip4.saddr),
-		};
-
-		if (at + sizeof(struct tp_ip4_hdr) + sizeof(*udp) > end)
-			return 0;
-		sum = (__u64)word[0] + word[1] + word[2] + word[3] + word[4];
-		word[2] |= TP_N32((__u32)TP_N16((__u16)~tp_csum_fold(sum)));
-		for (i = 0; i < 5; i++)
-			tp_store32(at + 4 * i, word[i]);
-		at += sizeof(struct tp_ip4_hdr);
-	} else {
-		if (at + sizeof(struct tp_ip6_hdr) + sizeof(*udp) > end)
-			return 0;
-		tp_store32(at, TP_N32(6U << 28));
-		tp_store32(at + 4, TP_N32((__u32)udp_len << 16 | TP_PROTO_UDP << 8 | 64));
-		for (i = 0; i < 4; i++) {
-			tp_store32(at + 8 + 4 * i, TP_LISTENER_RAW32(flow->ip6.daddr[i]));
-			tp_store32(at + 24 + 4 * i, TP_LISTENER_RAW32(flow->ip6.saddr[i]));
-		}
-		at += sizeof(struct tp_ip6_hdr);
-	}
-	udp = (void *)at;
+	at += sizeof(*udp);
+	if (at > end)
+		return 0;
 	udp->sport = flow->dport;
 	udp->dport = flow->sport;
 	udp->len = TP_N16(udp_len);
+	udp->check = check;
 	return at;
 }
 
@@ -352,43 +300,30 @@ TP_INLINE __u8 *tp_binding_head(__u8 *at, const __u8 *end, const struct tp_flow 
 TP_INLINE enum tp_reason tp_binding_send(struct tp_host *host, const struct tp_flow *flow, int in,
 					 const __u32 word[TP_BINDING_OUT_WORDS], __u32 n)
 {
-	const __u32 ip = in == 4 ? sizeof(struct tp_ip4_hdr) : sizeof(struct tp_ip6_hdr);
-	__u32 l2 = flow->headers - ip - (__u32)sizeof(struct tp_udp_hdr), i;
-	const __u8 *end = tp_host_end(host);
-	__u8 *at = tp_host_data(host);
 	__u16 udp_len = (__u16)(sizeof(struct tp_udp_hdr) + 4 * n), check;
-	__u64 sum = tp_binding_sum(flow, in, udp_len), smac, dmac, tags;
-	__u32 tags_end;
+	__u32 len = tp_distance(tp_host_data(host), tp_host_end(host)), i;
+	__u64 sum = tp_binding_sum(flow, in, udp_len);
+	struct tp_reply reply;
+	const __u8 *end;
+	__u8 *at;
 
-	if (at + 24 > end)
+	if (tp_reply_keep(host, flow, in, &reply))
 		return TP_R_BAD_FRAME;
-	dmac = tp_load64(at);
-	smac = tp_load64(at + 6);
-	tags = tp_load64(at + 12);
-	tags_end = tp_load32(at + 18);
-	if (tp_host_grow(host, (__s32)(l2 + ip + udp_len) - (__s32)tp_distance(at, end), in))
+	if (tp_host_grow(host, (__s32)(reply.len + TP_IP_HDR(in) + udp_len) - (__s32)len, in))
 		return TP_R_HEADROOM;
-	at = tp_host_data(host);
-	end = tp_host_end(host);
-	if (at + 24 > end)
-		return TP_R_REWRITE;
-	/* each writes into what the next one then puts right */
-	tp_store64(at, smac);
-	tp_store64(at + 6, dmac);
-	tp_store64(at + 12, tags);
-	tp_store32(at + 18, tags_end);
-	__asm__ __volatile__("" : "+r"(l2));
-	at = tp_binding_head(at + (l2 & 0x1f), end, flow, in, udp_len);
-	if (!at)
-		return TP_R_REWRITE;
 	for (i = 0; i < TP_BINDING_OUT_WORDS; i++) {
 		if (i < n)
 			sum += word[i];
 	}
 	check = (__u16)~tp_csum_fold(sum);
-	check = check ? check : 0xffff;
-	__builtin_memcpy(at + 6, &check, sizeof(check));
-	at += sizeof(struct tp_udp_hdr);
+	end = tp_host_end(host);
+	at = tp_reply_eth(host, &reply);
+	if (at)
+		at = tp_reply_ip(at, end, flow, in, TP_PROTO_UDP, 0, udp_len);
+	if (at)
+		at = tp_binding_udp(at, end, flow, udp_len, check ? check : 0xffff);
+	if (!at)
+		return TP_R_REWRITE;
 	for (i = 0; i < TP_BINDING_OUT_WORDS; i++) {
 		if (i >= n || at + 4 > end)
 			break;

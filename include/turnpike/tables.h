@@ -18,7 +18,7 @@
 
 /* Raised with every change of meaning or layout; tp_meta carries it, and a
  * program refuses tables of another version. */
-#define TP_ABI_VERSION	7
+#define TP_ABI_VERSION	8
 
 /* ------------------------------------------------------------- addresses */
 
@@ -200,6 +200,7 @@ struct tp_stranger {
 	/* data; buckets as in limit.h */
 	__u64  requests_ns;
 	__u64  bindings_ns;	/* Binding requests have one of their own */
+	__u64  errors_ns;	/* ICMP errors sent to there; addresses only */
 };
 
 /* ---------------------------------------------------------------- limits */
@@ -315,6 +316,8 @@ struct tp_meta {
 	X(TO_CLIENT,	"to_client",	"relayed to the client") \
 	X(HAIRPIN,	"hairpin",	"relayed from a client to a client of this host") \
 	X(BINDING,	"binding",	"Binding request answered in place") \
+	X(TOO_BIG,	"too_big",	"answered with ICMP: too large for the way out") \
+	X(TIME_EXCEEDED, "time_exceeded", "answered with ICMP: TTL used up") \
 	X(OTHER_MAC,	"other_mac",	"passed up: not to this interface's own MAC address") \
 	X(NOT_UDP,	"not_udp",	"passed up: not UDP over IPv4 or IPv6") \
 	X(FRAGMENT,	"fragment",	"passed up: IP fragment") \
@@ -383,7 +386,7 @@ _Static_assert(sizeof(struct tp_slot6) == 128, "tp_slot6");
 _Static_assert(sizeof(struct tp_nexthop) == 32, "tp_nexthop");
 _Static_assert(sizeof(struct tp_mac) == 16, "tp_mac");
 _Static_assert(sizeof(struct tp_limit) == 64, "tp_limit");
-_Static_assert(sizeof(struct tp_stranger) == 16, "tp_stranger");
+_Static_assert(sizeof(struct tp_stranger) == 24, "tp_stranger");
 _Static_assert(sizeof(struct tp_binding) == 56, "tp_binding");
 _Static_assert(sizeof(struct tp_alloc) == 320, "tp_alloc");
 _Static_assert(sizeof(struct tp_kmod_count) == 32, "tp_kmod_count");

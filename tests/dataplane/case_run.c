@@ -5,6 +5,7 @@
 #include <string.h>
 #include <turnpike/rows.h>
 #include "cases.h"
+#include "icmp.h"
 
 #define BOUND		0x4001
 #define BOUND2		0x4002
@@ -467,6 +468,10 @@ static struct dp_case suited(const struct world *world, const struct dp_case *c)
 {
 	struct dp_case s = *c;
 
+	if (!world->tells && s.reason == TP_R_TOO_BIG)
+		s.reason = TP_R_MTU;
+	else if (!world->tells && s.reason == TP_R_TIME_EXCEEDED)
+		s.reason = TP_R_TTL;
 	if (world->suited)
 		world->suited(&s);
 	if (!world->skb || world->stack)
@@ -476,12 +481,32 @@ static struct dp_case suited(const struct world *world, const struct dp_case *c)
 	return s;
 }
 
+static bool is_error(const struct dp_case *c)
+{
+	return c->reason == TP_R_TOO_BIG || c->reason == TP_R_TIME_EXCEEDED;
+}
+
+static bool check_error(const struct world *world, const struct dp_case *c,
+			const struct frame *in, const struct frame *got)
+{
+	static struct frame want;
+
+	icmp_build(&want, in, c->icmp_mtu);
+	if (frame_equal(got, &want))
+		return true;
+	frame_print("want", &want);
+	frame_print("got", got);
+	return fail(world, c->name, "another ICMP error came out");
+}
+
 static enum world_verdict verdict_wanted(const struct world *world, const struct dp_case *c)
 {
 	if (c->reason == TP_R_MAX)
 		return WORLD_GONE;
 	if (c->reason <= TP_R_HAIRPIN)
 		return c->hop == HOP_THERE || world->skb ? WORLD_REDIRECT : WORLD_TX;
+	if (is_error(c))
+		return WORLD_TX;
 	return c->reason >= TP_R_BAD_FRAME && c->reason <= TP_R_REWRITE ? WORLD_DROP : WORLD_PASS;
 }
 
@@ -509,6 +534,7 @@ bool case_run(struct world *world, const struct dp_case *given)
 	frame_build(&in, &flow.in);
 	if (c->twist)
 		c->twist(&in);
+	world_forgive(world, &in);
 	slot_1 = case_put(world, c, &flow);
 	if (!slot_1 && !c->no_row)
 		return fail(world, c->name, "no room for the row");
@@ -518,13 +544,14 @@ bool case_run(struct world *world, const struct dp_case *given)
 		fprintf(stderr, "# reason %s, wanted %s; verdict %d, wanted %d\n", words[reason],
 			words[c->reason], verdict, wanted);
 		fail(world, c->name, "another reason or verdict");
+	} else if (is_error(c)) {
+		ok = check_error(world, c, &in, &got);
 	} else if (wanted == WORLD_TX || wanted == WORLD_REDIRECT) {
 		ok = check_sent(world, c, &flow, &got);
 	} else if (wanted == WORLD_PASS && !frame_equal(&in, &got)) {
 		ok = fail(world, c->name, "the frame that is passed up was changed");
 	}
-	ok = ok && check_counters(world, c, &flow, slot_1, TP_R_MAX != reason &&
-				  (wanted == WORLD_TX || wanted == WORLD_REDIRECT));
+	ok = ok && check_counters(world, c, &flow, slot_1, reason <= TP_R_HAIRPIN);
 	case_clear(world, &flow, slot_1);
 	return ok;
 }

@@ -52,6 +52,8 @@ struct dp_case {
 	uint16_t pad, surplus, trailer;
 	void (*twist)(struct frame *in);
 	size_t headroom;		/* user host only; 0: 256 */
+
+	unsigned int icmp_mtu;		/* told with TP_R_TOO_BIG */
 };
 
 extern const struct dp_case dp_cases[];

@@ -31,6 +31,12 @@ static void suit(const struct frame *in, struct frame *out, enum tp_reason *reas
 {
 	uint16_t type = frame_get16(in, 12);
 
+	if (*reason == TP_R_TOO_BIG || *reason == TP_R_TIME_EXCEEDED) {
+		*reason = *reason == TP_R_TOO_BIG ? TP_R_MTU : TP_R_TTL;
+		*verdict = *reason == TP_R_TTL ? WORLD_DROP : WORLD_PASS;
+		*out = *in;
+		return;
+	}
 	if (*reason > TP_R_HAIRPIN)
 		return;
 	*verdict = WORLD_REDIRECT;
@@ -49,6 +55,9 @@ static bool agree(struct world *user, struct world *kernel, const struct frame *
 	enum tp_reason reason[2] = { TP_R_MAX, TP_R_MAX };
 	enum world_verdict verdict[2];
 
+	/* two clocks are never at one with a rate */
+	world_forgive(user, in);
+	world_forgive(kernel, in);
 	verdict[1] = kernel->run(kernel, in, &out[1], &reason[1]);
 	if (verdict[1] == WORLD_CANNOT)
 		return true;

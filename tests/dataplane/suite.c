@@ -9,6 +9,7 @@
 #include <string.h>
 #include <cmocka.h>
 #include "cases.h"
+#include "icmp.h"
 #include "limit.h"
 #include "listener.h"
 
@@ -42,6 +43,18 @@ static void limits_of_detours(void **state)
 {
 	(void)state;
 	assert_true(limit_detours_run(under_test));
+}
+
+static void icmp_mtu(void **state)
+{
+	(void)state;
+	assert_true(icmp_mtu_run(under_test));
+}
+
+static void icmp_limit(void **state)
+{
+	(void)state;
+	assert_true(icmp_limit_run(under_test));
 }
 
 static void listener_integrity(void **state)
@@ -290,7 +303,10 @@ static void poked(void **state)
 	hop = &under_test->tables.nexthops[flow.row.nexthop];
 	flow.in.ttl = 1;
 	frame_build(&in, &flow.in);
-	assert_int_equal(under_test->run(under_test, &in, &got, &reason), WORLD_DROP);
+	world_forgive(under_test, &in);
+	assert_int_equal(under_test->run(under_test, &in, &got, &reason),
+			 under_test->tells ? WORLD_TX : WORLD_DROP);
+	assert_int_equal(reason, under_test->tells ? TP_R_TIME_EXCEEDED : TP_R_TTL);
 	assert_int_equal(hop->poke, 1);
 	flow.in.ttl = 64;
 	frame_build(&in, &flow.in);
@@ -387,7 +403,7 @@ int suite_run(struct world *world)
 		"cut: to peer, 6 to 6", "cut: to client, 4 to 4", "cut: to client, 4 to 6",
 		"cut: to client, 6 to 4", "cut: to client, 6 to 6",
 	};
-	struct CMUnitTest *t = calloc(dp_cases_n + listener_cases_n + 32, sizeof(*t));
+	struct CMUnitTest *t = calloc(dp_cases_n + listener_cases_n + 40, sizeof(*t));
 	size_t n = 0;
 	int failed;
 
@@ -404,6 +420,10 @@ int suite_run(struct world *world)
 		add(t, &n, listener_cases[i].name, one_listener_case, &listener_cases[i]);
 	add(t, &n, "S23 limits", limits, NULL);
 	add(t, &n, "S23 limits of indications and hairpins", limits_of_detours, NULL);
+	if (world->tells) {
+		add(t, &n, "N23 the MTU that senders are told", icmp_mtu, NULL);
+		add(t, &n, "rate of ICMP errors", icmp_limit, NULL);
+	}
 	if (!world->skb) {
 		add(t, &n, "strangers are limited", listener_limits, NULL);
 		add(t, &n, "who brings integrity is not", listener_integrity, NULL);

@@ -35,6 +35,7 @@ struct world {
 	 * interface: to send back is a redirection as well.
 	 */
 	bool skb;
+	bool tells;			/* answers with ICMP what is too big or out of hops */
 	/*
 	 * Behind and before the kernel's own IP: frames may be GONE before they are counted,
 	 * MAC addresses and next hops are the kernel's. What a case becomes, with a reason of
@@ -48,6 +49,7 @@ struct world {
 				  struct frame *out, enum tp_reason *reason);
 	void (*set_own_mac)(struct world *world, const uint8_t mac[6]);
 	struct tp_stranger *strangers;	/* user host only */
+	int strangers_fd;		/* of a host in the kernel that tells */
 	void *priv;
 };
 
@@ -62,6 +64,8 @@ int world_xdp(struct world *world, const char **why);
 /* The tc program, the same way. */
 int world_tc(struct world *world, const char **why);
 void world_close(struct world *world);
+/* Forget what ICMP errors this frame's sender got lately: none is held back for the rate. */
+void world_forgive(struct world *world, const struct frame *in);
 
 /* CLOCK_MONOTONIC now, ns. */
 uint64_t world_now(void);

@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: MIT
+#include <bpf/bpf.h>
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
@@ -7,6 +8,7 @@
 
 #define TP_HOST_API	static inline
 #include <turnpike/forward.h>
+#include <turnpike/error.h>
 #include <turnpike/listener.h>
 
 /* The frame ends with its allocation, so that the sanitizer sees a read past it. */
@@ -131,7 +133,6 @@ static inline __u32 tp_host_random(struct tp_host *host)
 
 static inline struct tp_detour *tp_host_scratch(struct tp_host *host)
 {
-	memset(host->scratch, 0x5a, sizeof(host->scratch));
 	return (struct tp_detour *)host->scratch;
 }
 
@@ -143,6 +144,17 @@ static inline struct tp_stranger *tp_host_stranger(struct tp_host *host, __u32 i
 static inline void tp_host_back(struct tp_host *host)
 {
 	host->verdict = WORLD_TX;
+}
+
+static inline enum tp_reason tp_host_error(struct tp_host *host, int in, enum tp_reason reason,
+					   int detoured)
+{
+	return tp_error(host, in, reason, detoured);
+}
+
+static inline enum tp_reason tp_host_detour(struct tp_host *host, int why)
+{
+	return tp_detour(host, why);
 }
 
 static inline enum tp_reason tp_host_unclaimed(struct tp_host *host, int in)
@@ -169,6 +181,7 @@ static enum world_verdict run(struct world *world, const struct frame *in, struc
 	host.data = host.buffer + world->headroom;
 	host.end = host.data + in->len;
 	memcpy(host.data, in->b, in->len);
+	memset(host.scratch, 0x5a, sizeof(host.scratch));
 	*reason = tp_forward(&host);
 	if (host.count[*reason].packets != 1 || host.count[*reason].bytes != in->len)
 		abort();
@@ -184,6 +197,22 @@ static enum world_verdict run(struct world *world, const struct frame *in, struc
 static void set_own_mac(struct world *world, const uint8_t mac[6])
 {
 	memcpy(world->priv, mac, 6);
+}
+
+void world_forgive(struct world *world, const struct frame *in)
+{
+	struct tp_stranger none = { 0 };
+	struct tp_flow flow = { 0 };
+	__u32 index;
+	int family;
+
+	if (!world->tells || tp_parse(in->b, in->b + in->len, &flow, &family) != TP_R_NONE)
+		return;
+	index = tp_stranger_host(world->tables.meta->hash_seed, &flow, family);
+	if (world->strangers)
+		world->strangers[index].errors_ns = 0;
+	else if (bpf_map_update_elem(world->strangers_fd, &index, &none, BPF_ANY))
+		abort();
 }
 
 struct tp_meta world_sizes(void)
@@ -210,6 +239,7 @@ int world_user(struct world *world)
 
 	memset(world, 0, sizeof(*world));
 	world->name = "user";
+	world->tells = true;
 	world->headroom = 256;
 	world->tailroom = 64;
 	world->there = 2;

@@ -201,6 +201,7 @@ static int open_world(struct world *world, const char **why, bool skb)
 		return -EPERM;
 	world->skb = skb;
 	world->name = skb ? "tc" : "xdp";
+	world->tells = !skb;
 	world->run = run;
 	world->set_own_mac = set_own_mac;
 	world->priv = k;
@@ -219,6 +220,7 @@ static int open_world(struct world *world, const char **why, bool skb)
 		k->prog = open_pin("prog");
 	world->prog = k->prog;
 	k->macs = open_pin("tp_macs");
+	world->strangers_fd = open_pin("tp_strangers");
 	err = open_ways(world);
 	if (err)
 		return err;

@@ -226,12 +226,12 @@ static bool to_many(const struct dp_case *c)
 /* Next hops are the kernel's, and so are MAC addresses and tags. */
 static void suited(struct dp_case *c)
 {
-	bool hop = c->hop != HOP_HERE || c->poke || c->hop_odd || c->mtu_less;
+	bool hop = c->hop != HOP_HERE || c->poke || c->hop_odd;
 
 	c->vlans = 0;
 	c->vlan_out = false;
-	if (hop && (c->reason == TP_R_NO_NEXTHOP || c->reason == TP_R_POKE ||
-		    c->reason == TP_R_BUSY || c->reason == TP_R_MTU))
+	if ((hop && (c->reason == TP_R_NO_NEXTHOP || c->reason == TP_R_POKE ||
+		     c->reason == TP_R_BUSY)) || (c->mtu_less && c->reason == TP_R_MTU))
 		c->reason = relayed(c);
 	/* without DF it leaves in fragments: a test of its own */
 	if (c->reason == TP_R_MTU)

@@ -1,24 +1,33 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: MIT
 """
-Too large for the way out, and fragments on the way in: RFC 8656 sections 13 and 14,
-by the daemon, and with XDP or tc before it, which pass up all of these.
+Too large for the way out, and fragments on the way in: RFC 8656 sections 13 and 14, by
+the daemon, and with XDP or tc before it.
 
-Where the sender had set DF the daemon does not know, and fragments (the alternate
-behaviour). Only DONT-FRAGMENT from an IPv4 client to an IPv4 peer keeps a datagram
-whole, or else from leaving; between other families it must be ignored.
+A sender who forbids fragments (DF, or IPv6) is told by XDP, with ICMP, and then sends
+less. The daemon does not see his DF, and fragments (the alternate behaviour), as with XDP
+it does for everybody else and with tc for all. Only DONT-FRAGMENT from an IPv4 client to
+an IPv4 peer keeps a datagram whole, or else from leaving; between other families it must
+be ignored.
 """
+import errno
 import itertools
+import socket
 import struct
 import time
 
-from lab import CLIENT, PEER, SERVER, Lab, Tap
-from packet import Packet, frame, packet, udp
+from lab import CLIENT, PEER, RELAY, SERVER, Lab, Tap
+from packet import ICMP, ICMP6, Packet, capture, ip, pseudo, total
 from turn import Client, channel_data, send_indication
 
 CHANNEL = 0x4002
 SMALL = 1280
 TAG = itertools.count(1)
+HEADER = {4: 20, 6: 40}
+# IP_MTU_DISCOVER and IPV6_MTU_DISCOVER, and what of their values: cut what is known to be too
+# large; forbid to cut and never mind what is known; the same but allow it
+MTU_DISCOVER = {4: (socket.IPPROTO_IP, 10), 6: (socket.IPPROTO_IPV6, 23)}
+WANT, PROBE, OMIT = 1, 3, 5
 
 
 def payload(size):
@@ -30,7 +39,7 @@ class Setting:
 
     def __init__(self, tap, lab, c, p, dataplane):
         self.tap, self.lab, self.c, self.p = tap, lab, c, p
-        self.fast = dataplane != 'user'
+        self.fast, self.tells = dataplane != 'user', dataplane == 'xdp'
         self.name = f'{dataplane}, client IPv{c}, peer IPv{p}'
         self.far = lab.udp('peer', PEER, p)
         self.client = Client(lab.udp('client', CLIENT, c), SERVER[c])
@@ -81,29 +90,88 @@ class Setting:
         return whole, packets, self.lab.counted(before)
 
 
+class Way:
+    """From the client to the peer, or back."""
+
+    def __init__(self, s, up):
+        self.s, self.up = s, up
+        self.src, self.dst = (s.c, s.p) if up else (s.p, s.c)
+        self.sock = s.client.sock if up else s.far
+        self.host, self.to = ('client', SERVER[s.c]) if up else ('peer', RELAY[s.p])
+        self.here = (CLIENT if up else PEER)[self.src]
+        self.reason = 'user_to_peer' if up else 'user_to_client'
+        # what is left of the way out for the sender; peers are told of room for Data indications
+        mtu = SMALL + HEADER[self.src] - HEADER[self.dst]
+        self.mtu = mtu + 4 if up else mtu - 48
+        self.tells = s.tells and self.mtu >= (68 if self.src == 4 else 1280)
+
+    def discover(self, how):
+        self.sock.setsockopt(*MTU_DISCOVER[self.src], how)
+
+    def send(self, data):
+        return self.s.up(channel_data(CHANNEL, data), data) if self.up else self.s.down(data)
+
+
 def pieces(packets):
     return len(packets), all(p.fragment and p.length <= SMALL for p in packets)
 
 
 # S14: also what a client sends without DONT-FRAGMENT
-def check_cut(s, name, result, user_reason):
-    whole, packets, counted = result
+def check_cut(way, name, by='mtu'):
+    """Not to be sent as it is, and nobody forbids to fragment it."""
+    s = way.s
+    whole, packets, counted = way.send(payload(1400))
     s.tap.ok(whole, f'{s.name}: {name}: arrives whole', counted)
     s.tap.same(pieces(packets), (2, True), f'{s.name}: {name}: in fragments that fit')
-    s.tap.same((counted.get('mtu', 0), counted.get(user_reason)), (int(s.fast), 1),
+    s.tap.same((counted.get(by, 0) > 0, counted.get(way.reason), counted.get('too_big')),
+               (s.fast, 1, None),
                f'{s.name}: {name}: {"passed up, " if s.fast else ""}by the daemon')
 
 
-def check_df(s, client_mac):
-    """The sender's DF, which the daemon does not see."""
-    data = payload(1400)
-    here = s.client.sock.getsockname()
-    content = packet(CLIENT[s.c], SERVER[s.c], udp(CLIENT[s.c], SERVER[s.c], here[1], 3478,
-                                                   channel_data(CHANNEL, data)), df=True)
-    wire = s.lab.wire('client')
-    check_cut(s, "sender's DF, too large",
-              s.up(lambda: wire.send(frame(*client_mac, content)), data), 'user_to_peer')
+def error_to(way, p):
+    """The MTU in an ICMP error about a datagram of ours, from the address that it went to."""
+    if p.family != way.src or p.proto != (ICMP if way.src == 4 else ICMP6):
+        return None
+    body = p.raw[p.header:p.length]
+    over = pseudo(p.src, p.dst, ICMP6, len(body)) if way.src == 6 else b''
+    inner = body[8:]
+    addresses = inner[12:20] if way.src == 4 else inner[8:40]
+    if body[:2] != (b'\3\4' if way.src == 4 else b'\2\0') or total(over + body) != 0xffff or \
+            (p.src, p.dst) != (ip(way.to), ip(way.here)) or addresses != p.dst + p.src:
+        return None
+    return struct.unpack('!I', body[4:8])[0]
+
+
+def check_told(way, name):
+    """The sender forbids to fragment it: he is told, and then does it himself."""
+    s, data, before = way.s, payload(1400), way.s.lab.counts()
+    wire = s.lab.wire(way.host)
+    way.discover(PROBE)
+    way.sock.send(channel_data(CHANNEL, data) if way.up else data)
+    p = capture(wire, time.monotonic() + 2, lambda p: error_to(way, p) is not None)
     wire.close()
+    s.tap.same(p and error_to(way, p), way.mtu, f'{s.name}: {name}: told of MTU {way.mtu}')
+    s.tap.same(way.sock.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR), errno.EMSGSIZE,
+               f'{s.name}: {name}: the application hears of it')
+    counted = s.lab.counted(before)
+    s.tap.same((counted.get('too_big'), counted.get('mtu'), counted.get(way.reason)),
+               (1, None, None), f'{s.name}: {name}: and it was not relayed')
+    way.discover(WANT)
+    check_cut(way, f'{name}, told', 'fragment')
+
+
+def check_way(s, name, up):
+    """By a sender who allows fragments, where there are such, and by one who does not."""
+    way = Way(s, up)
+    if way.src == 4:
+        way.discover(OMIT)
+        check_cut(way, name)
+    if way.tells:
+        check_told(way, f'{name}, DF')
+    else:
+        way.discover(PROBE)
+        check_cut(way, f'{name}, DF')
+    way.discover(OMIT if way.src == 4 else WANT)
 
 
 def check_dont_fragment(s):
@@ -160,18 +228,14 @@ def narrow_link(lab, dev, mtu):
     time.sleep(0.1)         # the daemon hears of it
 
 
-def check_links(s, client_mac):
+def check_links(s):
     narrow_link(s.lab, 'topeer', SMALL)
-    data = payload(1400)
-    check_cut(s, 'narrow link to the peer', s.up(channel_data(CHANNEL, data), data), 'user_to_peer')
-    if s.c == 4:
-        check_df(s, client_mac)
+    check_way(s, 'narrow link to the peer', True)
     check_dont_fragment(s)
     check_burst(s)
     narrow_link(s.lab, 'topeer', 1500)
     narrow_link(s.lab, 'toclient', SMALL)
-    data = payload(1400)
-    check_cut(s, 'narrow link to the client', s.down(data), 'user_to_client')
+    check_way(s, 'narrow link to the client', False)
     narrow_link(s.lab, 'toclient', 1500)
 
 
@@ -181,25 +245,19 @@ def check_routes(s):
         six = '-6' if family == 6 else ''
         s.lab.run('relay', f'ip {six} route add {to[family]} dev {dev} mtu {SMALL}')
         time.sleep(0.1)
-        data = payload(1400)
-        if dev == 'topeer':
-            check_cut(s, 'route to the peer', s.up(channel_data(CHANNEL, data), data),
-                      'user_to_peer')
-        else:
-            check_cut(s, 'route to the client', s.down(data), 'user_to_client')
+        check_way(s, f'route {dev}', dev == 'topeer')
         s.lab.run('relay', f'ip {six} route del {to[family]} dev {dev}')
 
 
 def main():
     tap, lab = Tap(), Lab()
     lab.settle_neighbours()
-    client_mac = lab.mac('relay', 'toclient'), lab.mac('client', 'eth0')
     for dataplane in ('user', 'xdp', 'tc'):
         lab.start(f'--dataplane={dataplane}')
         for c, p in itertools.product((4, 6), (4, 6)):
             s = Setting(tap, lab, c, p, dataplane)
             check_fragments_in(s)
-            check_links(s, client_mac)
+            check_links(s)
             check_routes(s)
             s.close()
         lab.stop()
