@@ -133,8 +133,8 @@ int main(void)
 	printf("# %lu to the peer, %lu to the client, %lu hairpin, %lu dropped, %lu passed up, "
 	       "%lu ended by IP\n", seen.relayed[TP_R_TO_PEER], seen.relayed[TP_R_TO_CLIENT],
 	       seen.relayed[TP_R_HAIRPIN], seen.dropped, seen.passed, seen.gone);
-	printf("# %lu fragments and tagged ones left out, %lu not relayed that the daemon would\n", seen.left_out,
-	       seen.kept);
+	printf("# %lu fragments and tagged ones left out, %lu not relayed that the daemon would\n",
+	       seen.left_out, seen.kept);
 	printf("%s 1 - the module and the daemon agree on every frame\n", bad ? "not ok" : "ok");
 	/* a run that relays nothing would prove nothing */
 	few = seen.relayed[TP_R_TO_PEER] < count / 50 || seen.relayed[TP_R_TO_CLIENT] < count / 50 ||
