@@ -332,7 +332,7 @@ static void check_ephemeral(const struct conf *conf, struct conf_errors *errors)
 static void check_device(const struct conf *conf, const char *name, const char *device,
 			 struct conf_errors *errors)
 {
-	if (device && !if_nametoindex(device))
+	if (device && !conf->sealed && !if_nametoindex(device))
 		conf_report(errors, conf_where(conf, name), LEVEL_ERROR,
 			    "%s: there is no interface '%.100s'", name, device);
 }

@@ -2,6 +2,8 @@
 #include <errno.h>
 #include <grp.h>
 #include <pwd.h>
+#include <signal.h>
+#include <sys/prctl.h>
 #include <unistd.h>
 #include "ids.h"
 
@@ -33,4 +35,16 @@ int ids_find(const struct conf *conf, uid_t *uid, gid_t *gid, char why[IDS_WHY])
 	}
 	*gid = gr->gr_gid;
 	return 0;
+}
+
+bool ids_drop(uid_t uid, gid_t gid, pid_t parent)
+{
+	if (geteuid() == 0 &&
+	    (setgroups(0, NULL) || setresgid(gid, gid, gid) || setresuid(uid, uid, uid)))
+		return false;
+	if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) || prctl(PR_SET_DUMPABLE, 0, 0, 0, 0))
+		return false;
+	/* after the change of user, which clears it */
+	prctl(PR_SET_PDEATHSIG, SIGTERM, 0, 0, 0);
+	return getppid() == parent;
 }

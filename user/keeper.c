@@ -1,14 +1,12 @@
 // SPDX-License-Identifier: MIT
 #include <errno.h>
 #include <fcntl.h>
-#include <grp.h>
 #include <poll.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/file.h>
-#include <sys/prctl.h>
 #include <sys/resource.h>
 #include <sys/signalfd.h>
 #include <sys/stat.h>
@@ -18,8 +16,8 @@
 #include "address.h"
 #include "background.h"
 #include "control.h"
-#include "external.h"
 #include "dataplane/listeners.h"
+#include "external.h"
 #include "ids.h"
 #include "keeper.h"
 #include "keeper_parts.h"
@@ -135,7 +133,7 @@ static int prepare(struct keeper *k)
 	if (!err)
 		err = users_prepare(k->conf, k->uid, k->gid);
 	if (!err)
-		err = external_ask(*k->running);
+		err = external_ask(*k->running, k->uid, k->gid);
 	if (!err)
 		err = open_control(k);
 	if (!err)
@@ -157,20 +155,6 @@ static int prepare(struct keeper *k)
 
 /* --------------------------------------------------------- the relay process */
 
-/* No way back: no capability, no new privilege, no core with keys in it. */
-static bool drop_privileges(const struct keeper *k, pid_t keeper)
-{
-	if (geteuid() == 0 &&
-	    (setgroups(0, NULL) || setresgid(k->gid, k->gid, k->gid) ||
-	     setresuid(k->uid, k->uid, k->uid)))
-		return false;
-	if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) || prctl(PR_SET_DUMPABLE, 0, 0, 0, 0))
-		return false;
-	/* after the change of user, which clears it */
-	prctl(PR_SET_PDEATHSIG, SIGTERM, 0, 0, 0);
-	return getppid() == keeper;
-}
-
 static int run_relay(struct keeper *k, pid_t keeper)
 {
 	int status;
@@ -183,7 +167,7 @@ static int run_relay(struct keeper *k, pid_t keeper)
 	sigprocmask(SIG_UNBLOCK, &k->signals, NULL);
 	/* programs, links and the module are the keeper's; the tables are mapped */
 	dataplane_leave(&k->dataplane);
-	if (!drop_privileges(k, keeper)) {
+	if (!ids_drop(k->uid, k->gid, keeper)) {
 		log_error("relay process: cannot drop privileges: %s", strerror(errno));
 		return EXIT_FAILURE;
 	}

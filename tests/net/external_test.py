@@ -4,6 +4,7 @@
 One written here, which answers well, late or badly, and a second turnpiked; what is kept over
 a reload; and that without a good answer there is no start."""
 import os
+import pwd
 import signal
 import struct
 import subprocess
@@ -66,6 +67,13 @@ def third_time(server, txid, source):
     noise = [success(wrong, '12.0.0.66'), b'\x01\x01', success(txid, '12.0.0.66')[:-4],
              message(0x011, txid)]
     return noise + (good(server, txid, source) if len(server.asked) == 3 else [])
+
+
+def uids_of_children(pid):
+    """As /proc says it: a process that is not dumpable has files of root there."""
+    with open(f'/proc/{pid}/task/{pid}/children') as children:
+        return [int(line.split()[1]) for child in children.read().split()
+                for line in open(f'/proc/{child}/status') if line.startswith('Uid:')]
 
 
 def refused(server, txid, source):
@@ -131,6 +139,21 @@ def late(tap, lab):
     lab.stop()
 
 
+def by_whom(tap, lab):
+    """What reads answers of the network has no privilege."""
+    seen = []
+
+    def look(server, txid, source):
+        pid = lab.daemon.pid
+        seen.append((os.stat(f'/proc/{pid}').st_uid, uids_of_children(pid)))
+        return good(server, txid, source)
+
+    with serves(lab, 4, look):
+        lab.start(AUTO, PAIR6, '--proc-user=nobody', f'--external-ip-server={PEER[4]}')
+    lab.stop()
+    tap.same(seen, [(0, [pwd.getpwnam('nobody').pw_uid])], 'a child asks, without privilege')
+
+
 def starts_not(tap, lab, answers, words, name, where=PEER[4]):
     """Nothing is told where the answer is none."""
     server = serves(lab, 4, answers)
@@ -182,6 +205,7 @@ def main():
     both_families(tap, lab)
     names(tap, lab)
     late(tap, lab)
+    by_whom(tap, lab)
     failures(tap, lab)
     second_daemon(tap, lab)
     tap.done()
