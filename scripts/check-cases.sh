@@ -20,7 +20,8 @@ while IFS=$'\t' read -r id what how remark; do
 	[ -n "$id" ] && [ "${id:0:1}" != '#' ] || continue
 	[[ $id =~ ^([A-Z])([1-9][0-9]*)$ ]] || { wrong $line "'$id' is no case"; continue; }
 	[ "${BASH_REMATCH[1]}" = "$last_group" ] || last_number=0
-	[ "${BASH_REMATCH[2]}" -eq $((last_number + 1)) ] || wrong $line "$id does not follow $last_group$last_number"
+	[ "${BASH_REMATCH[2]}" -eq $((last_number + 1)) ] ||
+		wrong $line "$id does not follow $last_group$last_number"
 	last_group=${BASH_REMATCH[1]} last_number=${BASH_REMATCH[2]}
 	[ -n "$what" ] || wrong $line "$id: what is it?"
 	case $how in

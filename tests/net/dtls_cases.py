@@ -223,6 +223,13 @@ def session():
     say(until(lambda: count("too_long") == before + 1), "more than a record holds is too long")
     peer.sendto(bytes(16000), client.relayed)
     is_equal(len(Answer(client.read()).attrs[A_DATA]), 16000, "as much as a record holds arrives")
+    classic = bytes(range(16))
+    client.write(b"\0\1\0\0" + classic)
+    select.select([client.process.stdout], [], [], 5)
+    text = os.read(client.process.stdout.fileno(), 100)     # read() insists on the cookie
+    is_equal((text[:2], text[4:20], text[20:22], text[26:28]),
+             (b"\1\x11", classic, b"\0\x09", b"\5\0"),
+             "H8 a request of RFC 3489 is refused with 500 (RFC 8489 section 11)")
     client.end()
     say(until(lambda: not lab.allocations()), "close_notify ends the allocation")
     is_equal(strangers(), 0, "and the session")
