@@ -53,7 +53,7 @@ static struct tp_addr free_port(const char *ip)
 	int fd;
 
 	assert_true(address_parse(&addr, ip));
-	fd = udp_open_relay(&addr, 0);
+	fd = udp_open_relay(&addr, 0, NULL);
 	if (fd < 0)
 		skip();				/* a host without IPv6 */
 	addr = name_of(fd);
@@ -69,10 +69,10 @@ static void one_worker_each(const char *ip, unsigned int n)
 	socklen_t len = address_to_sockaddr(&to, &ss);
 	int fds[MOST], fd;
 
-	assert_int_equal(udp_open_listeners(fds, n, &to, 0), 0);
+	assert_int_equal(udp_open_listeners(fds, n, &to, 0, NULL), 0);
 	for (unsigned int i = 0; i < CLIENTS; i++) {
 		assert_true(address_parse(&from, ip));
-		fd = udp_open_relay(&from, 0);
+		fd = udp_open_relay(&from, 0, NULL);
 		assert_true(fd >= 0);
 		from = name_of(fd);
 		for (unsigned int k = 0; k < 3; k++) {
