@@ -4,6 +4,7 @@
  * one record, both ways. Strangers are limited as those on TCP are, once they have shown
  * that they are where they say they are; until then nothing is kept of them.
  */
+#include <arpa/inet.h>
 #include <errno.h>
 #include <netinet/in.h>
 #include <stdlib.h>
@@ -92,7 +93,7 @@ static struct engine_dtls **bucket(struct engine_hall *hall, const struct engine
 	memcpy(words, client->ip, sizeof(words));
 	hash = (hash ^ words[0]) * 0x9E3779B97F4A7C15ULL;
 	hash = (hash ^ hash >> 32 ^ words[1]) * (hall->seed | 1);
-	hash = (hash ^ hash >> 32 ^ client->port ^ (uint64_t)(uintptr_t)l << 16) *
+	hash = (hash ^ hash >> 32 ^ ntohs(client->port) ^ (uint64_t)(uintptr_t)l << 16) *
 	       0x9E3779B97F4A7C15ULL;
 	return &hall->buckets[hash >> (64 - HALL_SHIFT)];
 }

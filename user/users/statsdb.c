@@ -305,8 +305,10 @@ void statsdb_free(struct statsdb *db)
 		pthread_mutex_unlock(&db->lock);
 		pthread_join(db->thread, NULL);
 	}
-	HASH_ITER(hh, db->told, told, next) {
-		HASH_DEL(db->told, told);
+	told = db->told;
+	HASH_CLEAR(hh, db->told);
+	for (; told; told = next) {
+		next = told->hh.next;
 		free(told);
 	}
 	if (db->link)
