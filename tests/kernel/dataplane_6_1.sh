@@ -11,7 +11,6 @@ for source in tests/dataplane/*_test.c tests/kernel/*_test.c; do
 	program=build/vm-tests/${program%.c}
 	[ -e "$source" ] || continue
 	case $source in */kmod_*) continue ;; esac	# of kmod_*.sh
-	case $source in */kmod_*) continue ;; esac	# of kmod_*.sh
 	if [ ! -x "$program" ]; then
 		echo "not ok - $program is not built (make vm-tests)"
 		exit 1

@@ -58,6 +58,9 @@ static bool agree(struct world *user, struct world *kernel, const struct frame *
 
 	level_rows(user, kernel);
 	user->run(user, in, &out[0], &reason[0]);
+	/* XDP's answer by ICMP: the module leaves that to the kernel */
+	if (reason[0] == TP_R_TIME_EXCEEDED)
+		reason[0] = TP_R_TTL;
 	/* two fragments may make a packet, which is compared with neither; tags are taken
 	 * off, or not, long before the module */
 	if (reason[0] == TP_R_FRAGMENT || is_tagged(in)) {

@@ -58,10 +58,13 @@ struct alloc *alloc_new(const struct turn_path *path, const char *user)
 
 bool alloc_realm(struct alloc *a, const char *realm)
 {
-	char *copy = realm ? strdup(realm) : NULL;
+	size_t size = realm ? strlen(realm) + 1 : 0;
+	char *copy = size ? calloc(1, size) : NULL;
 
-	if (realm && !copy)
+	if (size && !copy)
 		return false;
+	if (size)
+		memcpy(copy, realm, size);
 	free(a->realm);
 	a->pub.realm = a->realm = copy;
 	return true;
