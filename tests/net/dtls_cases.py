@@ -48,6 +48,11 @@ def count(reason):
     return next(r["packets"] for r in lab.ask("stats")["reasons"] if r["reason"] == reason)
 
 
+def unpermitted():
+    """By the daemon, or in the kernel."""
+    return count("no_permission") + count("refused")
+
+
 def strangers():
     return lab.ask("status")["streams"]["strangers"]
 
@@ -210,7 +215,10 @@ def session():
     client = allocated()
     listed = lab.allocations()
     is_equal([a["transport"] for a in listed], ["dtls"], "turnpike allocations says dtls")
+    turned_away = unpermitted()
     peer.sendto(b"early", client.relayed)
+    # two sockets of the daemon: which it reads first is not said
+    say(until(lambda: unpermitted() > turned_away), "what comes without a permission is dropped")
     client.permit(PEER)
     peer.sendto(b"late", client.relayed)
     indication = Answer(client.read())

@@ -50,6 +50,11 @@ def count(reason):
     return next(r["packets"] for r in lab.ask("stats")["reasons"] if r["reason"] == reason)
 
 
+def unpermitted():
+    """By the daemon, or in the kernel."""
+    return count("no_permission") + count("refused")
+
+
 def allocated(**kw):
     client = connect(**kw)
     answer = client.allocate(*([(A_RAF, b"\x02\0\0\0")] if ":" in PEER else []))
@@ -313,7 +318,10 @@ def permissions():
     """Who may send to a TCP client's relayed address."""
     allowed, port = peer_socket()
     client = allocated()
+    turned_away = unpermitted()
     allowed.sendto(b"early", client.relayed)
+    # two sockets of the daemon: which it reads first is not said
+    say(until(lambda: unpermitted() > turned_away), "what comes without a permission is dropped")
     client.permit(PEER)
     allowed.sendto(b"late", client.relayed)
     indication = Answer(client.read())
