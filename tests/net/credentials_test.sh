@@ -21,7 +21,7 @@ within()
 {
 	local end=$((SECONDS + $1)) wanted=$2 got
 	shift 2
-	while got=$("$@") && [ "$got" != "$wanted" ] && [ $SECONDS -lt $end ]; do
+	while got=$("$@"); [ "$got" != "$wanted" ] && [ $SECONDS -lt $end ]; do
 		sleep 0.2
 	done
 	echo "$got"
