@@ -6,11 +6,13 @@ daemon.
 
 One line for each case: status, name and diagnostic, separated by tabs. X is a group of the
 catalogue of bad input. The daemon's max-allocate-timeout is PATIENCE."""
+import fcntl
 import os
 import select
 import struct
 import subprocess
 import sys
+import termios
 import time
 
 from hostile import *
@@ -36,7 +38,7 @@ def until(what, within=2):
     while time.monotonic() < end:
         if what():
             return True
-        time.sleep(0.05)
+        time.sleep(0.01)
     return False
 
 
@@ -55,6 +57,11 @@ def unpermitted():
 
 def strangers():
     return lab.ask("status")["streams"]["strangers"]
+
+
+def waiting(pipe):
+    """Bytes that its reader has not taken yet."""
+    return struct.unpack("i", fcntl.ioctl(pipe, termios.FIONREAD, bytes(4)))[0]
 
 
 class DtlsClient(StreamClient):
@@ -80,7 +87,8 @@ class DtlsClient(StreamClient):
             size = 20 + struct.unpack("!H", data[2:4])[0]
             self.process.stdin.write(data[:size])
             data = data[size:]
-            time.sleep(0.01)
+            if not until(lambda: not waiting(self.process.stdin), 5):
+                raise TimeoutError
 
     def read(self, timeout=5):
         while True:
