@@ -7,11 +7,12 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/random.h>
+#include "clock.h"
 #include "net/dtls.h"
 
 #define COOKIE_LEN	20
 #define KEY_LEN		32
-#define KEY_LIFE_NS	(60 * 1000000000ULL)	/* the one before it is good for as long again */
+#define KEY_LIFE_NS	(60 * CLOCK_NS_PER_S)	/* the one before it is good for as long again */
 /* What a datagram may hold on any way that IPv6 may take, less IPv6 and UDP headers. */
 #define FLIGHT_BYTES	(1280 - 48)
 
