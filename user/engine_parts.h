@@ -254,7 +254,6 @@ void engine_parked_retry(struct engine *engine);
 void engine_parked_forget(struct engine *engine, const struct engine_leg *leg);
 /* Ties the engine to the database, if there is one. False: no memory. */
 bool engine_use_users(struct engine *engine);
-void engine_on_database(evutil_socket_t fd, short what, void *arg);
 
 /* Clients on DTLS, of the UDP listeners. */
 int engine_dtls_open(struct engine *engine);

@@ -212,7 +212,8 @@ static bool renew(struct dtls_door *door)
 	return door->next;
 }
 
-bool dtls_is_hello(const uint8_t *p, size_t len)
+/* Worth knocking with: a ClientHello, or the beginning of one. */
+static bool is_hello(const uint8_t *p, size_t len)
 {
 	/* epoch 0; what carries no random is no beginning either */
 	return len >= HELLO_RANDOM + RANDOM_LEN && p[0] == HANDSHAKE && !p[3] && !p[4] &&
@@ -227,7 +228,7 @@ struct dtls *dtls_knock(struct dtls_door *door, const struct dtls_ends *ends,
 
 	if (now_ns >= door->turned_ns + KEY_LIFE_NS && !new_key(door, now_ns))
 		return NULL;
-	if (!dtls_is_hello(datagram, len) || !renew(door))
+	if (!is_hello(datagram, len) || !renew(door))
 		return NULL;
 	d = door->next;
 	d->ends = *ends;
@@ -311,7 +312,7 @@ bool dtls_ready(const struct dtls *d)
 
 bool dtls_is_another(const struct dtls *d, const uint8_t *datagram, size_t len)
 {
-	return dtls_ready(d) && dtls_is_hello(datagram, len) &&
+	return dtls_ready(d) && is_hello(datagram, len) &&
 	       memcmp(datagram + HELLO_RANDOM, d->random, RANDOM_LEN);
 }
 
