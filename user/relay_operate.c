@@ -196,8 +196,8 @@ static void on_drain(evutil_socket_t fd, short what, void *arg)
 	}
 	if (left > r->conf->drain_min_allocations)
 		return;
-	event_del(r->drain);
-	link_send(r->setup->link, LINK_DRAINED, NULL, NULL, 0);
+	if (!link_send(r->setup->link, LINK_DRAINED, NULL, NULL, 0))
+		event_del(r->drain);	/* else it is said again */
 }
 
 json_t *relay_drain(void *ctx, const json_t *request)
