@@ -57,6 +57,10 @@ build/%.bpf.o: bpf/%.bpf.c $(BPF_HDRS)
 	$(call msg,BPF,$@)
 	$(Q)mkdir -p $(@D) && $(CLANG) $(BPF_CFLAGS) -c $< -o $@
 
+# Each traced program is inside the one that traces it.
+build/turnpike_trace.bpf.o: bpf/turnpike.bpf.c
+build/turnpike_trace_tc.bpf.o: bpf/turnpike_tc.bpf.c
+
 build/%.skel.h: build/%.bpf.o
 	$(call msg,SKEL,$@)
 	$(Q)$(BPFTOOL) gen skeleton $< name $(subst .,_,$(*F))_bpf > $@

@@ -11,6 +11,15 @@
 #include <bpf/bpf_helpers.h>
 #include "maps.bpf.h"
 
+char _license[] SEC("license") = "GPL";
+
+/* A program; inside another one (TP_INSIDE), which cannot call it, a function. */
+#ifdef TP_INSIDE
+#define TP_PROGRAM(section)	__attribute__((noinline))
+#else
+#define TP_PROGRAM(section)	SEC(section)
+#endif
+
 /*
  * Set by the loader before the program is loaded, so that the verifier knows
  * them: tp_meta's seed, and the sizes of the row tables. Where the CPU may

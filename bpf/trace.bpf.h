@@ -42,8 +42,17 @@ struct {
 	__type(value, struct tp_trace_work);
 } tp_trace_work SEC(".maps");
 
-/* The program's to define: the first len bytes of the frame, which has as many. */
-static __always_inline long tp_trace_load(void *ctx, void *to, __u32 len);
+/* The program says what its packet is. */
+#ifndef TP_TRACE_CTX
+#define TP_TRACE_CTX	void
+#endif
+
+/* And defines these. */
+static __always_inline __u32 tp_trace_len(TP_TRACE_CTX *ctx);
+/* The first len bytes of the frame, which has as many. */
+static __always_inline long tp_trace_load(TP_TRACE_CTX *ctx, void *to, __u32 len);
+static __always_inline void tp_trace_where(TP_TRACE_CTX *ctx, struct tp_trace *event);
+static __always_inline enum tp_trace_verdict tp_trace_verdict(int action);
 
 static __always_inline struct tp_trace_work *tp_trace_work_here(void)
 {
@@ -62,7 +71,7 @@ static __always_inline struct tp_trace_control *tp_trace_controlled(void)
 /* ---------------------------------------------------------------- reading */
 
 /* The first bytes, and zeros where the frame is shorter. How many there are. */
-static __always_inline __u32 tp_trace_head(void *ctx, __u8 head[TP_TRACE_HEAD], __u64 len)
+static __always_inline __u32 tp_trace_head(TP_TRACE_CTX *ctx, __u8 head[TP_TRACE_HEAD], __u64 len)
 {
 	__u64 last = (len < TP_TRACE_HEAD ? len : TP_TRACE_HEAD) - 1;
 
@@ -167,8 +176,9 @@ static __always_inline int tp_trace_wanted(const struct tp_trace_filter *f,
 
 /* ------------------------------------------------------- before and after */
 
-static __always_inline void tp_trace_begin(void *ctx, __u32 len)
+static __always_inline void tp_trace_begin(TP_TRACE_CTX *ctx)
 {
+	__u32 len = tp_trace_len(ctx);
 	struct tp_trace_control *control = tp_trace_controlled();
 	struct tp_trace_work *work = tp_trace_work_here();
 	struct tp_count *count;
@@ -219,14 +229,12 @@ static __always_inline void tp_trace_emit(struct tp_trace_control *control,
 		__sync_fetch_and_add(&control->lost, 1);
 }
 
-static __always_inline void tp_trace_end(void *ctx, __u32 len, __u32 ifindex,
-					 enum tp_trace_path path,
-					 enum tp_trace_verdict verdict)
+static __always_inline void tp_trace_end(TP_TRACE_CTX *ctx, int action)
 {
 	struct tp_trace_control *control = tp_trace_controlled();
 	struct tp_trace_work *work = tp_trace_work_here();
+	__u32 reason, len = tp_trace_len(ctx);
 	struct tp_trace *event;
-	__u32 reason;
 
 	if (!control || !work || !work->begun)
 		return;
@@ -236,12 +244,11 @@ static __always_inline void tp_trace_end(void *ctx, __u32 len, __u32 ifindex,
 	if (reason >= TP_TRACE_REASONS)
 		return;
 	event->reason = reason;
-	event->ifindex = ifindex;
-	event->path = path;
-	event->verdict = verdict;
+	event->verdict = tp_trace_verdict(action);
+	tp_trace_where(ctx, event);
 	event->out_len = 0;
 	__builtin_memset(&event->out, 0, sizeof(event->out));
-	if (verdict == TP_TRACE_SENT) {
+	if (event->verdict == TP_TRACE_SENT) {
 		event->out_len = len;
 		tp_trace_head(ctx, work->head, len);
 		tp_trace_packet(&event->out, work->head);
@@ -249,6 +256,19 @@ static __always_inline void tp_trace_end(void *ctx, __u32 len, __u32 ifindex,
 	if (tp_trace_wanted(&control->filter, event) &&
 	    (!tp_trace_selects(&control->filter) || tp_trace_sampled(&control->filter)))
 		tp_trace_emit(control, event);
+}
+
+/* Global functions: the verifier takes each by itself, whatever the others did before. */
+__attribute__((noinline)) int tp_trace_before(TP_TRACE_CTX *ctx)
+{
+	tp_trace_begin(ctx);
+	return 0;
+}
+
+__attribute__((noinline)) int tp_trace_after(TP_TRACE_CTX *ctx, int action)
+{
+	tp_trace_end(ctx, action);
+	return 0;
 }
 
 #endif

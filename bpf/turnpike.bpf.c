@@ -12,7 +12,7 @@
  * and trimming would have to be done in the last. Frames that large are rare for
  * relayed media, so that interfaces with such an MTU are left to the daemon.
  */
-SEC("xdp")
+TP_PROGRAM("xdp")
 int turnpike_xdp(struct xdp_md *ctx)
 {
 	struct tp_host host = { .ctx = ctx, .action = XDP_PASS };
@@ -22,5 +22,3 @@ int turnpike_xdp(struct xdp_md *ctx)
 		return host.action;
 	return TP_DROPPED(reason) ? XDP_DROP : XDP_PASS;
 }
-
-char _license[] SEC("license") = "GPL";

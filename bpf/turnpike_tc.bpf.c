@@ -44,7 +44,7 @@ static __always_inline int counted_before(struct __sk_buff *skb)
 	return way && (*way & TP_WAY_AFTER_XDP);
 }
 
-SEC("tc")
+TP_PROGRAM("tc")
 int turnpike_tc(struct __sk_buff *skb)
 {
 	struct tp_host host = { .skb = skb, .why = TP_R_NO_NEXTHOP };
@@ -68,5 +68,3 @@ int turnpike_tc(struct __sk_buff *skb)
 	/* whatever else classifies here gets its turn */
 	return TP_DROPPED(reason) ? TC_ACT_SHOT : TC_ACT_UNSPEC;
 }
-
-char _license[] SEC("license") = "GPL";

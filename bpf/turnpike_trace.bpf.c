@@ -1,43 +1,33 @@
 // SPDX-License-Identifier: GPL-2.0
 /* The XDP program, and a trace of what it does. */
-#include "host_xdp.bpf.h"
-
-int turnpike_xdp(struct xdp_md *ctx) __attribute__((noinline));
-
-/* A program cannot be called, a function can. */
-#undef SEC
-#define SEC(name)
-#define _license relay_license
+#define TP_INSIDE
+/* for a call more, BPF's stack has no room with the straight way inside the program */
+#define TP_STRAIGHT	TP_APART
 #include "turnpike.bpf.c"
-#undef _license
-#undef SEC
-#define SEC(name) __attribute__((section(name), used))
-
+#define TP_TRACE_CTX	struct xdp_md
 #include "trace.bpf.h"
 
-static __always_inline long tp_trace_load(void *ctx, void *to, __u32 len)
+static __always_inline __u32 tp_trace_len(struct xdp_md *ctx)
+{
+	return (__u32)bpf_xdp_get_buff_len(ctx);
+}
+
+static __always_inline long tp_trace_load(struct xdp_md *ctx, void *to, __u32 len)
 {
 	return bpf_xdp_load_bytes(ctx, 0, to, len);
 }
 
-/* Global functions: the verifier takes each by itself, whatever the others did before. */
-__attribute__((noinline)) int tp_trace_before(struct xdp_md *ctx)
+static __always_inline void tp_trace_where(struct xdp_md *ctx, struct tp_trace *event)
 {
-	tp_trace_begin(ctx, (__u32)bpf_xdp_get_buff_len(ctx));
-	return 0;
+	event->ifindex = ctx->ingress_ifindex;
+	event->path = TP_TRACE_XDP;
 }
 
-__attribute__((noinline)) int tp_trace_after(struct xdp_md *ctx, int action)
+static __always_inline enum tp_trace_verdict tp_trace_verdict(int action)
 {
-	enum tp_trace_verdict verdict = TP_TRACE_DROPPED;
-
 	if (action == XDP_PASS)
-		verdict = TP_TRACE_PASSED;
-	else if (action == XDP_TX || action == XDP_REDIRECT)
-		verdict = TP_TRACE_SENT;
-	tp_trace_end(ctx, (__u32)bpf_xdp_get_buff_len(ctx), ctx->ingress_ifindex, TP_TRACE_XDP,
-		     verdict);
-	return 0;
+		return TP_TRACE_PASSED;
+	return action == XDP_TX || action == XDP_REDIRECT ? TP_TRACE_SENT : TP_TRACE_DROPPED;
 }
 
 SEC("xdp")
@@ -50,5 +40,3 @@ int tp_trace_xdp(struct xdp_md *ctx)
 	tp_trace_after(ctx, action);
 	return action;
 }
-
-char _license[] SEC("license") = "GPL";

@@ -1,43 +1,31 @@
 // SPDX-License-Identifier: GPL-2.0
 /* The tc program, and a trace of what it does. */
-#include <linux/pkt_cls.h>
-#include "host_tc.bpf.h"
-
-int turnpike_tc(struct __sk_buff *skb) __attribute__((noinline));
-
-/* A program cannot be called, a function can. */
-#undef SEC
-#define SEC(name)
-#define _license relay_license
+#define TP_INSIDE
 #include "turnpike_tc.bpf.c"
-#undef _license
-#undef SEC
-#define SEC(name) __attribute__((section(name), used))
-
+#define TP_TRACE_CTX	struct __sk_buff
 #include "trace.bpf.h"
 
-static __always_inline long tp_trace_load(void *ctx, void *to, __u32 len)
+static __always_inline __u32 tp_trace_len(struct __sk_buff *skb)
 {
-	return bpf_skb_load_bytes(ctx, 0, to, len);
+	return skb->len;
 }
 
-/* Global functions: the verifier takes each by itself, whatever the others did before. */
-__attribute__((noinline)) int tp_trace_before(struct __sk_buff *skb)
+static __always_inline long tp_trace_load(struct __sk_buff *skb, void *to, __u32 len)
 {
-	tp_trace_begin(skb, skb->len);
-	return 0;
+	return bpf_skb_load_bytes(skb, 0, to, len);
 }
 
-__attribute__((noinline)) int tp_trace_after(struct __sk_buff *skb, int action)
+static __always_inline void tp_trace_where(struct __sk_buff *skb, struct tp_trace *event)
 {
-	enum tp_trace_verdict verdict = TP_TRACE_PASSED;
+	event->ifindex = skb->ifindex;
+	event->path = TP_TRACE_TC;
+}
 
+static __always_inline enum tp_trace_verdict tp_trace_verdict(int action)
+{
 	if (action == TC_ACT_SHOT)
-		verdict = TP_TRACE_DROPPED;
-	else if (action == TC_ACT_REDIRECT)
-		verdict = TP_TRACE_SENT;
-	tp_trace_end(skb, skb->len, skb->ifindex, TP_TRACE_TC, verdict);
-	return 0;
+		return TP_TRACE_DROPPED;
+	return action == TC_ACT_REDIRECT ? TP_TRACE_SENT : TP_TRACE_PASSED;
 }
 
 SEC("tc")
@@ -50,5 +38,3 @@ int tp_trace_tc(struct __sk_buff *skb)
 	tp_trace_after(skb, action);
 	return action;
 }
-
-char _license[] SEC("license") = "GPL";

@@ -9,9 +9,9 @@
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/un.h>
-#include <time.h>
 #include <unistd.h>
 #include "address.h"
+#include "clock.h"
 #include "control.h"
 #include "log.h"
 #include "net/crowd.h"
@@ -30,14 +30,6 @@ struct control {
 struct control_reply {
 	struct bufferevent *bev;	/* NULL: nobody waits any more */
 };
-
-static uint64_t now_ns(void)
-{
-	struct timespec now;
-
-	clock_gettime(CLOCK_MONOTONIC, &now);
-	return (uint64_t)now.tv_sec * TURN_NS_PER_S + (uint64_t)now.tv_nsec;
-}
 
 /* ------------------------------------------------------------------ answers */
 
@@ -119,7 +111,7 @@ static json_t *answer_status(const struct control_sources *from)
 	return json_pack("{s:s,s:i,s:I,s:o,s:o,s:o,s:{s:i,s:i},s:i,s:{s:i,s:i,s:i,s:i,s:I,s:I},"
 			 "s:i,s:o,s:o}",
 		"version", TURNPIKE_VERSION, "pid", (int)getpid(),
-		"uptime_s", (json_int_t)((now_ns() - from->started_ns) / TURN_NS_PER_S),
+		"uptime_s", (json_int_t)((clock_mono_ns() - from->started_ns) / TURN_NS_PER_S),
 		"dataplane", dataplane_status(from->dataplane, conf),
 		"listening", texts(conf->listen.v, conf->listen.n),
 		"relay", relay_texts(turn),
@@ -143,7 +135,7 @@ static json_t *answer_stats(const struct control_sources *from)
 
 static json_t *answer_allocations(const struct control_sources *from)
 {
-	return report_allocations(from->shared->tables, now_ns());
+	return report_allocations(from->shared->tables, clock_mono_ns());
 }
 
 static const struct {

@@ -3,9 +3,9 @@
 #include <event2/thread.h>
 #include <errno.h>
 #include <stdlib.h>
-#include <time.h>
 #include <unistd.h>
 #include <utlist.h>
+#include "clock.h"
 #include "engine_parts.h"
 #include "users/users.h"
 
@@ -13,13 +13,8 @@
 
 struct turn_now engine_now(void)
 {
-	struct timespec mono, wall;
-
-	clock_gettime(CLOCK_MONOTONIC, &mono);
-	clock_gettime(CLOCK_REALTIME, &wall);
 	return (struct turn_now){
-		.mono_ns = (uint64_t)mono.tv_sec * TURN_NS_PER_S + (uint64_t)mono.tv_nsec,
-		.wall_s = (uint64_t)wall.tv_sec,
+		.mono_ns = clock_mono_ns(), .wall_s = clock_wall_ns() / CLOCK_NS_PER_S,
 	};
 }
 

@@ -116,7 +116,7 @@ void engine_parked_forget(struct engine *e, const struct engine_leg *leg)
 
 /* ------------------------------------------------- the database's thread wakes us */
 
-void engine_on_database(evutil_socket_t fd, short what, void *arg)
+static void on_database(evutil_socket_t fd, short what, void *arg)
 {
 	struct engine *e = arg;
 	const struct turn_realms *old = e->realms;
@@ -144,6 +144,6 @@ bool engine_use_users(struct engine *e)
 {
 	if (!e->shared->users)
 		return true;
-	e->database = event_new(e->base, -1, 0, engine_on_database, e);
+	e->database = event_new(e->base, -1, 0, on_database, e);
 	return e->database && users_watch(e->shared->users, wake, e);
 }

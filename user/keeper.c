@@ -15,6 +15,7 @@
 #include <unistd.h>
 #include "address.h"
 #include "background.h"
+#include "clock.h"
 #include "control.h"
 #include "dataplane/listeners.h"
 #include "external.h"
@@ -204,14 +205,6 @@ static int start_relay(struct keeper *k)
 	return 0;
 }
 
-static time_t seconds(void)
-{
-	struct timespec now;
-
-	clock_gettime(CLOCK_MONOTONIC, &now);
-	return now.tv_sec;
-}
-
 static void log_end(int status)
 {
 	if (WIFSIGNALED(status))
@@ -320,7 +313,7 @@ static bool pause_before_retry(const sigset_t *signals, int *sig)
 static int keep_running(struct keeper *k)
 {
 	for (;;) {
-		time_t started = seconds();
+		uint64_t started = clock_mono_s();
 		int sig, status = EXIT_FAILURE, err = start_relay(k);
 
 		if (err) {
@@ -331,7 +324,8 @@ static int keep_running(struct keeper *k)
 		if (watch(k, &status) == END)
 			return status;
 		log_end(status);
-		if (seconds() - started < SHORT_LIFE_S && pause_before_retry(&k->signals, &sig)) {
+		if (clock_mono_s() - started < SHORT_LIFE_S &&
+		    pause_before_retry(&k->signals, &sig)) {
 			if (sig == SIGINT && k->dataplane.mode != DATAPLANE_USER)
 				dataplane_detach(k->conf->pin_path);
 			return EXIT_FAILURE;

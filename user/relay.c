@@ -4,7 +4,7 @@
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
+#include "clock.h"
 #include "dataplane/listeners.h"
 #include "log.h"
 #include "net/crowd.h"
@@ -48,21 +48,13 @@ static void on_moved(void *ctx, const struct tp_addr *src, const struct tp_addr 
 	flows_moved(r->shared.flows, src, dst, nexthop);
 }
 
-uint64_t relay_now_ns(void)
-{
-	struct timespec now;
-
-	clock_gettime(CLOCK_MONOTONIC, &now);
-	return (uint64_t)now.tv_sec * TURN_NS_PER_S + (uint64_t)now.tv_nsec;
-}
-
 static void on_renew(evutil_socket_t fd, short what, void *arg)
 {
 	struct relay *r = arg;
 
 	(void)fd;
 	(void)what;
-	listeners_put(r->rows, r->conf, relay_now_ns());
+	listeners_put(r->rows, r->conf, clock_mono_ns());
 }
 
 /* Before the engines, which it wakes. */
@@ -178,7 +170,7 @@ static bool add_control(struct relay *r)
 {
 	r->sources = (struct control_sources){
 		.shared = &r->shared, .dataplane = r->setup->dataplane,
-		.engines = r->engines, .rows = r->rows, .started_ns = relay_now_ns(),
+		.engines = r->engines, .rows = r->rows, .started_ns = clock_mono_ns(),
 		.operator = r, .reload = relay_reload, .drain = relay_drain, .kick = relay_kick,
 		.draining = relay_draining,
 	};
@@ -252,7 +244,7 @@ int relay_main(struct relay_setup *setup)
 		log_error("relay process cannot start: out of memory or threads");
 		goto out;
 	}
-	if (r.rows && !listeners_put(r.rows, r.conf, relay_now_ns()))
+	if (r.rows && !listeners_put(r.rows, r.conf, clock_mono_ns()))
 		log_warning("listeners: no room in the flow table: the daemon answers alone");
 	log_info("relaying workers=%u", r.conf->workers);
 	event_base_dispatch(r.base);

@@ -4,6 +4,7 @@
 #include <string.h>
 #include <unistd.h>
 #include "address.h"
+#include "clock.h"
 #include "dataplane/listeners.h"
 #include "link.h"
 #include "log.h"
@@ -99,7 +100,7 @@ static bool put_conf(struct relay *r, struct conf *next, struct ended *ended)
 static void take_conf(struct relay *r, const struct link_message *message)
 {
 	struct conf *next = malloc(sizeof(*next)), *old = r->conf;
-	uint64_t start_ns = relay_now_ns();
+	uint64_t start_ns = clock_mono_ns();
 	struct ended ended = { 0 };
 
 	if (!next || message->n_fds < 1 || conf_image_read(next, message->fd[0], old)) {
@@ -122,9 +123,9 @@ static void take_conf(struct relay *r, const struct link_message *message)
 	if (r->rows && next->no_udp)
 		listeners_drop(r->rows, &next->listen);
 	if (r->rows)
-		listeners_put(r->rows, next, relay_now_ns());
+		listeners_put(r->rows, next, clock_mono_ns());
 	log_info("reloaded ms=%.1f ended=%u allocations=%u",
-		 (double)(relay_now_ns() - start_ns) / 1e6, ended.peers, ended.allocations);
+		 (double)(clock_mono_ns() - start_ns) / 1e6, ended.peers, ended.allocations);
 	finish_reload(r, json_pack("{s:b,s:s,s:i,s:i}", "reloaded", 1, "messages", message->text,
 				   "ended", (int)ended.peers,
 				   "ended_allocations", (int)ended.allocations));
@@ -188,15 +189,15 @@ static void on_drain(evutil_socket_t fd, short what, void *arg)
 	(void)fd;
 	(void)what;
 	if (left > r->conf->drain_min_allocations && r->deadline_ns &&
-	    relay_now_ns() >= r->deadline_ns) {
+	    clock_mono_ns() >= r->deadline_ns) {
 		ended = kick(r, everybody, NULL);
 		log_info("drain deadline: ended allocations=%u", ended);
 		left -= ended < left ? ended : left;
 	}
 	if (left > r->conf->drain_min_allocations)
 		return;
-	event_del(r->drain);
-	link_send(r->setup->link, LINK_DRAINED, NULL, NULL, 0);
+	if (!link_send(r->setup->link, LINK_DRAINED, NULL, NULL, 0))
+		event_del(r->drain);	/* else it is said again */
 }
 
 json_t *relay_drain(void *ctx, const json_t *request)
@@ -208,7 +209,7 @@ json_t *relay_drain(void *ctx, const json_t *request)
 	if (deadline_s < 0 || deadline_s > UINT32_MAX)
 		return json_pack("{s:s}", "error", "deadline_s is not a time");
 	r->deadline_ns = on && deadline_s ?
-			 relay_now_ns() + (uint64_t)deadline_s * TURN_NS_PER_S : 0;
+			 clock_mono_ns() + (uint64_t)deadline_s * TURN_NS_PER_S : 0;
 	/* a successor of this process, should it die, is to know */
 	link_send(r->setup->link, on ? LINK_DRAIN : LINK_SERVE, NULL, NULL, 0);
 	set_draining(r, on);

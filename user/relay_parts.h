@@ -30,8 +30,6 @@ struct relay {
 	uint64_t deadline_ns;		/* of draining, CLOCK_MONOTONIC; 0: none */
 };
 
-uint64_t relay_now_ns(void);
-
 /* relay_listen.c: listeners that come and go. */
 struct link_message;
 /* Keeps what the keeper sends until the configuration comes that wants it. */

@@ -4,10 +4,10 @@
 #include <stdlib.h>
 #include <string.h>
 #include "address.h"
+#include "clock.h"
 #include "report.h"
 #include "turn/turn.h"
 
-#define NS_PER_S	1000000000ULL
 #define CHANNEL_TEXT	8		/* "0x4000" and its NUL */
 
 struct directions {
@@ -111,7 +111,7 @@ static json_t *address(const struct tp_addr *addr)
 
 static json_int_t seconds_left(uint64_t expires_ns, uint64_t now_ns)
 {
-	return expires_ns > now_ns ? (json_int_t)((expires_ns - now_ns) / NS_PER_S) : 0;
+	return expires_ns > now_ns ? (json_int_t)((expires_ns - now_ns) / CLOCK_NS_PER_S) : 0;
 }
 
 static json_t *paths(const struct tp_count *fast, const struct tp_count *kmod,

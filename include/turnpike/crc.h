@@ -11,26 +11,18 @@
 #include <turnpike/word.h>
 
 #define TP_CRC_BIT(n, bit, value)	((n) & (1U << (bit)) ? (value) : 0U)
-#define TP_CRC_0(n) \
-	(TP_CRC_BIT(n, 0, 0x77073096U) ^ TP_CRC_BIT(n, 1, 0xee0e612cU) ^ \
-	 TP_CRC_BIT(n, 2, 0x076dc419U) ^ TP_CRC_BIT(n, 3, 0x0edb8832U) ^ \
-	 TP_CRC_BIT(n, 4, 0x1db71064U) ^ TP_CRC_BIT(n, 5, 0x3b6e20c8U) ^ \
-	 TP_CRC_BIT(n, 6, 0x76dc4190U) ^ TP_CRC_BIT(n, 7, 0xedb88320U))
-#define TP_CRC_1(n) \
-	(TP_CRC_BIT(n, 0, 0x191b3141U) ^ TP_CRC_BIT(n, 1, 0x32366282U) ^ \
-	 TP_CRC_BIT(n, 2, 0x646cc504U) ^ TP_CRC_BIT(n, 3, 0xc8d98a08U) ^ \
-	 TP_CRC_BIT(n, 4, 0x4ac21251U) ^ TP_CRC_BIT(n, 5, 0x958424a2U) ^ \
-	 TP_CRC_BIT(n, 6, 0xf0794f05U) ^ TP_CRC_BIT(n, 7, 0x3b83984bU))
-#define TP_CRC_2(n) \
-	(TP_CRC_BIT(n, 0, 0x01c26a37U) ^ TP_CRC_BIT(n, 1, 0x0384d46eU) ^ \
-	 TP_CRC_BIT(n, 2, 0x0709a8dcU) ^ TP_CRC_BIT(n, 3, 0x0e1351b8U) ^ \
-	 TP_CRC_BIT(n, 4, 0x1c26a370U) ^ TP_CRC_BIT(n, 5, 0x384d46e0U) ^ \
-	 TP_CRC_BIT(n, 6, 0x709a8dc0U) ^ TP_CRC_BIT(n, 7, 0xe1351b80U))
-#define TP_CRC_3(n) \
-	(TP_CRC_BIT(n, 0, 0xb8bc6765U) ^ TP_CRC_BIT(n, 1, 0xaa09c88bU) ^ \
-	 TP_CRC_BIT(n, 2, 0x8f629757U) ^ TP_CRC_BIT(n, 3, 0xc5b428efU) ^ \
-	 TP_CRC_BIT(n, 4, 0x5019579fU) ^ TP_CRC_BIT(n, 5, 0xa032af3eU) ^ \
-	 TP_CRC_BIT(n, 6, 0x9b14583dU) ^ TP_CRC_BIT(n, 7, 0xed59b63bU))
+#define TP_CRC_BITS(n, b0, b1, b2, b3, b4, b5, b6, b7) \
+	(TP_CRC_BIT(n, 0, b0) ^ TP_CRC_BIT(n, 1, b1) ^ TP_CRC_BIT(n, 2, b2) ^ \
+	 TP_CRC_BIT(n, 3, b3) ^ TP_CRC_BIT(n, 4, b4) ^ TP_CRC_BIT(n, 5, b5) ^ \
+	 TP_CRC_BIT(n, 6, b6) ^ TP_CRC_BIT(n, 7, b7))
+#define TP_CRC_0(n) TP_CRC_BITS(n, 0x77073096U, 0xee0e612cU, 0x076dc419U, 0x0edb8832U, \
+	0x1db71064U, 0x3b6e20c8U, 0x76dc4190U, 0xedb88320U)
+#define TP_CRC_1(n) TP_CRC_BITS(n, 0x191b3141U, 0x32366282U, 0x646cc504U, 0xc8d98a08U, \
+	0x4ac21251U, 0x958424a2U, 0xf0794f05U, 0x3b83984bU)
+#define TP_CRC_2(n) TP_CRC_BITS(n, 0x01c26a37U, 0x0384d46eU, 0x0709a8dcU, 0x0e1351b8U, \
+	0x1c26a370U, 0x384d46e0U, 0x709a8dc0U, 0xe1351b80U)
+#define TP_CRC_3(n) TP_CRC_BITS(n, 0xb8bc6765U, 0xaa09c88bU, 0x8f629757U, 0xc5b428efU, \
+	0x5019579fU, 0xa032af3eU, 0x9b14583dU, 0xed59b63bU)
 #define TP_CRC_X4(of, n)	of(n), of((n) + 1), of((n) + 2), of((n) + 3)
 #define TP_CRC_X16(of, n) \
 	TP_CRC_X4(of, n), TP_CRC_X4(of, (n) + 4), TP_CRC_X4(of, (n) + 8), TP_CRC_X4(of, (n) + 12)

@@ -5,21 +5,9 @@
  * where it was, and the headers written anew. What that costs is measured by the
  * same loop around a function that does nothing.
  */
-/* as turnpike.bpf.c has it */
-#define TP_STRAIGHT	TP_INLINE
-#include "host_xdp.bpf.h"
-#include "timing.h"
-
-int turnpike_xdp(struct xdp_md *ctx) __attribute__((noinline));
-
-/* A program cannot be called, a function can. */
-#undef SEC
-#define SEC(name)
-#define _license relay_license
+#define TP_INSIDE
 #include "turnpike.bpf.c"
-#undef _license
-#undef SEC
-#define SEC(name) __attribute__((section(name), used))
+#include "timing.h"
 
 /* control sets */
 __u8 headers[TIMING_HEADERS];
@@ -88,5 +76,3 @@ SEC("xdp") int time_nothing(struct xdp_md *ctx)
 	elapsed_ns = bpf_ktime_get_ns() - from;
 	return done == runs ? run.verdict : XDP_ABORTED;
 }
-
-char _license[] SEC("license") = "GPL";

@@ -79,5 +79,7 @@ bool case_run(struct world *world, const struct dp_case *c);
 
 /* All tests on one world, as cmocka tests. Returns the number of failed ones. */
 int suite_run(struct world *world);
+/* The same on one that needs root, from its making on. Returns the exit status. */
+int suite_main(int (*make)(struct world *world, const char **why));
 
 #endif

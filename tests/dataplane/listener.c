@@ -23,7 +23,7 @@ static void future(struct stun_writer *w) { stun_put(w, 0xc001, "\1\2\3", 3); }
 static void required(struct stun_writer *w) { stun_put_u32(w, 0x7ffe, 0); }
 static void unnamed_optional(struct stun_writer *w) { stun_put_u32(w, 0x8000, 1); }
 static void fingerprint(struct stun_writer *w) { stun_put_fingerprint(w); }
-static void empty_future(struct stun_writer *w) { stun_put_empty(w, 0x9000); }
+static void empty_future(struct stun_writer *w) { stun_put(w, 0x9000, NULL, 0); }
 
 static void software_fingerprint(struct stun_writer *w)
 {

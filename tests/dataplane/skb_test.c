@@ -266,11 +266,22 @@ static void set_dropper(int prog, const char *name, enum bpf_tc_attach_point whe
 	assert_int_equal(on ? bpf_tc_attach(&hook, &opts) : bpf_tc_detach(&hook, &opts), 0);
 }
 
+/* The case's frame in a tunnel, and the row for it: its slot + 1. */
+static uint32_t make_wrapped(const struct dp_case *c, struct case_flow *flow, struct frame *outer)
+{
+	static struct frame inner;
+
+	case_flow(c, flow);
+	frame_build(&inner, &flow->in);
+	wrap_frame(outer, &inner);
+	return case_put(&world, c, flow);
+}
+
 static void sum_of_the_whole(void **state)
 {
 	/* nothing is trimmed, which would be the end of the sum by itself */
 	struct dp_case c = { .hop = HOP_THERE, .data_len = 300 };
-	static struct frame inner, outer, got;
+	static struct frame outer, got;
 	static struct case_flow flow;
 	struct virtio_net_hdr vnet = { 0 };
 	const char *why = make_tunnel();
@@ -282,10 +293,7 @@ static void sum_of_the_whole(void **state)
 		skip();
 	assert_null(why);
 	assert_true(dropper >= 0);
-	case_flow(&c, &flow);
-	slot_1 = case_put(&world, &c, &flow);
-	frame_build(&inner, &flow.in);
-	wrap_frame(&outer, &inner);
+	slot_1 = make_wrapped(&c, &flow, &outer);
 	assert_true(put(&vnet, &outer));
 	assert_true(get(&got, &vnet, 1000));
 	/* it has such a sum when it comes */
@@ -302,10 +310,7 @@ static void sum_of_the_whole(void **state)
 		c.to_client = i & 1;
 		c.in = i & 2 ? 6 : 4;
 		c.out = i & 4 ? 6 : 4;
-		case_flow(&c, &flow);
-		slot_1 = case_put(&world, &c, &flow);
-		frame_build(&inner, &flow.in);
-		wrap_frame(&outer, &inner);
+		slot_1 = make_wrapped(&c, &flow, &outer);
 		assert_true(put(&vnet, &outer));
 		assert_true(get(&got, &vnet, 1000));
 		assert_true(is_right(&flow, &got));

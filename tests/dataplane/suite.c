@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT
 /* The tests that a host of the relay core has to pass. */
+#include <errno.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -445,4 +446,23 @@ int suite_run(struct world *world)
 	failed = _cmocka_run_group_tests(world->name, t, n, NULL, NULL);
 	free(t);
 	return failed;
+}
+
+int suite_main(int (*make)(struct world *world, const char **why))
+{
+	struct world world;
+	const char *why = "";
+	int err = make(&world, &why), failed;
+
+	if (err == -EPERM) {
+		printf("1..0 # SKIP %s\n", why);
+		return 4;
+	}
+	if (err) {
+		printf("not ok 1 - set up: %s\n", why);
+		return 1;
+	}
+	failed = suite_run(&world);
+	world_close(&world);
+	return failed != 0;
 }

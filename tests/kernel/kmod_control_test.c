@@ -18,23 +18,12 @@
 #include <cmocka.h>
 #include "world_kmod.h"
 
-static uint8_t bits[TURNPIKE_PORT_BYTES];
+static const struct kmod_ports ports;
 static struct world world;
 
 static struct turnpike_tables right(void)
 {
-	return (struct turnpike_tables){
-		.abi_version = TP_ABI_VERSION,
-		.fd = {
-			[TURNPIKE_META] = world.tables.fd[TABLE_meta],
-			[TURNPIKE_ROWS4] = world.tables.fd[TABLE_rows4],
-			[TURNPIKE_ROWS6] = world.tables.fd[TABLE_rows6],
-			[TURNPIKE_LIMITS] = world.tables.fd[TABLE_limits],
-			[TURNPIKE_COUNTS] = world.tables.fd[TABLE_kmod_counts],
-			[TURNPIKE_STATS] = world.tables.kmod_stats_fd,
-		},
-		.ports = (uintptr_t)bits,
-	};
+	return kmod_tables(&world.tables, &ports);
 }
 
 static int map(enum bpf_map_type type, __u32 key, __u32 value, __u32 entries)

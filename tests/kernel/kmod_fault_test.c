@@ -11,9 +11,9 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/ioctl.h>
 #include <unistd.h>
 #include <cmocka.h>
+#include "dataplane/xdp.h"
 #include "../dataplane/cases.h"
 #include "world_kmod.h"
 
@@ -175,41 +175,17 @@ static void nothing_leaks(void **state)
 
 /* ------------------------------------------------------------------ control */
 
-static int open_session(void)
-{
-	static uint8_t bits[TURNPIKE_PORT_BYTES];
-	struct turnpike_tables given = {
-		.abi_version = TP_ABI_VERSION,
-		.fd = {
-			[TURNPIKE_META] = world.tables.fd[TABLE_meta],
-			[TURNPIKE_ROWS4] = world.tables.fd[TABLE_rows4],
-			[TURNPIKE_ROWS6] = world.tables.fd[TABLE_rows6],
-			[TURNPIKE_LIMITS] = world.tables.fd[TABLE_limits],
-			[TURNPIKE_COUNTS] = world.tables.fd[TABLE_kmod_counts],
-			[TURNPIKE_STATS] = world.tables.kmod_stats_fd,
-		},
-		.ports = (uintptr_t)bits,
-	};
-	int fd = open(TURNPIKE_DEVICE, O_RDWR | O_CLOEXEC), err;
-
-	if (fd < 0)
-		return -errno;
-	if (!ioctl(fd, TURNPIKE_SET_TABLES, &given))
-		return fd;
-	err = -errno;
-	close(fd);
-	return err;
-}
-
 static void each_of_a_session(void **state)
 {
+	const struct kmod_ports ports = { { 0 } };
 	unsigned int n, failed;
+	char why[XDP_WHY];
 	int fd;
 
 	(void)state;
 	for (n = 1; n < ENOUGH; n++) {
 		assert_true(world_kmod_fault(n));
-		fd = open_session();
+		fd = kmod_open(&world.tables, &ports, why);
 		failed = world_kmod_faults();
 		assert_true(world_kmod_fault(0));
 		if (!failed)

@@ -23,7 +23,7 @@
 static struct world world;
 static struct tables second;
 static struct rows *second_rows;
-static uint8_t bits[TURNPIKE_PORT_BYTES];
+static struct kmod_ports ports;
 static int session;
 static bool over;
 static unsigned long swaps, writes, opens;
@@ -35,18 +35,7 @@ static bool done(void)
 
 static int give(int to, const struct tables *t)
 {
-	struct turnpike_tables given = {
-		.abi_version = TP_ABI_VERSION,
-		.fd = {
-			[TURNPIKE_META] = t->fd[TABLE_meta],
-			[TURNPIKE_ROWS4] = t->fd[TABLE_rows4],
-			[TURNPIKE_ROWS6] = t->fd[TABLE_rows6],
-			[TURNPIKE_LIMITS] = t->fd[TABLE_limits],
-			[TURNPIKE_COUNTS] = t->fd[TABLE_kmod_counts],
-			[TURNPIKE_STATS] = t->kmod_stats_fd,
-		},
-		.ports = (uintptr_t)bits,
-	};
+	struct turnpike_tables given = kmod_tables(t, &ports);
 
 	return ioctl(to, TURNPIKE_SET_TABLES, &given);
 }
@@ -187,6 +176,6 @@ int main(void)
 	xdp_detach_all(PINS2);
 	second_rows = rows_new(&second);
 	session = world_kmod_session(&world);
-	memset(bits, 0xff, sizeof(bits));
+	memset(&ports, 0xff, sizeof(ports));
 	return cmocka_run_group_tests(tests, NULL, NULL) != 0;
 }

@@ -141,7 +141,7 @@ static void answers(void **state)
 	for (size_t len = 0; len < w.len; len++)
 		assert_int_equal(mapping_read(&mapped, buf, len, txid, why), 0);
 	assert_int_equal(mapping_read(&mapped, buf, w.len, other, why), 0);
-	stun_put_empty(&w, 0x7777);
+	stun_put(&w, 0x7777, NULL, 0);
 	assert_int_equal(read_answer(&w, &mapped, why), -EPROTO);
 	assert_string_equal(why, "its answer has an attribute that is not known");
 

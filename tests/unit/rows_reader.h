@@ -123,62 +123,35 @@ static inline void copy_row(struct tp_row *to, const struct tp_row *from)
 }
 
 /* As a data path does it, with the functions of turnpike/rows.h. */
-static inline bool look_up4(const struct tables *t, const struct row_spec *s, struct found *found)
-{
-	struct tp_key4 key;
-	uint64_t hash;
-
-	make_key4(s, &key);
-	hash = tp_hash4(&key, t->meta->hash_seed);
-	found->busy = false;
-	for (uint32_t n = 0; n < TP_PROBE; n++) {
-		uint32_t i = tp_row_first(hash, t->meta->rows4) + n, seq;
-		struct tp_slot4 *slot = &t->rows4[i];
-		enum tp_probe probe;
-
-		seq = tp_seq_read(&slot->row.seq);
-		probe = tp_row_probe(&slot->row, seq, tp_key4_equal(&slot->key, &key));
-		if (probe == TP_PROBE_END)
-			return false;
-		if (probe == TP_PROBE_NEXT)
-			continue;
-		copy_row(&found->row, &slot->row);
-		found->slot_1 = i + 1;
-		found->busy = (seq & 1) || tp_seq_changed(&slot->row.seq, seq);
-		return true;
-	}
-	return false;
-}
-
-static inline bool look_up6(const struct tables *t, const struct row_spec *s, struct found *found)
-{
-	struct tp_key6 key;
-	uint64_t hash;
-
-	make_key6(s, &key);
-	hash = tp_hash6(&key, t->meta->hash_seed);
-	for (uint32_t n = 0; n < TP_PROBE; n++) {
-		uint32_t i = tp_row_first(hash, t->meta->rows6) + n, seq;
-		struct tp_slot6 *slot = &t->rows6[i];
-		enum tp_probe probe;
-
-		seq = tp_seq_read(&slot->row.seq);
-		probe = tp_row_probe(&slot->row, seq, tp_key6_equal(&slot->key, &key));
-		if (probe == TP_PROBE_END)
-			return false;
-		if (probe == TP_PROBE_NEXT)
-			continue;
-		copy_row(&found->row, &slot->row);
-		found->slot_1 = i + 1;
-		found->busy = (seq & 1) || tp_seq_changed(&slot->row.seq, seq);
-		return true;
-	}
-	return false;
-}
-
 static inline bool look_up(const struct tables *t, const struct row_spec *s, struct found *found)
 {
-	return s->src.family == 4 ? look_up4(t, s, found) : look_up6(t, s, found);
+	bool v4 = s->src.family == 4;
+	struct tp_key4 key4;
+	struct tp_key6 key6;
+	uint32_t first;
+
+	make_key4(s, &key4);
+	make_key6(s, &key6);
+	first = v4 ? tp_row_first(tp_hash4(&key4, t->meta->hash_seed), t->meta->rows4) :
+		     tp_row_first(tp_hash6(&key6, t->meta->hash_seed), t->meta->rows6);
+	found->busy = false;
+	for (uint32_t i = first; i < first + TP_PROBE; i++) {
+		struct tp_row *row = v4 ? &t->rows4[i].row : &t->rows6[i].row;
+		uint32_t seq = tp_seq_read(&row->seq);
+		enum tp_probe probe = tp_row_probe(row, seq,
+						   v4 ? tp_key4_equal(&t->rows4[i].key, &key4) :
+							tp_key6_equal(&t->rows6[i].key, &key6));
+
+		if (probe == TP_PROBE_END)
+			return false;
+		if (probe == TP_PROBE_NEXT)
+			continue;
+		copy_row(&found->row, row);
+		found->slot_1 = i + 1;
+		found->busy = (seq & 1) || tp_seq_changed(&row->seq, seq);
+		return true;
+	}
+	return false;
 }
 
 static inline struct tp_row *row_of(const struct tables *t, uint8_t family, uint32_t slot_1)

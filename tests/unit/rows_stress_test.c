@@ -37,7 +37,7 @@ static void *stress_reader(void *arg)
 		struct found found;
 		bool good;
 
-		if (!look_up4(&st->f->tables, &s, &found))
+		if (!look_up(&st->f->tables, &s, &found))
 			continue;
 		good = whole(&found.row, number);
 		st->busy += found.busy;

@@ -369,20 +369,6 @@ static void A34_every_alignment(void **state)
 	}
 }
 
-static void method_names(void **state)
-{
-	(void)state;
-	assert_string_equal(stun_method_name(STUN_BINDING), "Binding");
-	assert_string_equal(stun_method_name(TURN_ALLOCATE), "Allocate");
-	assert_string_equal(stun_method_name(TURN_REFRESH), "Refresh");
-	assert_string_equal(stun_method_name(TURN_SEND), "Send");
-	assert_string_equal(stun_method_name(TURN_DATA), "Data");
-	assert_string_equal(stun_method_name(TURN_CREATE_PERMISSION), "CreatePermission");
-	assert_string_equal(stun_method_name(TURN_CHANNEL_BIND), "ChannelBind");
-	assert_string_equal(stun_method_name(0x002), "unknown");
-	assert_string_equal(stun_method_name(0xffff), "unknown");
-}
-
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -408,7 +394,6 @@ int main(void)
 		cmocka_unit_test(A19_fingerprint_length),
 		cmocka_unit_test(A19_fingerprint_before_integrity),
 		cmocka_unit_test(A34_every_alignment),
-		cmocka_unit_test(method_names),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

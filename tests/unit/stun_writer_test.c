@@ -83,7 +83,7 @@ static void put_u32_and_empty(void **state)
 	(void)state;
 	begin(&w);
 	stun_put_u32(&w, STUN_T_LIFETIME, 0x01020304);
-	stun_put_empty(&w, STUN_T_DONT_FRAGMENT);
+	stun_put(&w, STUN_T_DONT_FRAGMENT, NULL, 0);
 	ASSERT_TAIL(&w, "\0\x0d\0\4\1\2\3\4\0\x1a\0\0");
 	assert_int_equal(parse_at(&m, buf, w.len, 0), STUN_OK);
 	assert_int_equal(m.lifetime, 0x01020304);
@@ -198,7 +198,8 @@ static void put_password_algorithms_round_trip(void **state)
 
 	(void)state;
 	begin(&w);
-	stun_put_password_algorithms(&w);
+	stun_put(&w, STUN_T_PASSWORD_ALGORITHMS, stun_password_algorithms,
+		 sizeof(stun_password_algorithms));
 	ASSERT_TAIL(&w, "\x80\x02\0\x08\0\2\0\0\0\1\0\0");
 	assert_int_equal(parse_at(&m, buf, w.len, 0), STUN_OK);
 	assert_int_equal(m.password_algorithms.len, sizeof(stun_password_algorithms));
@@ -226,14 +227,15 @@ static void put_everything(struct stun_writer *w, const struct stun_key *key)
 
 	stun_put(w, STUN_T_SOFTWARE, "soft", 4);
 	stun_put_u32(w, STUN_T_LIFETIME, 600);
-	stun_put_empty(w, STUN_T_DONT_FRAGMENT);
+	stun_put(w, STUN_T_DONT_FRAGMENT, NULL, 0);
 	stun_put_xor_addr(w, STUN_T_XOR_RELAYED_ADDRESS, &addr4);
 	stun_put_xor_addr(w, STUN_T_XOR_MAPPED_ADDRESS, &addr6);
 	stun_put_addr(w, STUN_T_ALTERNATE_SERVER, &addr6);
 	stun_put_error(w, 401);
 	stun_put_address_error(w, 2, 508);
 	stun_put_unknown(w, types, 3);
-	stun_put_password_algorithms(w);
+	stun_put(w, STUN_T_PASSWORD_ALGORITHMS, stun_password_algorithms,
+		 sizeof(stun_password_algorithms));
 	p = stun_put_reserve(w, STUN_T_DATA, 5);
 	if (p)
 		memcpy(p, "hello", 5);
@@ -296,7 +298,7 @@ static void overflow_stays(void **state)
 	stun_begin(&w, buf, 28, TURN_ALLOCATE, STUN_SUCCESS, txid);
 	stun_put(&w, STUN_T_SOFTWARE, "too long", 8);
 	assert_true(w.overflow);
-	stun_put_empty(&w, STUN_T_DONT_FRAGMENT);
+	stun_put(&w, STUN_T_DONT_FRAGMENT, NULL, 0);
 	assert_null(stun_put_reserve(&w, STUN_T_DATA, 0));
 	assert_true(w.overflow);
 	assert_int_equal(w.len, 0);
@@ -313,7 +315,7 @@ static void overflow_of_the_length_fields(void **state)
 	stun_put(&w, STUN_T_DATA, big, 0xfffc - 4);
 	assert_false(w.overflow);
 	assert_int_equal(buf[2] << 8 | buf[3], 0xfffc);
-	stun_put_empty(&w, STUN_T_DONT_FRAGMENT);
+	stun_put(&w, STUN_T_DONT_FRAGMENT, NULL, 0);
 	assert_true(w.overflow);
 	begin(&w);
 	stun_put(&w, STUN_T_DATA, big, 0xfffc - 3);

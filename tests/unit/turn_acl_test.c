@@ -190,15 +190,6 @@ static int check(struct world *w, const char *peer)
 	return acl_check(&w->conf, &a);
 }
 
-static void range(struct turn_ip_range *r, const char *low, const char *high)
-{
-	struct tp_addr l = addr(low), h = addr(high);
-
-	r->family = l.family;
-	memcpy(r->low, l.ip, 16);
-	memcpy(r->high, h.ip, 16);
-}
-
 static void allowed_beats_denied(void **state)
 {
 	struct world *w = *state;

@@ -284,20 +284,6 @@ static void U20_username_length(void **state)
 	}
 }
 
-static int ask_name(struct world *w, const void *name, size_t len)
-{
-	const struct stun_bytes bytes = { name, len };
-
-	begin(w, TURN_ALLOCATE);
-	attr_u8(w, STUN_T_REQUESTED_TRANSPORT, 17);
-	attr(w, STUN_T_USERNAME, name, len);
-	attr(w, STUN_T_REALM, w->realm, strlen(w->realm));
-	attr(w, STUN_T_NONCE, w->nonce, w->nonce_len);
-	stun_key_make(&w->key, STUN_ALG_MD5, bytes, str(w->realm), str(w->password));
-	stun_put_mi(&w->w, &w->key);
-	return ask_plain(w);
-}
-
 static void U21_U35_near_names(void **state)
 {
 	struct world *w = *state;

@@ -78,6 +78,15 @@ static inline int world_setup(void **state)
 	return 0;
 }
 
+static inline void range(struct turn_ip_range *r, const char *low, const char *high)
+{
+	struct tp_addr l = addr(low), h = addr(high);
+
+	r->family = l.family;
+	memcpy(r->low, l.ip, 16);
+	memcpy(r->high, h.ip, 16);
+}
+
 /* Time goes on, and what falls due in it happens at its own time. */
 static inline void pass(struct world *w, uint64_t ns)
 {
@@ -311,6 +320,21 @@ static inline int ask(struct world *w)
 		assert_true(w->reply.has & (w->sha256 ? STUN_BIT(MESSAGE_INTEGRITY_SHA256) :
 							STUN_BIT(MESSAGE_INTEGRITY)));
 	return code;
+}
+
+/* Allocate as somebody of this name, with the password of the world's user. */
+static inline int ask_name(struct world *w, const void *name, size_t len)
+{
+	const struct stun_bytes bytes = { name, len };
+
+	begin(w, TURN_ALLOCATE);
+	attr_u8(w, STUN_T_REQUESTED_TRANSPORT, 17);
+	attr(w, STUN_T_USERNAME, name, len);
+	attr(w, STUN_T_REALM, w->realm, strlen(w->realm));
+	attr(w, STUN_T_NONCE, w->nonce, w->nonce_len);
+	stun_key_make(&w->key, STUN_ALG_MD5, bytes, str(w->realm), str(w->password));
+	stun_put_mi(&w->w, &w->key);
+	return ask_plain(w);
 }
 
 static inline void allocate_begin(struct world *w)

@@ -11,12 +11,7 @@ static void renew(struct world *w, struct turn_conf *conf, unsigned int ended)
 
 static void deny(struct world *w, const char *low, const char *high)
 {
-	struct turn_ip_range *r = &w->denied[w->conf.denied.n++];
-	struct tp_addr from = addr(low), to = addr(high);
-
-	r->family = from.family;
-	memcpy(r->low, from.ip, 16);
-	memcpy(r->high, to.ip, 16);
+	range(&w->denied[w->conf.denied.n++], low, high);
 }
 
 static void stricter_rules_end_flows(void **state)

@@ -5,9 +5,9 @@
 #include <sys/socket.h>
 #include <sys/time.h>
 #include <sys/un.h>
-#include <time.h>
 #include <unistd.h>
 #include "cli/cli.h"
+#include "clock.h"
 #include "dataplane/tables.h"
 #include "report.h"
 
@@ -94,14 +94,6 @@ json_t *ask_daemon(const struct cli *cli, json_t *request, int *err)
 
 /* ----------------------------------------------------------------- the pins */
 
-static uint64_t now_ns(void)
-{
-	struct timespec now;
-
-	clock_gettime(CLOCK_MONOTONIC, &now);
-	return (uint64_t)now.tv_sec * 1000000000ULL + (uint64_t)now.tv_nsec;
-}
-
 json_t *ask_pins(const struct cli *cli, const char *cmd, int *err)
 {
 	struct tables tables;
@@ -116,7 +108,7 @@ json_t *ask_pins(const struct cli *cli, const char *cmd, int *err)
 	}
 	fprintf(stderr, "turnpike: read from the tables in %s\n", cli->pin_path);
 	answer = !strcmp(cmd, "stats") ? report_stats(&tables, NULL) :
-					 report_allocations(&tables, now_ns());
+					 report_allocations(&tables, clock_mono_ns());
 	tables_close(&tables);
 	*err = answer ? CLI_OK : CLI_FAILED;
 	if (!answer)

@@ -6,11 +6,11 @@
 #include <time.h>
 #include "address.h"
 #include "cli/cli.h"
+#include "clock.h"
 #include "dataplane/tracer.h"
 #include "report.h"
 
 #define ROUND_NS	100000000ULL	/* how often signals, time and programs are looked at */
-#define NS_PER_S	1000000000ULL
 
 struct run {
 	const struct cli *cli;
@@ -101,14 +101,6 @@ bool trace_option(struct cli *cli, int option, const char *value)
 
 /* ------------------------------------------------------------------- a run */
 
-static uint64_t now_ns(void)
-{
-	struct timespec now;
-
-	clock_gettime(CLOCK_MONOTONIC, &now);
-	return (uint64_t)now.tv_sec * NS_PER_S + (uint64_t)now.tv_nsec;
-}
-
 static bool has_enough(const struct run *run)
 {
 	return run->cli->trace.count && run->shown >= run->cli->trace.count;
@@ -119,7 +111,8 @@ static bool is_over(const struct run *run)
 {
 	const struct timespec none = { 0 };
 
-	return has_enough(run) || ferror(stdout) || (run->end_ns && now_ns() >= run->end_ns) ||
+	return has_enough(run) || ferror(stdout) ||
+	       (run->end_ns && clock_mono_ns() >= run->end_ns) ||
 	       sigtimedwait(&run->signals, NULL, &none) > 0;
 }
 
@@ -131,7 +124,7 @@ static int found(void *ctx, const struct tp_trace *event)
 		return 1;
 	trace_show(&run->show, event);
 	run->shown++;
-	return has_enough(run) || now_ns() >= run->round_ns;
+	return has_enough(run) || clock_mono_ns() >= run->round_ns;
 }
 
 static int explain(const struct cli *cli, int err)
@@ -162,7 +155,7 @@ static int watch(struct run *run, struct tracer *tracer)
 	int err = 0;
 
 	while (!err && !is_over(run)) {
-		run->round_ns = now_ns() + ROUND_NS;
+		run->round_ns = clock_mono_ns() + ROUND_NS;
 		err = tracer_poll(tracer, (int)(ROUND_NS / 1000000));
 		fflush(stdout);
 		if (err)
@@ -196,7 +189,7 @@ int trace_run(const struct cli *cli)
 		return explain(cli, err);
 	fprintf(stderr, "turnpike: tracing the programs in %s\n", cli->pin_path);
 	if (cli->trace.seconds)
-		run.end_ns = now_ns() + cli->trace.seconds * NS_PER_S;
+		run.end_ns = clock_mono_ns() + cli->trace.seconds * CLOCK_NS_PER_S;
 	err = watch(&run, tracer);
 	run.round_ns = UINT64_MAX;
 	stopped = tracer_stop(tracer);

@@ -5,9 +5,9 @@
 #include <time.h>
 #include "address.h"
 #include "cli/cli.h"
+#include "clock.h"
 #include "report.h"
 
-#define NS_PER_S	1000000000ULL
 #define TIME_TEXT	32		/* "2026-11-21T08:37:32.123456Z" and its NUL */
 #define CHANNEL_TEXT	8		/* "0x4000" and its NUL */
 #define HEX_COLUMNS	16
@@ -20,14 +20,9 @@ static const char *const verdicts[] = {
 
 void trace_show_init(struct trace_show *show, const struct cli *cli)
 {
-	struct timespec wall, mono;
-
 	memset(show, 0, sizeof(*show));
 	show->json = cli->json;
-	clock_gettime(CLOCK_MONOTONIC, &mono);
-	clock_gettime(CLOCK_REALTIME, &wall);
-	show->epoch_ns = (uint64_t)wall.tv_sec * NS_PER_S + (uint64_t)wall.tv_nsec -
-			 ((uint64_t)mono.tv_sec * NS_PER_S + (uint64_t)mono.tv_nsec);
+	show->epoch_ns = clock_wall_ns() - clock_mono_ns();
 }
 
 /* ------------------------------------------------------------------- words */
@@ -36,13 +31,13 @@ void trace_show_init(struct trace_show *show, const struct cli *cli)
 static char *time_text(char buf[TIME_TEXT], const struct trace_show *show, uint64_t time_ns)
 {
 	uint64_t wall = show->epoch_ns + time_ns;
-	time_t seconds = (time_t)(wall / NS_PER_S);
+	time_t seconds = (time_t)(wall / CLOCK_NS_PER_S);
 	struct tm tm;
 	size_t at;
 
 	gmtime_r(&seconds, &tm);
 	at = strftime(buf, TIME_TEXT, "%Y-%m-%dT%H:%M:%S", &tm);
-	snprintf(buf + at, TIME_TEXT - at, ".%06uZ", (unsigned int)(wall % NS_PER_S / 1000));
+	snprintf(buf + at, TIME_TEXT - at, ".%06uZ", (unsigned int)(wall % CLOCK_NS_PER_S / 1000));
 	return buf;
 }
 

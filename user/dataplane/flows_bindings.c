@@ -4,6 +4,25 @@
 #include <string.h>
 #include "dataplane/flows_parts.h"
 
+/* What keeps it in the journal, *host; NULL: there is no room. */
+static struct tp_binding *claim(struct flows *flows, const struct turn_alloc *alloc, void **host)
+{
+	if (*host)
+		return *host;
+	*host = journal_claim_binding(flows->journal, alloc->host);
+	if (!*host)
+		flows_count_full(&flows->journal_full);
+	return *host;
+}
+
+static void give_back(struct flows *flows, void **host)
+{
+	pthread_mutex_lock(&flows->lock);
+	journal_free_binding(flows->journal, *host);
+	pthread_mutex_unlock(&flows->lock);
+	*host = NULL;
+}
+
 /* ---------------------------------------------------------------- channels */
 
 static const struct turn_relay *relay_of(const struct turn_alloc *alloc, const struct tp_addr *peer)
@@ -76,18 +95,13 @@ static void drop_rows(struct flows *flows, const struct turn_alloc *alloc,
 void flows_keep_channel(struct flows *flows, struct turn_alloc *alloc,
 			struct turn_channel *channel)
 {
-	struct tp_binding *saved = channel->host;
+	struct tp_binding *saved;
 
 	if (!alloc->host)
 		return;
-	if (!saved) {
-		saved = journal_claim_binding(flows->journal, alloc->host);
-		if (!saved) {
-			flows_count_full(&flows->journal_full);
-			return;
-		}
-		channel->host = saved;
-	}
+	saved = claim(flows, alloc, &channel->host);
+	if (!saved)
+		return;
 	pthread_mutex_lock(&flows->lock);
 	saved->channel = htons(channel->number);
 	saved->peer = channel->peer;
@@ -111,22 +125,16 @@ void flows_park_channel(struct flows *flows, struct turn_alloc *alloc,
 void flows_drop_channel(struct flows *flows, struct turn_alloc *alloc,
 			struct turn_channel *channel)
 {
-	struct tp_binding *saved = channel->host;
-
-	if (!saved)
+	if (!channel->host)
 		return;
-	pthread_mutex_lock(&flows->lock);
-	if (flows->rows)
-		drop_rows(flows, alloc, &channel->peer, saved);
-	journal_free_binding(flows->journal, saved);
-	pthread_mutex_unlock(&flows->lock);
-	channel->host = NULL;
+	flows_park_channel(flows, alloc, channel);
+	give_back(flows, &channel->host);
 }
 
 /* ------------------------------------------------------------- permissions */
 
 static void put_pass(struct flows *flows, const struct turn_alloc *alloc,
-			const struct turn_permission *permission, struct tp_binding *saved)
+		     const struct turn_permission *permission, struct tp_binding *saved)
 {
 	const struct turn_relay *relay = relay_of(alloc, &permission->peer);
 	struct row_spec spec = {
@@ -190,19 +198,15 @@ void flows_keep_permission(struct flows *flows, struct turn_alloc *alloc,
 			   struct turn_permission *permission)
 {
 	unsigned int i = permission->peer.family == 6;
-	struct tp_binding *saved = permission->host;
+	struct tp_binding *saved;
 
 	if (!alloc->host)
 		return;
+	saved = claim(flows, alloc, &permission->host);
 	if (!saved) {
-		saved = journal_claim_binding(flows->journal, alloc->host);
-		if (!saved) {
-			flows_count_full(&flows->journal_full);
-			if (flows_has_rows(flows, alloc))
-				flows_open_relayed(flows, alloc, i);
-			return;
-		}
-		permission->host = saved;
+		if (flows_has_rows(flows, alloc))
+			flows_open_relayed(flows, alloc, i);
+		return;
 	}
 	pthread_mutex_lock(&flows->lock);
 	saved->peer = permission->peer;
@@ -232,14 +236,8 @@ void flows_park_permission(struct flows *flows, struct turn_alloc *alloc,
 void flows_drop_permission(struct flows *flows, struct turn_alloc *alloc,
 			   struct turn_permission *permission)
 {
-	struct tp_binding *saved = permission->host;
-
-	if (!saved)
+	if (!permission->host)
 		return;
-	pthread_mutex_lock(&flows->lock);
-	if (flows_has_rows(flows, alloc))
-		drop_permission(flows, alloc, &permission->peer, saved);
-	journal_free_binding(flows->journal, saved);
-	pthread_mutex_unlock(&flows->lock);
-	permission->host = NULL;
+	flows_park_permission(flows, alloc, permission);
+	give_back(flows, &permission->host);
 }

@@ -32,9 +32,9 @@ static void explain(char *why, int err)
 	}
 }
 
-int kmod_open(const struct tables *tables, const struct kmod_ports *ports, char *why)
+struct turnpike_tables kmod_tables(const struct tables *tables, const struct kmod_ports *ports)
 {
-	struct turnpike_tables given = {
+	return (struct turnpike_tables){
 		.abi_version = TP_ABI_VERSION,
 		.fd = {
 			[TURNPIKE_META] = tables->fd[TABLE_meta],
@@ -46,6 +46,11 @@ int kmod_open(const struct tables *tables, const struct kmod_ports *ports, char 
 		},
 		.ports = (uintptr_t)ports->bits,
 	};
+}
+
+int kmod_open(const struct tables *tables, const struct kmod_ports *ports, char *why)
+{
+	struct turnpike_tables given = kmod_tables(tables, ports);
 	int fd = open(TURNPIKE_DEVICE, O_RDWR | O_CLOEXEC), err;
 
 	if (fd < 0) {

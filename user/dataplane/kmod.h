@@ -15,6 +15,9 @@ struct kmod_ports {
 /* Ports in host byte order, both included. */
 void kmod_ports_add(struct kmod_ports *ports, uint16_t from, uint16_t to);
 
+/* What the module is told of them, which it refers to. */
+struct turnpike_tables kmod_tables(const struct tables *tables, const struct kmod_ports *ports);
+
 /*
  * The module relays in this network namespace from now on, until the descriptor and its
  * copies are closed. The descriptor, or -errno and in why (XDP_WHY bytes) what is missing.

@@ -140,24 +140,23 @@ static uint64_t make_key(const struct rows *rows, const struct row_spec *spec, u
 	return tp_hash6(&key->v6, rows->seed);
 }
 
+static struct tp_csum_leg leg_of(const struct tp_addr *src, const struct tp_addr *dst,
+				 uint16_t channel)
+{
+	return (struct tp_csum_leg){
+		.saddr = src->ip,
+		.daddr = dst->ip,
+		.alen = src->family == 4 ? 4 : 16,
+		.sport = src->port,
+		.dport = dst->port,
+		.channel = htons(channel),
+	};
+}
+
 static uint16_t checksum_delta(const struct row_spec *spec)
 {
-	struct tp_csum_leg in = {
-		.saddr = spec->src.ip,
-		.daddr = spec->dst.ip,
-		.alen = spec->src.family == 4 ? 4 : 16,
-		.sport = spec->src.port,
-		.dport = spec->dst.port,
-		.channel = htons(spec->channel),
-	};
-	struct tp_csum_leg out = {
-		.saddr = spec->out_src.ip,
-		.daddr = spec->out_dst.ip,
-		.alen = spec->out_src.family == 4 ? 4 : 16,
-		.sport = spec->out_src.port,
-		.dport = spec->out_dst.port,
-		.channel = htons(spec->out_channel),
-	};
+	struct tp_csum_leg in = leg_of(&spec->src, &spec->dst, spec->channel);
+	struct tp_csum_leg out = leg_of(&spec->out_src, &spec->out_dst, spec->out_channel);
 	static const __u8 unknown[16];
 
 	if (in.channel && ntohs(in.channel) < TP_CHANNEL_MIN)

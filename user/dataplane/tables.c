@@ -9,8 +9,8 @@
 #include <sys/mman.h>
 #include <sys/random.h>
 #include <sys/stat.h>
-#include <time.h>
 #include <unistd.h>
+#include "clock.h"
 #include "dataplane/tables.h"
 
 #define ROWS_MIN	(4 * TP_PROBE)
@@ -115,7 +115,6 @@ uint32_t tables_slots(uint64_t rows)
 struct tp_meta tables_sizes(uint32_t flows, uint32_t allocations)
 {
 	struct tp_meta m = { .abi_version = TP_ABI_VERSION };
-	struct timespec now;
 
 	/* A flow is two rows, an allocation up to three of its own in one table and one for each
 	 * permission, which are as many here. All may be of one family. */
@@ -128,8 +127,7 @@ struct tp_meta tables_sizes(uint32_t flows, uint32_t allocations)
 	m.bindings = m.allocs * BINDINGS_PER_ALLOC + (flows < ROWS_MAX ? flows : ROWS_MAX);
 	if (getrandom(m.hash_seed, sizeof(m.hash_seed), 0) != sizeof(m.hash_seed))
 		abort();	/* never so for so few bytes; a known seed invites collisions */
-	clock_gettime(CLOCK_MONOTONIC, &now);
-	m.started_ns = (uint64_t)now.tv_sec * 1000000000U + (uint64_t)now.tv_nsec;
+	m.started_ns = clock_mono_ns();
 	return m;
 }
 

@@ -10,8 +10,8 @@
 #include <sys/file.h>
 #include <sys/mman.h>
 #include <sys/wait.h>
-#include <time.h>
 #include <unistd.h>
+#include "clock.h"
 #include "dataplane/constants.h"
 #include "dataplane/pins.h"
 #include "dataplane/swap.h"
@@ -24,7 +24,7 @@
 #include "turnpike_trace_tc.skel.h"
 #pragma GCC diagnostic pop
 
-#define LEASE_NS	(10 * 1000000000ULL)
+#define LEASE_NS	(10 * CLOCK_NS_PER_S)
 
 struct tracer {
 	char pin_path[PATH_MAX];
@@ -144,11 +144,7 @@ static int event_seen(void *ctx, void *data, size_t size)
 
 static void renew(const struct tracer *t)
 {
-	struct timespec now;
-
-	clock_gettime(CLOCK_MONOTONIC, &now);
-	__atomic_store_n(&t->control->until_ns, (uint64_t)now.tv_sec * 1000000000ULL +
-			 (uint64_t)now.tv_nsec + LEASE_NS, __ATOMIC_RELAXED);
+	__atomic_store_n(&t->control->until_ns, clock_mono_ns() + LEASE_NS, __ATOMIC_RELAXED);
 }
 
 static int open_control(struct tracer *t)

@@ -4,8 +4,8 @@
 #include <stddef.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 #include <turnpike/rows.h>
+#include "clock.h"
 #include "dataplane/way.h"
 
 #define HASH_NONFATAL_OOM	1
@@ -58,14 +58,6 @@ struct ways {
 	uint32_t n_inherited;
 	uint32_t inherited_until;	/* seconds */
 };
-
-static uint32_t now_s(void)
-{
-	struct timespec now;
-
-	clock_gettime(CLOCK_MONOTONIC, &now);
-	return (uint32_t)now.tv_sec;
-}
 
 /* --------------------------------------------------------------- entries */
 
@@ -145,7 +137,7 @@ static void give_back(struct ways *w, uint16_t index)
 
 static void end_adoption(struct ways *w)
 {
-	if (!w->n_inherited || now_s() < w->inherited_until)
+	if (!w->n_inherited || clock_mono_s() < w->inherited_until)
 		return;
 	while (w->n_inherited)
 		give_back(w, w->inherited[--w->n_inherited]);
@@ -170,7 +162,7 @@ static uint16_t take_idle(struct ways *w)
 	struct way *oldest = w->idle;
 	uint16_t index;
 
-	if (!oldest || now_s() - oldest->idle_since < REST_S)
+	if (!oldest || clock_mono_s() - oldest->idle_since < REST_S)
 		return 0;
 	index = oldest->index;
 	DL_DELETE(w->idle, oldest);
@@ -219,7 +211,7 @@ struct ways *ways_new(struct tables *tables, struct rtnetlink *requests, unsigne
 		ways_free(w);
 		return NULL;
 	}
-	w->inherited_until = now_s() + adopt_s;
+	w->inherited_until = clock_mono_s() + adopt_s;
 	for (uint32_t i = size - 1; i; i--)
 		adopt(w, (uint16_t)i);
 	return w;
@@ -336,7 +328,7 @@ void ways_drop(struct ways *w, struct way *way)
 	if (!way || --way->users)
 		return;
 	way->idle = true;
-	way->idle_since = now_s();
+	way->idle_since = clock_mono_s();
 	DL_APPEND(w->idle, way);
 }
 

@@ -4,11 +4,11 @@
 #include <string.h>
 #include <sys/random.h>
 #include "address.h"
+#include "clock.h"
 #include "net/crowd.h"
 
-#define NS_PER_S	1000000000ULL
-#define STEP_NS		(NS_PER_S / CROWD_RATE)
-#define SWEEP_NS	NS_PER_S
+#define STEP_NS		(CLOCK_NS_PER_S / CROWD_RATE)
+#define SWEEP_NS	CLOCK_NS_PER_S
 #define BUCKETS_SHIFT	12
 #define BUCKETS		(1U << BUCKETS_SHIFT)
 

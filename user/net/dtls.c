@@ -7,11 +7,12 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/random.h>
+#include "clock.h"
 #include "net/dtls.h"
 
 #define COOKIE_LEN	20
 #define KEY_LEN		32
-#define KEY_LIFE_NS	(60 * 1000000000ULL)	/* the one before it is good for as long again */
+#define KEY_LIFE_NS	(60 * CLOCK_NS_PER_S)	/* the one before it is good for as long again */
 /* What a datagram may hold on any way that IPv6 may take, less IPv6 and UDP headers. */
 #define FLIGHT_BYTES	(1280 - 48)
 
@@ -211,7 +212,8 @@ static bool renew(struct dtls_door *door)
 	return door->next;
 }
 
-bool dtls_is_hello(const uint8_t *p, size_t len)
+/* Worth knocking with: a ClientHello, or the beginning of one. */
+static bool is_hello(const uint8_t *p, size_t len)
 {
 	/* epoch 0; what carries no random is no beginning either */
 	return len >= HELLO_RANDOM + RANDOM_LEN && p[0] == HANDSHAKE && !p[3] && !p[4] &&
@@ -226,7 +228,7 @@ struct dtls *dtls_knock(struct dtls_door *door, const struct dtls_ends *ends,
 
 	if (now_ns >= door->turned_ns + KEY_LIFE_NS && !new_key(door, now_ns))
 		return NULL;
-	if (!dtls_is_hello(datagram, len) || !renew(door))
+	if (!is_hello(datagram, len) || !renew(door))
 		return NULL;
 	d = door->next;
 	d->ends = *ends;
@@ -310,7 +312,7 @@ bool dtls_ready(const struct dtls *d)
 
 bool dtls_is_another(const struct dtls *d, const uint8_t *datagram, size_t len)
 {
-	return dtls_ready(d) && dtls_is_hello(datagram, len) &&
+	return dtls_ready(d) && is_hello(datagram, len) &&
 	       memcmp(datagram + HELLO_RANDOM, d->random, RANDOM_LEN);
 }
 

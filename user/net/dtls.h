@@ -15,7 +15,6 @@
 #include "net/tls.h"
 
 #define DTLS_RECORD_MAX	16384		/* bytes of a message: one record each way */
-#define DTLS_DATAGRAM_MAX (DTLS_RECORD_MAX + 512)
 
 /* RFC 7983: the first byte of a datagram says what is in it. */
 static inline bool dtls_is_for(uint8_t first)
@@ -36,9 +35,6 @@ struct dtls_ends {
 struct dtls_door;
 struct dtls_door *dtls_door_new(struct tls_store *store, dtls_emit emit);
 void dtls_door_free(struct dtls_door *door);	/* after its sessions */
-
-/* Worth knocking with: a ClientHello, or the beginning of one. */
-bool dtls_is_hello(const uint8_t *datagram, size_t len);
 
 /*
  * A stranger's ClientHello. Without a good cookie it is answered with one through

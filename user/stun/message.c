@@ -419,31 +419,3 @@ int stun_peer_next(const struct stun_msg *msg, size_t *at, struct tp_addr *peer)
 	}
 	return 0;
 }
-
-const char *stun_method_name(uint16_t method)
-{
-	switch (method) {
-	case STUN_BINDING:
-		return "Binding";
-	case TURN_ALLOCATE:
-		return "Allocate";
-	case TURN_REFRESH:
-		return "Refresh";
-	case TURN_SEND:
-		return "Send";
-	case TURN_DATA:
-		return "Data";
-	case TURN_CREATE_PERMISSION:
-		return "CreatePermission";
-	case TURN_CHANNEL_BIND:
-		return "ChannelBind";
-	case TURN_CONNECT:
-		return "Connect";
-	case TURN_CONNECTION_BIND:
-		return "ConnectionBind";
-	case TURN_CONNECTION_ATTEMPT:
-		return "ConnectionAttempt";
-	default:
-		return "unknown";
-	}
-}

@@ -203,9 +203,6 @@ void stun_disown(struct stun_msg *msg, uint64_t bits);
  */
 int stun_peer_next(const struct stun_msg *msg, size_t *at, struct tp_addr *peer);
 
-/* What a method is called, for logs; "unknown" where the RFCs name none. */
-const char *stun_method_name(uint16_t method);
-
 /* ---------------------------------------------------------------- writing */
 
 struct stun_writer {
@@ -221,7 +218,6 @@ void stun_make_classic(struct stun_writer *w, const uint8_t id[16]);
 /* Each pads to 4 with zero bytes and keeps the header's length right. */
 void stun_put(struct stun_writer *w, uint16_t type, const void *value, size_t len);
 void stun_put_u32(struct stun_writer *w, uint16_t type, uint32_t value);
-void stun_put_empty(struct stun_writer *w, uint16_t type);
 void stun_put_xor_addr(struct stun_writer *w, uint16_t type, const struct tp_addr *addr);
 void stun_put_addr(struct stun_writer *w, uint16_t type, const struct tp_addr *addr);
 /* code 300..699; the reason phrase is the RFC's for that code. */
@@ -230,8 +226,6 @@ void stun_put_error(struct stun_writer *w, uint16_t code);
 void stun_put_address_error(struct stun_writer *w, uint8_t family, uint16_t code);
 void stun_put_unknown(struct stun_writer *w, const uint16_t *types, unsigned int n);
 /* PASSWORD-ALGORITHMS with SHA-256 and MD5, in our order of preference. */
-void stun_put_password_algorithms(struct stun_writer *w);
-/* The value that stun_put_password_algorithms() writes, for comparing. */
 extern const uint8_t stun_password_algorithms[8];
 /* An attribute of len bytes whose value the caller fills in; NULL if it does not fit. */
 uint8_t *stun_put_reserve(struct stun_writer *w, uint16_t type, size_t len);

@@ -122,11 +122,6 @@ void stun_put_u32(struct stun_writer *w, uint16_t type, uint32_t value)
 	set_u16(at + 2, value);
 }
 
-void stun_put_empty(struct stun_writer *w, uint16_t type)
-{
-	stun_put_reserve(w, type, 0);
-}
-
 void stun_put_addr(struct stun_writer *w, uint16_t type, const struct tp_addr *addr)
 {
 	size_t n = addr->family == 4 ? 4 : 16;
@@ -202,10 +197,4 @@ void stun_put_unknown(struct stun_writer *w, const uint16_t *types, unsigned int
 
 	for (unsigned int i = 0; at && i < n; i++)
 		set_u16(at + 2 * i, types[i]);
-}
-
-void stun_put_password_algorithms(struct stun_writer *w)
-{
-	stun_put(w, STUN_T_PASSWORD_ALGORITHMS, stun_password_algorithms,
-		 sizeof(stun_password_algorithms));
 }

@@ -136,26 +136,21 @@ void alloc_rename(struct turn_server *s, struct alloc *a, const struct turn_path
 
 void alloc_lifetime(struct turn_server *s, struct alloc *a, unsigned int i, uint64_t expires_ns)
 {
-	struct table_node *node;
-	unsigned int b;
+	struct table_node *node, *next;
 
 	a->pub.relay[i].expires_ns = expires_ns;
 	alloc_rearm(s, a);
-	for (b = 0; b < table_chains(&a->perms); b++) {
-		for (node = table_chain(&a->perms, b); node; node = node->next) {
-			struct perm *p = core_of(node, struct perm, node);
+	table_each(&a->perms, node, next) {
+		struct perm *p = core_of(node, struct perm, node);
 
-			if (alloc_index(p->pub.peer.family) == i)
-				perm_keep(s, p);
-		}
+		if (alloc_index(p->pub.peer.family) == i)
+			perm_keep(s, p);
 	}
-	for (b = 0; b < table_chains(&a->by_number); b++) {
-		for (node = table_chain(&a->by_number, b); node; node = node->next) {
-			struct chan *c = core_of(node, struct chan, by_number);
+	table_each(&a->by_number, node, next) {
+		struct chan *c = core_of(node, struct chan, by_number);
 
-			if (alloc_index(c->pub.peer.family) == i)
-				chan_keep(s, c);
-		}
+		if (alloc_index(c->pub.peer.family) == i)
+			chan_keep(s, c);
 	}
 }
 
@@ -170,25 +165,18 @@ bool alloc_serves(const struct alloc *a, uint8_t family, uint64_t now_ns)
 static void alloc_strip(struct turn_server *s, struct alloc *a, uint8_t family, bool tell)
 {
 	struct table_node *node, *next;
-	unsigned int i;
 
-	for (i = 0; i < table_chains(&a->by_number); i++) {
-		for (node = table_chain(&a->by_number, i); node; node = next) {
-			struct chan *c = core_of(node, struct chan, by_number);
+	table_each(&a->by_number, node, next) {
+		struct chan *c = core_of(node, struct chan, by_number);
 
-			next = node->next;
-			if (!family || c->pub.peer.family == family)
-				chan_free(s, c, tell);
-		}
+		if (!family || c->pub.peer.family == family)
+			chan_free(s, c, tell);
 	}
-	for (i = 0; i < table_chains(&a->perms); i++) {
-		for (node = table_chain(&a->perms, i); node; node = next) {
-			struct perm *p = core_of(node, struct perm, node);
+	table_each(&a->perms, node, next) {
+		struct perm *p = core_of(node, struct perm, node);
 
-			next = node->next;
-			if (!family || p->pub.peer.family == family)
-				perm_end(s, p, tell);
-		}
+		if (!family || p->pub.peer.family == family)
+			perm_end(s, p, tell);
 	}
 }
 

@@ -115,6 +115,7 @@ static void conn_free(struct turn_server *s, struct conn *c)
 	timer_stop(&s->timers, &c->timer);
 	timer_unclaim(&s->timers);
 	table_remove(&s->conns, &c->node);
+	explicit_bzero(&c->key, sizeof(c->key));
 	free(c);
 }
 

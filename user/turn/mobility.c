@@ -302,30 +302,25 @@ int mobility_move(struct request *rq)
 
 static void move_each(struct turn_server *s, struct alloc *a, bool park)
 {
-	struct table_node *node;
-	unsigned int b;
+	struct table_node *node, *next;
 
-	for (b = 0; b < table_chains(&a->perms); b++) {
-		for (node = table_chain(&a->perms, b); node; node = node->next) {
-			struct perm *p = core_of(node, struct perm, node);
+	table_each(&a->perms, node, next) {
+		struct perm *p = core_of(node, struct perm, node);
 
-			if (!p->pub.expires_ns)
-				continue;
-			if (park)
-				s->host->permission_parked(s->ctx, &a->pub, &p->pub);
-			else
-				s->host->permission_kept(s->ctx, &a->pub, &p->pub);
-		}
+		if (!p->pub.expires_ns)
+			continue;
+		if (park)
+			s->host->permission_parked(s->ctx, &a->pub, &p->pub);
+		else
+			s->host->permission_kept(s->ctx, &a->pub, &p->pub);
 	}
-	for (b = 0; b < table_chains(&a->by_number); b++) {
-		for (node = table_chain(&a->by_number, b); node; node = node->next) {
-			struct chan *c = core_of(node, struct chan, by_number);
+	table_each(&a->by_number, node, next) {
+		struct chan *c = core_of(node, struct chan, by_number);
 
-			if (park)
-				s->host->channel_parked(s->ctx, &a->pub, &c->pub);
-			else
-				s->host->channel_kept(s->ctx, &a->pub, &c->pub);
-		}
+		if (park)
+			s->host->channel_parked(s->ctx, &a->pub, &c->pub);
+		else
+			s->host->channel_kept(s->ctx, &a->pub, &c->pub);
 	}
 }
 

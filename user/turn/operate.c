@@ -61,48 +61,40 @@ static unsigned int operate_conns(struct turn_server *s, struct alloc *a)
 static unsigned int operate_gate(struct turn_server *s, struct alloc *a)
 {
 	struct table_node *node, *next;
-	unsigned int i, ended = 0;
+	unsigned int ended = 0;
 
-	for (i = 0; i < table_chains(&a->by_number); i++) {
-		for (node = table_chain(&a->by_number, i); node; node = next) {
-			struct chan *c = core_of(node, struct chan, by_number);
+	table_each(&a->by_number, node, next) {
+		struct chan *c = core_of(node, struct chan, by_number);
 
-			next = node->next;
-			if (!operate_denied(s, a, &c->pub.peer))
-				continue;
-			chan_free(s, c, true);
-			ended++;
-		}
+		if (!operate_denied(s, a, &c->pub.peer))
+			continue;
+		chan_free(s, c, true);
+		ended++;
 	}
-	for (i = 0; i < table_chains(&a->perms); i++) {
-		for (node = table_chain(&a->perms, i); node; node = next) {
-			struct perm *p = core_of(node, struct perm, node);
+	table_each(&a->perms, node, next) {
+		struct perm *p = core_of(node, struct perm, node);
 
-			next = node->next;
-			p->own = acl_own_ip(s->conf, &p->pub.peer);
-			if (!operate_denied(s, a, &p->pub.peer))
-				continue;
-			perm_end(s, p, true);
-			ended++;
-		}
+		p->own = acl_own_ip(s->conf, &p->pub.peer);
+		if (!operate_denied(s, a, &p->pub.peer))
+			continue;
+		perm_end(s, p, true);
+		ended++;
 	}
 	return ended + operate_conns(s, a);
 }
 
 static unsigned int operate_gates(struct turn_server *s)
 {
-	struct table_node *node;
-	unsigned int i, ended = 0;
+	struct table_node *node, *next;
+	unsigned int ended = 0;
 
-	for (i = 0; i < table_chains(&s->allocs); i++) {
-		for (node = table_chain(&s->allocs, i); node; node = node->next) {
-			struct alloc *a = core_of(node, struct alloc, node);
+	table_each(&s->allocs, node, next) {
+		struct alloc *a = core_of(node, struct alloc, node);
 
-			/* adopted, perhaps before the database had said which realms there are */
-			if (!a->realm)
-				alloc_realm(a, realm_by_user(s, &a->pub));
-			ended += operate_gate(s, a);
-		}
+		/* adopted, perhaps before the database had said which realms there are */
+		if (!a->realm)
+			alloc_realm(a, realm_by_user(s, &a->pub));
+		ended += operate_gate(s, a);
 	}
 	return ended;
 }
@@ -124,18 +116,15 @@ unsigned int turn_server_kick(struct turn_server *server,
 			      const void *arg, struct turn_now now)
 {
 	struct table_node *node, *next;
-	unsigned int i, ended = 0;
+	unsigned int ended = 0;
 
-	for (i = 0; i < table_chains(&server->allocs); i++) {
-		for (node = table_chain(&server->allocs, i); node; node = next) {
-			struct alloc *a = core_of(node, struct alloc, node);
+	table_each(&server->allocs, node, next) {
+		struct alloc *a = core_of(node, struct alloc, node);
 
-			next = node->next;
-			if (!match(&a->pub, arg))
-				continue;
-			alloc_free(server, a, now.mono_ns);
-			ended++;
-		}
+		if (!match(&a->pub, arg))
+			continue;
+		alloc_free(server, a, now.mono_ns);
+		ended++;
 	}
 	return ended;
 }
@@ -148,11 +137,9 @@ static bool operate_by(const struct turn_alloc *alloc, const void *arg)
 unsigned int turn_server_deafen(struct turn_server *server, const struct tp_addr *listener,
 				struct turn_now now)
 {
-	struct table_node *node;
-	unsigned int i;
+	struct table_node *node, *next;
 
-	for (i = 0; i < table_chains(&server->allocs); i++)
-		for (node = table_chain(&server->allocs, i); node; node = node->next)
-			mobility_leave(server, core_of(node, struct alloc, node), listener);
+	table_each(&server->allocs, node, next)
+		mobility_leave(server, core_of(node, struct alloc, node), listener);
 	return turn_server_kick(server, operate_by, listener, now);
 }

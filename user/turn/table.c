@@ -10,24 +10,46 @@
 #define TABLE_CHAIN	4		/* nodes, before there are buckets */
 #define TABLE_CHAIN_MAX	16		/* on average, where memory has run out */
 
-static struct table_node **table_bucket(struct table *t, uint64_t hash)
-{
-	return t->n_chains ? &t->chains[hash & (t->n_chains - 1)] : &t->chain;
-}
-
-unsigned int table_chains(const struct table *t)
+static unsigned int table_chains(const struct table *t)
 {
 	return t->n_chains ? t->n_chains : 1;
 }
 
-struct table_node *table_chain(const struct table *t, unsigned int i)
+static unsigned int table_index(const struct table *t, uint64_t hash)
 {
-	return t->n_chains ? t->chains[i] : t->chain;
+	return (unsigned int)hash & (table_chains(t) - 1);
+}
+
+static struct table_node **table_bucket(struct table *t, uint64_t hash)
+{
+	return t->n_chains ? &t->chains[table_index(t, hash)] : &t->chain;
+}
+
+/* The first of these chains that is not empty. */
+static struct table_node *table_from(const struct table *t, unsigned int i)
+{
+	struct table_node *const *chains = t->n_chains ? t->chains : &t->chain;
+
+	for (; i < table_chains(t); i++) {
+		if (chains[i])
+			return chains[i];
+	}
+	return NULL;
+}
+
+struct table_node *table_any(const struct table *t)
+{
+	return t->count ? table_from(t, 0) : NULL;
+}
+
+struct table_node *table_after(const struct table *t, const struct table_node *node)
+{
+	return node->next ? node->next : table_from(t, table_index(t, node->hash) + 1);
 }
 
 static bool table_grow(struct table *t)
 {
-	unsigned int n = t->n_chains ? t->n_chains * 2 : 2 * TABLE_CHAIN, i;
+	unsigned int n = t->n_chains ? t->n_chains * 2 : 2 * TABLE_CHAIN;
 	struct table_node **buckets = calloc(n, sizeof(*buckets)), *node, *next;
 	struct table old = *t;
 
@@ -35,14 +57,11 @@ static bool table_grow(struct table *t)
 		return false;
 	t->chains = buckets;
 	t->n_chains = n;
-	for (i = 0; i < table_chains(&old); i++) {
-		for (node = table_chain(&old, i); node; node = next) {
-			struct table_node **head = table_bucket(t, node->hash);
+	table_each(&old, node, next) {
+		struct table_node **head = table_bucket(t, node->hash);
 
-			next = node->next;
-			node->next = *head;
-			*head = node;
-		}
+		node->next = *head;
+		*head = node;
 	}
 	if (old.n_chains)
 		free(old.chains);
@@ -85,23 +104,12 @@ static struct table_node *same_hash(struct table_node *node, uint64_t hash)
 
 struct table_node *table_first(const struct table *t, uint64_t hash)
 {
-	return same_hash(table_chain(t, (unsigned int)hash & (table_chains(t) - 1)), hash);
+	return same_hash(t->n_chains ? t->chains[table_index(t, hash)] : t->chain, hash);
 }
 
 struct table_node *table_next(const struct table_node *node)
 {
 	return same_hash(node->next, node->hash);
-}
-
-struct table_node *table_any(const struct table *t)
-{
-	unsigned int i;
-
-	for (i = 0; t->count && i < table_chains(t); i++) {
-		if (table_chain(t, i))
-			return table_chain(t, i);
-	}
-	return NULL;
 }
 
 void table_clear(struct table *t)

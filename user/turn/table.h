@@ -29,11 +29,14 @@ struct table_node *table_first(const struct table *t, uint64_t hash);
 struct table_node *table_next(const struct table_node *node);
 /* Makes room for one more. False: there is no memory, and chains are long already. */
 bool table_reserve(struct table *t);
-/* For going through all: chains 0 to table_chains() - 1, which adding changes. */
-unsigned int table_chains(const struct table *t);
-struct table_node *table_chain(const struct table *t, unsigned int i);
 /* Any node, or NULL: for taking a table apart. */
 struct table_node *table_any(const struct table *t);
+/* Another one than those before it, or NULL; adding changes which. */
+struct table_node *table_after(const struct table *t, const struct table_node *node);
+/* All nodes; the one at hand may be removed. */
+#define table_each(t, node, next) \
+	for ((node) = table_any(t); \
+	     (node) && ((next) = table_after(t, node), true); (node) = (next))
 void table_clear(struct table *t);	/* frees the buckets, not the nodes */
 
 #define core_of(ptr, type, member) \

@@ -5,9 +5,9 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 #include <uthash.h>
 #include "address.h"
+#include "clock.h"
 #include "log.h"
 #include "users/redis_link.h"
 #include "users/statsdb.h"
@@ -29,7 +29,7 @@ struct statsdb {
 	struct redis_options options;
 	redisContext *link;		/* NULL: not connected */
 	struct told *told;
-	time_t tried_s, logged_s;
+	uint64_t tried_s, logged_s;
 	pthread_t thread;
 	bool running;
 
@@ -191,17 +191,9 @@ static unsigned int publish_event(struct statsdb *db, const struct statsdb_event
 
 /* ------------------------------------------------------------------- thread */
 
-static time_t seconds(void)
-{
-	struct timespec now;
-
-	clock_gettime(CLOCK_MONOTONIC, &now);
-	return now.tv_sec;
-}
-
 static void away(struct statsdb *db, const char *why)
 {
-	time_t now = seconds();
+	uint64_t now = clock_mono_s();
 	uint64_t lost;
 
 	if (db->link)
@@ -219,7 +211,7 @@ static void away(struct statsdb *db, const char *why)
 static bool reach(struct statsdb *db)
 {
 	char why[REDIS_WHY];
-	time_t now = seconds();
+	uint64_t now = clock_mono_s();
 
 	if (db->link)
 		return true;

@@ -2,7 +2,7 @@
 #include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
+#include "clock.h"
 #include "log.h"
 #include "users/realms.h"
 #include "users/users.h"
@@ -42,14 +42,6 @@ struct users {
 	pthread_mutex_t lock;		/* of what follows */
 	struct held *held;		/* the current one first */
 };
-
-static uint64_t now_ns(void)
-{
-	struct timespec now;
-
-	clock_gettime(CLOCK_MONOTONIC, &now);
-	return (uint64_t)now.tv_sec * TURN_NS_PER_S + (uint64_t)now.tv_nsec;
-}
 
 static void wake_all(const struct users *u)
 {
@@ -126,7 +118,7 @@ static bool publish(struct users *u, struct turn_realms *realms)
 
 static void found(struct users *u)
 {
-	cache_heard(u->cache, now_ns());
+	cache_heard(u->cache, clock_mono_ns());
 	if (u->lost)
 		log_warning("userdb: it answers again");
 	else if (!u->ever)
@@ -138,7 +130,7 @@ static void found(struct users *u)
 /* Whoever waits gets 500 (E15); allocations go on with what was known last. */
 static void lost(struct users *u)
 {
-	uint64_t now = now_ns();
+	uint64_t now = clock_mono_ns();
 
 	cache_lost(u->cache);
 	if (!u->lost || now - u->logged_ns >= LOG_EVERY_NS) {
@@ -155,7 +147,7 @@ static void poll(struct users *u)
 	struct turn_realms *realms;
 	int rc = u->ops->poll(u->db, &realms, u->why);
 
-	u->poll_ns = now_ns() + POLL_NS;
+	u->poll_ns = clock_mono_ns() + POLL_NS;
 	if (rc < 0) {
 		lost(u);
 		return;
@@ -170,13 +162,13 @@ static void poll(struct users *u)
 static void look_up(struct users *u, unsigned int n)
 {
 	if (u->ops->look_up(u->db, u->batch, n, u->why)) {
-		u->poll_ns = now_ns() + POLL_NS;
+		u->poll_ns = clock_mono_ns() + POLL_NS;
 		lost(u);
 		return;
 	}
 	found(u);
 	for (unsigned int i = 0; i < n; i++) {
-		cache_answer(u->cache, &u->batch[i], now_ns());
+		cache_answer(u->cache, &u->batch[i], clock_mono_ns());
 		explicit_bzero(&u->batch[i].credential, sizeof(u->batch[i].credential));
 	}
 	wake_all(u);
@@ -187,7 +179,7 @@ static void *users_main(void *arg)
 	struct users *u = arg;
 
 	while (!__atomic_load_n(&u->stop, __ATOMIC_RELAXED)) {
-		uint64_t now = now_ns();
+		uint64_t now = clock_mono_ns();
 		unsigned int n;
 
 		if (now >= u->poll_ns) {
@@ -205,7 +197,7 @@ static void *users_main(void *arg)
 
 bool users_away(struct users *u)
 {
-	return cache_is_lost(u->cache) || cache_away(u->cache, now_ns());
+	return cache_is_lost(u->cache) || cache_away(u->cache, clock_mono_ns());
 }
 
 static enum turn_answer source_ask(void *ctx, const struct turn_question *q,
