@@ -41,6 +41,7 @@ struct conf {
 	/* listeners */
 	uint16_t listening_port;	/* host order, 3478 */
 	uint16_t alt_listening_port;	/* of RFC 5780; 0: the one after listening_port */
+	uint16_t alt_tls_listening_port;	/* likewise; 0: after tls_listening_port */
 	struct conf_addrs listening_ip;	/* as written, port 0; none: every address */
 	struct conf_addrs aux_server;	/* ip:port */
 	struct conf_addrs relay_ip;	/* as written; none: the listening addresses */

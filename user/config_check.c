@@ -135,6 +135,10 @@ static void check_ports(const struct conf *conf, struct conf_errors *errors)
 		conf_report(errors, conf_where(conf, "alt-listening-port"), LEVEL_ERROR,
 			    "alt-listening-port is the same as listening-port %u",
 			    conf->listening_port);
+	if (conf->alt_tls_listening_port == conf->tls_listening_port)
+		conf_report(errors, conf_where(conf, "alt-tls-listening-port"), LEVEL_ERROR,
+			    "alt-tls-listening-port is the same as tls-listening-port %u",
+			    conf->tls_listening_port);
 	if (conf->no_udp && conf->no_tcp && conf->no_tls && conf->no_dtls)
 		conf_report(errors, conf_where(conf, "no-udp"), LEVEL_ERROR,
 			    "no-udp leaves no listener: there is neither TCP nor TLS");

@@ -18,6 +18,7 @@ static const char *const work[] = {
 	"log-binding", "pidfile", "proc-user", "proc-group", "rfc5766-channel-numbers",
 	"keep-address-family", "allocation-default-address-family", "software-attribute",
 	"no-software-attribute", "mobility", "rfc5780", "alt-listening-port",
+	"alt-tls-listening-port", "include-reason-string",
 	"stun-backward-compatibility", "rfc3489-compatibility", "alternate-server",
 	"udp-alternate-server", "tcp-alternate-server", "tls-alternate-server",
 	"tls-listening-port", "no-tcp", "no-tls", "no-dtls", "dtls",
@@ -47,18 +48,17 @@ static const char *const silent[] = {
 };
 
 static const char *const told[] = {
-	"alt-tls-listening-port", "udp-self-balance",
-	"udp-recvmmsg-log", "udp-sendmmsg-log", "udp-gso", "multiplex-peer-port",
-	"multiplex-peer-max-peers", "secret-key-file",
+	"udp-self-balance", "udp-recvmmsg-log", "udp-sendmmsg-log", "udp-gso",
 	"dh-file", "raw-public-keys", "version", "prometheus-cert",
 	"prometheus-key", "cli", "cli-ip", "cli-port", "cli-password", "cli-max-output-sessions",
-	"web-admin-ip", "web-admin-port", "web-admin-listen-on-workers",
-	"include-reason-string", "drop-invalid-packets-log",
+	"drop-invalid-packets-log",
 };
 
 static const char *const warned[] = {
 	"tlsv1", "tlsv1_1", "dh566",
 	"dh1066", "prometheus-username-labels", "web-admin",
+	"web-admin-ip", "web-admin-port", "web-admin-listen-on-workers",
+	"multiplex-peer-port", "multiplex-peer-max-peers", "secret-key-file",
 };
 
 static const char *const refused[] = {
