@@ -74,7 +74,7 @@ struct conf {
 	/* TLS */
 	struct conf_files cert, pkey;	/* PEM, in pairs */
 	struct conf_files ca;		/* CA-file; the last one counts */
-	struct tls_settings tls;	/* PEM filled in by conf_read_tls() */
+	struct tls_settings tls;	/* of clients; PEM filled in by conf_read_tls() */
 
 	/* data plane (turnpike's own directives) */
 	enum conf_dataplane dataplane;
@@ -88,6 +88,9 @@ struct conf {
 	uint16_t prometheus_port;	/* host order, 9641 */
 	struct conf_addrs prometheus_address;	/* port 0; none: every address */
 	char *prometheus_path;		/* /metrics */
+	bool prometheus_tls;
+	struct conf_files prometheus_cert, prometheus_key;	/* PEM, in pairs; none: cert, pkey */
+	struct tls_settings metrics_tls;	/* like tls, but for the pairs */
 
 	/* user databases */
 	enum conf_userdb userdb;
@@ -177,7 +180,8 @@ void conf_found_external(struct conf *conf, const struct tp_addr *local,
 			 const struct tp_addr *public);
 const char *conf_where_auto(const struct conf *conf);
 
-/* Certificates and keys, from their files into conf->tls, checked; no_tls is final by then. */
+/* Certificates and keys, from their files into conf->tls and metrics_tls, checked; no_tls is final
+ * by then. */
 void conf_read_tls(struct conf *conf, struct conf_errors *errors);
 
 /* "192.0.2.1", "192.0.2.1-192.0.2.9" or "192.0.2.0/24": NULL, or what is wrong with it. */

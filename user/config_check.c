@@ -257,6 +257,9 @@ static void check_metrics(const struct conf *conf, struct conf_errors *errors)
 	if (conf->prometheus && !conf->prometheus_path)
 		conf_report(errors, conf_where(conf, "prometheus-path"), LEVEL_ERROR,
 			    "prometheus-path is empty");
+	if (conf->prometheus && conf->prometheus_tls && !conf->prometheus_cert.n && !conf->cert.n)
+		conf_report(errors, conf_where(conf, "prometheus-tls"), LEVEL_ERROR,
+			    "prometheus-tls without prometheus-cert or cert");
 }
 
 /* What a header says is believed, so it matters who says it. */

@@ -32,7 +32,8 @@ static const char *const work[] = {
 	"fast-path-ipv6-share",
 	"max-allocations", "control-socket", "max-pps", "user-max-bps",
 	"drain-min-allocations", "prometheus", "prometheus-port", "prometheus-address",
-	"prometheus-path", "max-new-peers-per-second", "max-new-peers",
+	"prometheus-path", "prometheus-tls", "prometheus-cert", "prometheus-key",
+	"max-new-peers-per-second", "max-new-peers",
 	"listener-realm", "oauth-key", "tcp-relay", "no-tcp-relay", "no-udp-relay",
 	"include", "strict-config",
 	"syslog-facility", "new-log-timestamp-format", "daemon",
@@ -49,8 +50,7 @@ static const char *const silent[] = {
 
 static const char *const told[] = {
 	"udp-self-balance", "udp-recvmmsg-log", "udp-sendmmsg-log", "udp-gso",
-	"dh-file", "raw-public-keys", "version", "prometheus-cert",
-	"prometheus-key", "cli", "cli-ip", "cli-port", "cli-password", "cli-max-output-sessions",
+	"dh-file", "raw-public-keys", "version", "cli", "cli-ip", "cli-port", "cli-password", "cli-max-output-sessions",
 	"drop-invalid-packets-log",
 };
 
@@ -62,7 +62,7 @@ static const char *const warned[] = {
 };
 
 static const char *const refused[] = {
-	"multiplex-peer", "prometheus-tls",
+	"multiplex-peer",
 	"psql-userdb", "sql-userdb", "mysql-userdb",
 	"mongo-userdb", "server-relay",
 };
