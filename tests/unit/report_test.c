@@ -111,6 +111,8 @@ static void test_fields_and_counters(void **state)
 	assert_string_equal(text(j, "server"), "11.0.1.1:3478");
 	assert_string_equal(text(j, "user"), "alice");
 	assert_string_equal(text(j, "transport"), "udp");
+	assert_string_equal(text(j, "relayed_by"), "udp");
+	assert_int_equal(json_integer_value(json_object_get(j, "connections")), 0);
 	assert_int_equal(json_array_size(json_object_get(j, "relayed")), 1);
 	assert_int_equal(json_integer_value(json_object_get(j, "expires_s")), 300);
 	assert_int_equal(json_integer_value(json_object_get(j, "age_s")), 90);
@@ -128,6 +130,20 @@ static void test_fields_and_counters(void **state)
 	assert_int_equal(json_integer_value(json_object_get(c, "expires_s")), 60);
 	c = json_array_get(json_object_get(j, "permissions"), 0);
 	assert_string_equal(text(c, "peer"), "11.0.2.9");
+	json_decref(r);
+}
+
+static void test_tcp_relayed(void **state)
+{
+	struct tp_alloc *a = put_alloc(0, "11.0.1.2:4000", "alice");
+	json_t *r;
+
+	(void)state;
+	a->tcp = 1;
+	a->connections = 5;
+	r = report_allocations(&tables, NOW);
+	assert_string_equal(text(allocation(r, 0), "relayed_by"), "tcp");
+	assert_int_equal(json_integer_value(json_object_get(allocation(r, 0), "connections")), 5);
 	json_decref(r);
 }
 
@@ -217,7 +233,8 @@ int main(void)
 {
 #define TEST(f)	cmocka_unit_test_setup_teardown(f, setup, teardown)
 	const struct CMUnitTest tests[] = {
-		TEST(test_nothing), TEST(test_fields_and_counters), TEST(test_row_of_another),
+		TEST(test_nothing), TEST(test_fields_and_counters), TEST(test_tcp_relayed),
+		TEST(test_row_of_another),
 		TEST(test_left_out), TEST(test_user_is_escaped), TEST(test_stats),
 	};
 
