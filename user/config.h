@@ -89,7 +89,7 @@ struct conf {
 	struct conf_addrs prometheus_address;	/* port 0; none: every address */
 	char *prometheus_path;		/* /metrics */
 	bool prometheus_tls;
-	struct conf_files prometheus_cert, prometheus_key;	/* PEM, in pairs; none: cert, pkey */
+	struct conf_files prometheus_cert, prometheus_key;	/* in pairs; none: cert, pkey */
 	struct tls_settings metrics_tls;	/* like tls, but for the pairs */
 
 	/* user databases */
@@ -159,6 +159,9 @@ void conf_load(struct conf *conf, const struct conf_source *source, struct conf_
 int conf_reload(struct conf *next, const struct conf_source *source, const struct conf *running,
 		struct conf_errors *errors);
 int conf_image_write(const struct conf *conf);
+/* The running configuration with what its certificates' files hold now: as conf_reload(), or
+ * -EALREADY if they hold what it has. */
+int conf_renew(struct conf *next, const struct conf *running, struct conf_errors *errors);
 int conf_image_read(struct conf *next, int fd, const struct conf *running);
 
 /* Read a file into conf, reporting every line's fault to errors. Returns 0, or
@@ -183,6 +186,9 @@ const char *conf_where_auto(const struct conf *conf);
 /* Certificates and keys, from their files into conf->tls and metrics_tls, checked; no_tls is final
  * by then. */
 void conf_read_tls(struct conf *conf, struct conf_errors *errors);
+
+/* Another number when one of those files has been written anew. */
+uint64_t conf_tls_stamp(const struct conf *conf);
 
 /* "192.0.2.1", "192.0.2.1-192.0.2.9" or "192.0.2.0/24": NULL, or what is wrong with it. */
 const char *conf_parse_range(struct turn_ip_range *range, const char *text);

@@ -73,6 +73,9 @@ struct conf_file {
  * configuration keeps it until it is freed or the next file is read. */
 const struct conf_file *conf_file(const struct conf_line *line, const char *path);
 
+/* The directive that names this certificate or key; NULL: it is neither. (config_tls.c) */
+const char *conf_tls_directive(const struct conf *conf, const char *path);
+
 void conf_place(const struct conf_line *line, unsigned int index);
 const char *conf_where_nth(const struct conf *conf, const char *name, unsigned int index);
 

@@ -2,6 +2,7 @@
 /* Certificates and keys: from the files that are named into memory. */
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include "config_table.h"
 
 #define SOON_S		(7 * 86400)
@@ -15,6 +16,49 @@ struct tls_names {
 static const struct conf_files *files_of(const struct conf *conf, const char *directive)
 {
 	return (const void *)((const char *)conf + conf_find(directive)->offset);
+}
+
+static const char *const file_names[] = {
+	"cert", "pkey", "CA-file", "prometheus-cert", "prometheus-key",
+};
+
+#define FILE_NAMES	(sizeof(file_names) / sizeof(file_names[0]))
+
+const char *conf_tls_directive(const struct conf *conf, const char *path)
+{
+	for (size_t i = 0; i < FILE_NAMES; i++) {
+		const struct conf_files *files = files_of(conf, file_names[i]);
+
+		for (unsigned int k = 0; k < files->n; k++)
+			if (!strcmp(files->v[k], path))
+				return file_names[i];
+	}
+	return NULL;
+}
+
+/* FNV-1a. */
+static uint64_t mixed(uint64_t sum, uint64_t value)
+{
+	return (sum ^ value) * 0x100000001b3;
+}
+
+uint64_t conf_tls_stamp(const struct conf *conf)
+{
+	uint64_t sum = 0xcbf29ce484222325;
+	struct stat st;
+
+	for (size_t i = 0; i < FILE_NAMES; i++) {
+		const struct conf_files *files = files_of(conf, file_names[i]);
+
+		for (unsigned int k = 0; k < files->n; k++) {
+			if (stat(files->v[k], &st))
+				memset(&st, 0, sizeof(st));
+			sum = mixed(mixed(sum, st.st_ino), (uint64_t)st.st_size);
+			sum = mixed(mixed(sum, (uint64_t)st.st_mtim.tv_sec),
+				    (uint64_t)st.st_mtim.tv_nsec);
+		}
+	}
+	return sum;
 }
 
 /* The whole file; false: said why not. */
