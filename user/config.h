@@ -88,6 +88,7 @@ struct conf {
 	uint16_t prometheus_port;	/* host order, 9641 */
 	struct conf_addrs prometheus_address;	/* port 0; none: every address */
 	char *prometheus_path;		/* /metrics */
+	bool prometheus_users;		/* metrics by user, for some of them */
 	bool prometheus_tls;
 	struct conf_files prometheus_cert, prometheus_key;	/* in pairs; none: cert, pkey */
 	struct tls_settings metrics_tls;	/* like tls, but for the pairs */

@@ -32,7 +32,8 @@ static const char *const work[] = {
 	"fast-path-ipv6-share",
 	"max-allocations", "control-socket", "max-pps", "user-max-bps",
 	"drain-min-allocations", "prometheus", "prometheus-port", "prometheus-address",
-	"prometheus-path", "prometheus-tls", "prometheus-cert", "prometheus-key",
+	"prometheus-path", "prometheus-username-labels", "prometheus-tls", "prometheus-cert",
+	"prometheus-key",
 	"max-new-peers-per-second", "max-new-peers",
 	"listener-realm", "oauth-key", "tcp-relay", "no-tcp-relay", "no-udp-relay",
 	"include", "strict-config",
@@ -56,7 +57,7 @@ static const char *const told[] = {
 
 static const char *const warned[] = {
 	"tlsv1", "tlsv1_1", "dh566",
-	"dh1066", "prometheus-username-labels", "web-admin",
+	"dh1066", "web-admin",
 	"web-admin-ip", "web-admin-port", "web-admin-listen-on-workers",
 	"multiplex-peer-port", "multiplex-peer-max-peers", "secret-key-file",
 };

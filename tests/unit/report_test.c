@@ -207,6 +207,54 @@ static void test_user_is_escaped(void **state)
 	json_decref(r);
 }
 
+static void test_users(void **state)
+{
+	static const struct {
+		const char *name;
+		json_int_t allocations, up, down;
+	} want[] = { { "alice", 2, 111, 2222 }, { "carol", 1, 900, 0 }, { "bob", 1, 5, 7 } };
+	/* what escaped would be a name that somebody else has */
+	static const char *const odd[] = { "a\x1b", "a\\x1b" };
+	struct tp_alloc *a = put_alloc(3, "11.0.1.2:4000", "alice");
+	struct tp_binding *b = put_binding(0, 3, "11.0.2.9:5000", 0x4001);
+	json_t *r;
+
+	(void)state;
+	a->fast_up.bytes = 1;
+	a->slow_up.bytes = 10;
+	tables.rows4[1].row = (struct tp_row){ .kind = TP_ROW_TO_PEER, .alloc = 3, .bytes = 100 };
+	b->row_up = 2;
+	put_alloc(0, "11.0.1.3:4000", "alice")->slow_down.bytes = 2222;
+	a = put_alloc(1, "11.0.1.2:4001", "bob");
+	a->slow_up.bytes = 5;
+	a->fast_down.bytes = 7;
+	put_alloc(2, "11.0.1.2:4002", "carol")->slow_up.bytes = 900;
+	put_alloc(4, "11.0.1.2:4003", "mallory")->expires_ns[0] = NOW - S;
+	tables.allocs[4].slow_up.bytes = 1000000;
+	for (size_t most = 1; most <= 3; most++) {
+		r = report_users(&tables, NOW, most);
+		assert_int_equal(json_array_size(r), most);
+		json_decref(r);
+	}
+	r = report_users(&tables, NOW, 20);
+	assert_int_equal(json_array_size(r), 3);
+	for (size_t i = 0; i < 3; i++) {
+		const json_t *u = json_array_get(r, i);
+
+		assert_string_equal(text(u, "user"), want[i].name);
+		assert_int_equal(json_integer_value(json_object_get(u, "allocations")),
+				 want[i].allocations);
+		assert_int_equal(json_integer_value(json_object_get(u, "up")), want[i].up);
+		assert_int_equal(json_integer_value(json_object_get(u, "down")), want[i].down);
+	}
+	json_decref(r);
+	for (uint32_t i = 0; i < 2; i++)
+		put_alloc(5 + i, "11.0.1.2:5000", odd[i]);
+	r = report_users(&tables, NOW, 20);
+	assert_int_equal(json_array_size(r), 4);
+	json_decref(r);
+}
+
 static void test_stats(void **state)
 {
 	struct tp_count counts[TP_R_MAX] = { [TP_R_STUN_SUCCESS] = { 5, 500 } };
@@ -235,7 +283,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		TEST(test_nothing), TEST(test_fields_and_counters), TEST(test_tcp_relayed),
 		TEST(test_row_of_another),
-		TEST(test_left_out), TEST(test_user_is_escaped), TEST(test_stats),
+		TEST(test_left_out), TEST(test_user_is_escaped), TEST(test_users), TEST(test_stats),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
