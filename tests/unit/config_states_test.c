@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 /*
  * What becomes of every directive of coturn 4.17.1 (143), of older versions (12)
- * and of ours (17). The lists are written down here by hand: a directive that is
+ * and of ours (18). The lists are written down here by hand: a directive that is
  * added, lost or changed must be so here as well.
  */
 #include "config_given.h"
