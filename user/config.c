@@ -93,15 +93,21 @@ static void wipe_bytes(struct tls_text *text)
 	free(text->p);
 }
 
-static void free_tls(struct conf *conf)
+static void free_pairs(struct tls_settings *tls)
 {
-	struct tls_settings *tls = &conf->tls;
-
 	for (unsigned int i = 0; i < tls->n_pairs; i++) {
 		wipe_bytes(&tls->pairs[i].cert);
 		wipe_bytes(&tls->pairs[i].key);
 	}
 	free(tls->pairs);
+}
+
+static void free_tls(struct conf *conf)
+{
+	struct tls_settings *tls = &conf->tls;
+
+	free_pairs(tls);
+	free_pairs(&conf->metrics_tls);
 	free(tls->ca.p);
 	wipe(tls->password);
 	free(tls->ciphers);
@@ -109,6 +115,8 @@ static void free_tls(struct conf *conf)
 	free_files(&conf->cert);
 	free_files(&conf->pkey);
 	free_files(&conf->ca);
+	free_files(&conf->prometheus_cert);
+	free_files(&conf->prometheus_key);
 	free(conf->acme_redirect);
 }
 

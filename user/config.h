@@ -41,6 +41,7 @@ struct conf {
 	/* listeners */
 	uint16_t listening_port;	/* host order, 3478 */
 	uint16_t alt_listening_port;	/* of RFC 5780; 0: the one after listening_port */
+	uint16_t alt_tls_listening_port;	/* likewise; 0: after tls_listening_port */
 	struct conf_addrs listening_ip;	/* as written, port 0; none: every address */
 	struct conf_addrs aux_server;	/* ip:port */
 	struct conf_addrs relay_ip;	/* as written; none: the listening addresses */
@@ -73,7 +74,7 @@ struct conf {
 	/* TLS */
 	struct conf_files cert, pkey;	/* PEM, in pairs */
 	struct conf_files ca;		/* CA-file; the last one counts */
-	struct tls_settings tls;	/* PEM filled in by conf_read_tls() */
+	struct tls_settings tls;	/* of clients; PEM filled in by conf_read_tls() */
 
 	/* data plane (turnpike's own directives) */
 	enum conf_dataplane dataplane;
@@ -87,6 +88,10 @@ struct conf {
 	uint16_t prometheus_port;	/* host order, 9641 */
 	struct conf_addrs prometheus_address;	/* port 0; none: every address */
 	char *prometheus_path;		/* /metrics */
+	bool prometheus_users;		/* metrics by user, for some of them */
+	bool prometheus_tls;
+	struct conf_files prometheus_cert, prometheus_key;	/* in pairs; none: cert, pkey */
+	struct tls_settings metrics_tls;	/* like tls, but for the pairs */
 
 	/* user databases */
 	enum conf_userdb userdb;
@@ -155,6 +160,9 @@ void conf_load(struct conf *conf, const struct conf_source *source, struct conf_
 int conf_reload(struct conf *next, const struct conf_source *source, const struct conf *running,
 		struct conf_errors *errors);
 int conf_image_write(const struct conf *conf);
+/* The running configuration with what its certificates' files hold now: as conf_reload(), or
+ * -EALREADY if they hold what it has. */
+int conf_renew(struct conf *next, const struct conf *running, struct conf_errors *errors);
 int conf_image_read(struct conf *next, int fd, const struct conf *running);
 
 /* Read a file into conf, reporting every line's fault to errors. Returns 0, or
@@ -176,8 +184,12 @@ void conf_found_external(struct conf *conf, const struct tp_addr *local,
 			 const struct tp_addr *public);
 const char *conf_where_auto(const struct conf *conf);
 
-/* Certificates and keys, from their files into conf->tls, checked; no_tls is final by then. */
+/* Certificates and keys, from their files into conf->tls and metrics_tls, checked; no_tls is final
+ * by then. */
 void conf_read_tls(struct conf *conf, struct conf_errors *errors);
+
+/* Another number when one of those files has been written anew. */
+uint64_t conf_tls_stamp(const struct conf *conf);
 
 /* "192.0.2.1", "192.0.2.1-192.0.2.9" or "192.0.2.0/24": NULL, or what is wrong with it. */
 const char *conf_parse_range(struct turn_ip_range *range, const char *text);

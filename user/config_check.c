@@ -135,6 +135,10 @@ static void check_ports(const struct conf *conf, struct conf_errors *errors)
 		conf_report(errors, conf_where(conf, "alt-listening-port"), LEVEL_ERROR,
 			    "alt-listening-port is the same as listening-port %u",
 			    conf->listening_port);
+	if (conf->alt_tls_listening_port == conf->tls_listening_port)
+		conf_report(errors, conf_where(conf, "alt-tls-listening-port"), LEVEL_ERROR,
+			    "alt-tls-listening-port is the same as tls-listening-port %u",
+			    conf->tls_listening_port);
 	if (conf->no_udp && conf->no_tcp && conf->no_tls && conf->no_dtls)
 		conf_report(errors, conf_where(conf, "no-udp"), LEVEL_ERROR,
 			    "no-udp leaves no listener: there is neither TCP nor TLS");
@@ -231,9 +235,23 @@ static void check_lifetimes(struct conf *conf, struct conf_errors *errors)
 			    "permission-lifetime: RFC 8656 says 300 s, and clients rely on it");
 }
 
+/* Many a file has bits there. */
+static void say_bandwidth(const struct conf *conf, const char *name, uint64_t bytes,
+			  struct conf_errors *errors)
+{
+	if (bytes)
+		conf_report(errors, conf_where(conf, name), LEVEL_INFO,
+			    "%s %llu is in bytes per second: %.3f Mbit/s", name,
+			    (unsigned long long)bytes, (double)bytes * 8 / 1e6);
+}
+
 static void check_bandwidth(const struct conf *conf, struct conf_errors *errors)
 {
 	const struct turn_conf *turn = &conf->turn;
+
+	say_bandwidth(conf, "max-bps", turn->max_bps, errors);
+	say_bandwidth(conf, "bps-capacity", turn->bps_capacity, errors);
+	say_bandwidth(conf, "user-max-bps", turn->user_max_bps, errors);
 
 	/* coturn would say nothing and limit nothing */
 	if (turn->bps_capacity && !turn->max_bps)
@@ -253,6 +271,9 @@ static void check_metrics(const struct conf *conf, struct conf_errors *errors)
 	if (conf->prometheus && !conf->prometheus_path)
 		conf_report(errors, conf_where(conf, "prometheus-path"), LEVEL_ERROR,
 			    "prometheus-path is empty");
+	if (conf->prometheus && conf->prometheus_tls && !conf->prometheus_cert.n && !conf->cert.n)
+		conf_report(errors, conf_where(conf, "prometheus-tls"), LEVEL_ERROR,
+			    "prometheus-tls without prometheus-cert or cert");
 }
 
 /* What a header says is believed, so it matters who says it. */
@@ -293,6 +314,11 @@ static void settle_tls(struct conf *conf, struct conf_errors *errors)
 {
 	if (conf->no_tls)
 		return;
+	/* copied along with no-tlsv1 and no-tlsv1_1, which are so anyhow */
+	if (conf->cert.n && conf->tls.only_1_3)
+		conf_report(errors, conf_where(conf, "no-tlsv1_2"), LEVEL_INFO,
+			    "no-tlsv1_2: clients without TLS 1.3 cannot connect; 1.0 and 1.1 are "
+			    "off without it");
 	if (conf->cert.n)
 		return;
 	conf->no_tls = true;

@@ -322,37 +322,89 @@ static void move_sources(struct conf *to, struct conf *from)
 }
 
 /* next has what was read and seen; what is given comes from image. */
-static int assemble(struct conf *next, const struct conf *image, const struct conf *running)
+static int assemble(struct conf *next, const struct conf *image, const struct conf *running,
+		    struct conf_errors *errors)
 {
-	struct conf_errors quiet = { 0 };
-
 	next->sealed = true;
 	for (unsigned int i = 0; i < image->n_given; i++)
 		conf_set(next, image->given[i].name, image->given[i].value,
-			 image->given[i].where, &quiet);
-	conf_finish(next, &quiet);
+			 image->given[i].where, errors);
+	conf_finish(next, errors);
 	conf_keep_external(next, running);
-	conf_resolve(next, &quiet);
+	conf_resolve(next, errors);
 	keep(next, running);
-	conf_read_tls(next, &quiet);
-	return quiet.errors ? -EINVAL : 0;
+	conf_read_tls(next, errors);
+	return errors->errors ? -EINVAL : 0;
+}
+
+static void image_free(struct conf *image)
+{
+	conf_given_free(image);
+	free(image->host.v);
+	free(image->turn.broadcasts);
+}
+
+/* What is left of image is freed. */
+static int image_make(struct conf *next, struct conf *image, const struct conf *running,
+		      struct conf_errors *errors)
+{
+	int err;
+
+	conf_init(next);
+	move_sources(next, image);
+	err = assemble(next, image, running, errors);
+	image_free(image);
+	if (err)
+		conf_free(next);
+	return err;
 }
 
 int conf_image_read(struct conf *next, int fd, const struct conf *running)
 {
+	struct conf_errors quiet = { 0 };
 	struct conf image = { 0 };
 	int err = image_read(&image, fd);
 
-	conf_init(next);
-	if (!err) {
-		move_sources(next, &image);
-		err = assemble(next, &image, running);
+	if (!err)
+		return image_make(next, &image, running, &quiet);
+	image_free(&image);
+	return err;
+}
+
+/* 0, -EALREADY if they are as they were, or -EINVAL and why. */
+static int read_anew(struct conf *image, const struct conf *running, struct conf_errors *errors)
+{
+	bool same = true;
+
+	for (unsigned int i = 0; i < running->n_files; i++) {
+		const struct conf_file *was = &running->files[i], *now;
+		const char *name = conf_tls_directive(running, was->path);
+		struct conf_line line = { .conf = image, .errors = errors };
+
+		if (!name)
+			continue;
+		line.directive = conf_find(name);
+		line.where = conf_where(running, name);
+		now = conf_file(&line, was->path);
+		if (!now)
+			return -EINVAL;
+		same &= now->len == was->len && !memcmp(now->bytes, was->bytes, was->len);
 	}
-	conf_given_free(&image);
-	free(image.host.v);
-	free(image.turn.broadcasts);
-	if (err)
-		conf_free(next);
+	return same ? -EALREADY : 0;
+}
+
+int conf_renew(struct conf *next, const struct conf *running, struct conf_errors *errors)
+{
+	struct conf image = { 0 };
+	int fd = conf_image_write(running), err = fd < 0 ? fd : image_read(&image, fd);
+
+	if (fd >= 0)
+		close(fd);
+	if (!err)
+		err = read_anew(&image, running, errors);
+	if (!err)
+		return image_make(next, &image, running, errors);
+	image_free(&image);
 	return err;
 }
 
@@ -427,6 +479,7 @@ int conf_reload(struct conf *next, const struct conf_source *source, const struc
 		struct conf_errors *errors)
 {
 	struct conf fresh, merged = { 0 };
+	struct conf_errors quiet = { 0 };
 	int err;
 
 	conf_load(&fresh, source, errors);
@@ -446,7 +499,7 @@ int conf_reload(struct conf *next, const struct conf_source *source, const struc
 				       fresh.given[i].where);
 	conf_init(next);
 	move_sources(next, &fresh);
-	err = assemble(next, &merged, running);
+	err = assemble(next, &merged, running, &quiet);
 	if (err) {
 		conf_report(errors, NULL, LEVEL_ERROR, "what has changed contradicts what cannot "
 			    "change before the next start");

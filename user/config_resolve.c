@@ -139,14 +139,27 @@ static void warn_foreign(const struct conf *conf, const char *name,
 				    address_text(&written->v[i], text));
 }
 
+static void listen_one(struct conf_addrs *out, const struct tp_addr *ip, uint16_t port)
+{
+	struct tp_addr addr = *ip;
+
+	addr.port = htons(port);
+	add(&out->v, &out->n, &addr);
+}
+
 static void listen_at(struct conf_addrs *out, const struct conf_addrs *ips, uint16_t port)
 {
-	for (unsigned int i = 0; i < ips->n; i++) {
-		struct tp_addr addr = ips->v[i];
+	for (unsigned int i = 0; i < ips->n; i++)
+		listen_one(out, &ips->v[i], port);
+}
 
-		addr.port = htons(port);
-		add(&out->v, &out->n, &addr);
-	}
+static void listen_pair(struct conf_addrs *out, const struct conf *conf,
+			const struct conf_addrs *ips, struct conf_port_pair ports)
+{
+	listen_at(out, ips, ports.port);
+	for (unsigned int i = 0; i < ips->n; i++)
+		if (conf_has_twin(conf, ips, i))
+			listen_one(out, &ips->v[i], ports.alternate);
 }
 
 static void listen_aux(struct conf_addrs *out, const struct conf *conf,
@@ -161,29 +174,24 @@ static void listen_aux(struct conf_addrs *out, const struct conf *conf,
 	}
 }
 
-static void add_to(struct conf_addrs *list, const struct tp_addr *addr)
-{
-	add(&list->v, &list->n, addr);
-}
-
 static void resolve_listeners(struct conf *conf, const struct conf_addrs *ips,
 			      const struct conf_addrs *host)
 {
+	struct conf_port_pair plain = conf_plain_ports(conf), secure = conf_secure_ports(conf);
+
 	free(conf->listen.v);
 	free(conf->listen_tcp.v);
 	conf->listen = conf->listen_tcp = (struct conf_addrs){ 0 };
 	if (!conf->no_udp || !conf->no_dtls) {
-		listen_at(&conf->listen, ips, conf->listening_port);
-		if (conf->turn.rfc5780)
-			conf_add_alt_ports(conf, ips, add_to);
+		listen_pair(&conf->listen, conf, ips, plain);
 		listen_aux(&conf->listen, conf, host);
 	}
 	if (!conf->no_dtls)		/* RFC 7350 section 3 */
-		listen_at(&conf->listen, ips, conf->tls_listening_port);
+		listen_pair(&conf->listen, conf, ips, secure);
 	if (!conf->no_tcp)
-		listen_at(&conf->listen_tcp, ips, conf->listening_port);
+		listen_pair(&conf->listen_tcp, conf, ips, plain);
 	if (!conf->no_tls)
-		listen_at(&conf->listen_tcp, ips, conf->tls_listening_port);
+		listen_pair(&conf->listen_tcp, conf, ips, secure);
 	if (conf->tcp_proxy_port && (!conf->no_tcp || !conf->no_tls))
 		listen_at(&conf->listen_tcp, ips, conf->tcp_proxy_port);
 	if (!conf->no_tcp || !conf->no_tls)

@@ -15,6 +15,7 @@
 #define NO_DATABASE	"this kind of user database is not supported: its users could not log " \
 			"in; move them to SQLite or Redis"
 #define NO_CLI		"there is no telnet interface; use the turnpike command"
+#define NO_MULTIPLEX	"multiplex-peer is not supported: relay ports are min-port to max-port"
 #define NO_ADMIN	"there is no web interface; use the turnpike command"
 #define ALTERNATE	"IP[:PORT][/NAME]"
 
@@ -26,9 +27,12 @@ const struct conf_directive conf_table[] = {
 	{ WORKS("tls-listening-port", "PORT"), .set = conf_set_port, AT(tls_listening_port),
 	  .initial = "5349", .flags = CONF_RELOAD,
 	  .help = "one more port; both take TCP and TLS, and with dtls UDP and DTLS" },
-	{ WORKS("alt-listening-port", "PORT"), .set = conf_set_port, AT(alt_listening_port),
+	{ WORKS("alt-listening-port", "PORT"), .set = conf_set_alt_port, AT(alt_listening_port),
 	  .flags = CONF_RELOAD,
-	  .help = "second port, for rfc5780; none: the one after listening-port" },
+	  .help = "second port, for rfc5780; none or 0: the one after listening-port" },
+	{ WORKS("alt-tls-listening-port", "PORT"), .set = conf_set_alt_port,
+	  AT(alt_tls_listening_port), .flags = CONF_RELOAD,
+	  .help = "the same beside tls-listening-port, for TLS and DTLS" },
 	{ WORKS("listening-ip", "IP"), .set = conf_set_address, AT(listening_ip),
 	  .flags = CONF_REPEAT | CONF_RELOAD,
 	  .help = "address to listen on; none: every address of the host" },
@@ -61,7 +65,6 @@ const struct conf_directive conf_table[] = {
 	  .help = "listeners take what comes in by this interface only" },
 	{ WORKS("relay-device", "IFNAME"), .set = conf_set_text, AT(relay_device),
 	  .help = "relay sockets send and receive by this interface only" },
-	INFO("alt-tls-listening-port", "PORT", "rfc5780 is for UDP"),
 	{ WORKS("tcp-proxy-port", "PORT"), .set = conf_set_port, AT(tcp_proxy_port),
 	  .help = "one more TCP port, on which every connection begins with a header of the "
 		  "PROXY protocol, version 2" },
@@ -74,9 +77,10 @@ const struct conf_directive conf_table[] = {
 	INFO("udp-sendmmsg-log", NULL, "use turnpike stats"),
 	INFO("udp-gso", NULL, "not needed"),
 	REFUSED("multiplex-peer", NULL,
-		"not supported: it shares one relayed address among clients"),
-	INFO("multiplex-peer-port", "PORT", "multiplex-peer is not supported"),
-	INFO("multiplex-peer-max-peers", "N", "multiplex-peer is not supported"),
+		"not supported: clients would share one relayed address, and what peers see of "
+		"them; leave it out: each gets a port of its own from min-port to max-port"),
+	WARN("multiplex-peer-port", "PORT", NO_MULTIPLEX),
+	WARN("multiplex-peer-max-peers", "N", NO_MULTIPLEX),
 
 	GROUP("Data plane"),
 	{ WORKS("dataplane", "auto|xdp|tc|kmod|user"), .set = conf_set_dataplane,
@@ -149,7 +153,9 @@ const struct conf_directive conf_table[] = {
 	  .help = "the same, and MAPPED-ADDRESS in every Binding answer" },
 	{ WORKS("rfc3489-compatibility", NULL), .set = conf_set_bool, AT(rfc3489_compatibility),
 	  .flags = CONF_RELOAD, .help = "answer Binding requests of RFC 3489" },
-	INFO("include-reason-string", NULL, "reason phrases are short and fixed"),
+	{ WORKS("include-reason-string", NULL), .set = conf_set_bool, AT(turn.reason_phrases),
+	  .flags = CONF_RELOAD,
+	  .help = "say in words what an error code means, except to strangers on UDP" },
 	SILENT("drop-invalid-packets", NULL),
 	INFO("drop-invalid-packets-log", NULL, "they are counted: use turnpike stats"),
 	{ WORKS("mobility", NULL), .set = conf_set_bool, AT(turn.mobility), .flags = CONF_RELOAD,
@@ -230,7 +236,7 @@ const struct conf_directive conf_table[] = {
 	REFUSED("sql-userdb", "OPTIONS", NO_DATABASE),
 	REFUSED("mysql-userdb", "OPTIONS", NO_DATABASE),
 	REFUSED("mongo-userdb", "OPTIONS", NO_DATABASE),
-	INFO("secret-key-file", "PATH", "it is for MySQL, which is not supported"),
+	WARN("secret-key-file", "PATH", "it is for MySQL, which is not supported"),
 	{ WORKS("redis-statsdb", "OPTIONS"), .set = conf_set_statsdb, .flags = CONF_SECRET,
 	  .help = "Redis to tell of allocations and their traffic, with such options" },
 
@@ -376,11 +382,14 @@ const struct conf_directive conf_table[] = {
 	  .help = "address to serve them on; none: every address of the host" },
 	{ WORKS("prometheus-path", "PATH"), .set = conf_set_text, AT(prometheus_path),
 	  .initial = "/metrics", .help = "where the metrics are" },
-	WARN("prometheus-username-labels", NULL,
-	     "a series for each user has no bound; use turnpike allocations"),
-	REFUSED("prometheus-tls", NULL, "not supported yet: put a proxy before it"),
-	INFO("prometheus-cert", "PATH", "prometheus-tls is not supported yet"),
-	INFO("prometheus-key", "PATH", "prometheus-tls is not supported yet"),
+	{ WORKS("prometheus-username-labels", NULL), .set = conf_set_bool, AT(prometheus_users),
+	  .flags = CONF_RELOAD, .help = "metrics by user, for the 20 users with most traffic" },
+	{ WORKS("prometheus-tls", NULL), .set = conf_set_bool, AT(prometheus_tls),
+	  .flags = CONF_GUARD, .help = "over HTTPS, and not HTTP" },
+	{ WORKS("prometheus-cert", "PATH"), .set = conf_set_file, AT(prometheus_cert),
+	  .flags = CONF_REPEAT | CONF_RELOAD, .help = "with these rather than cert" },
+	{ WORKS("prometheus-key", "PATH"), .set = conf_set_file, AT(prometheus_key),
+	  .flags = CONF_REPEAT | CONF_RELOAD, .help = "and these rather than pkey" },
 	INFO("cli", NULL, NO_CLI),
 	SILENT("no-cli", NULL),
 	INFO("cli-ip", "IP", NO_CLI),
@@ -389,9 +398,9 @@ const struct conf_directive conf_table[] = {
 	  .help = NO_CLI },
 	INFO("cli-max-output-sessions", "N", NO_CLI),
 	WARN("web-admin", NULL, NO_ADMIN),
-	INFO("web-admin-ip", "IP", NO_ADMIN),
-	INFO("web-admin-port", "PORT", NO_ADMIN),
-	INFO("web-admin-listen-on-workers", NULL, NO_ADMIN),
+	WARN("web-admin-ip", "IP", NO_ADMIN),
+	WARN("web-admin-port", "PORT", NO_ADMIN),
+	WARN("web-admin-listen-on-workers", NULL, NO_ADMIN),
 	{ WORKS("acme-redirect", "URL"), .set = conf_set_text, AT(acme_redirect),
 	  .flags = CONF_RELOAD,
 	  .help = "redirect ACME challenges that arrive on a TCP port to URL and token" },

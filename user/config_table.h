@@ -73,6 +73,9 @@ struct conf_file {
  * configuration keeps it until it is freed or the next file is read. */
 const struct conf_file *conf_file(const struct conf_line *line, const char *path);
 
+/* The directive that names this certificate or key; NULL: it is neither. (config_tls.c) */
+const char *conf_tls_directive(const struct conf *conf, const char *path);
+
 void conf_place(const struct conf_line *line, unsigned int index);
 const char *conf_where_nth(const struct conf *conf, const char *name, unsigned int index);
 
@@ -107,9 +110,15 @@ void conf_keep_external(struct conf *next, const struct conf *running);
 void conf_check_external(const struct conf *conf, struct conf_errors *errors);
 bool conf_is_domain(const char *name);
 bool conf_loopback(const struct tp_addr *addr);
-/* With rfc5780 (config_origins.c): more listeners, and then what belongs together. */
-void conf_add_alt_ports(struct conf *conf, const struct conf_addrs *ips,
-			void (*add)(struct conf_addrs *list, const struct tp_addr *addr));
+/* With rfc5780 (config_origins.c): the ports of a listening address, the second one for those
+ * that have a partner; and then what belongs together. */
+struct conf_port_pair {
+	uint16_t port, alternate;	/* host order */
+};
+
+struct conf_port_pair conf_plain_ports(const struct conf *conf);
+struct conf_port_pair conf_secure_ports(const struct conf *conf);
+bool conf_has_twin(const struct conf *conf, const struct conf_addrs *ips, unsigned int which);
 void conf_find_origins(struct conf *conf, const struct conf_addrs *ips,
 		       struct conf_errors *errors);
 /* max_allocations where it was not given: what the quota or the ports allow. */
@@ -121,6 +130,7 @@ void conf_set_not(const struct conf_line *line);
 void conf_set_number(const struct conf_line *line);	/* uint32_t, min to max */
 void conf_set_bandwidth(const struct conf_line *line);	/* uint64_t, bytes/s */
 void conf_set_port(const struct conf_line *line);	/* uint16_t, host order */
+void conf_set_alt_port(const struct conf_line *line);	/* the same, or 0 */
 void conf_set_text(const struct conf_line *line);	/* char *; empty: NULL */
 void conf_set_char(const struct conf_line *line);
 void conf_set_address(const struct conf_line *line);	/* appends to conf_addrs */

@@ -107,17 +107,27 @@ void conf_set_bandwidth(const struct conf_line *line)
 	*(uint64_t *)field(line) = parsed;
 }
 
-void conf_set_port(const struct conf_line *line)
+static void set_port(const struct conf_line *line, uint16_t least)
 {
 	struct conf_directive bounds = *line->directive;
 	struct conf_line bounded = *line;
 	uint32_t port;
 
-	bounds.min = 1;
+	bounds.min = least;
 	bounds.max = 65535;
 	bounded.directive = &bounds;
 	if (number(&bounded, &port))
 		*(uint16_t *)field(line) = (uint16_t)port;
+}
+
+void conf_set_port(const struct conf_line *line)
+{
+	set_port(line, 1);
+}
+
+void conf_set_alt_port(const struct conf_line *line)
+{
+	set_port(line, 0);
 }
 
 void conf_set_threads(const struct conf_line *line)

@@ -20,7 +20,9 @@ static void take(struct engine_relay *r, const struct tcp_accepted *in, struct t
 		return;
 	}
 	p->core = turn_accepted(e->server, r->relay, &in->client, p, now);
-	if (!p->core)
+	if (p->core)
+		flows_count_connection(r->relay->alloc, 1);
+	else
 		engine_pipe_free(p);
 }
 
@@ -62,6 +64,7 @@ int engine_tcp_connect(void *ctx, struct turn_connection *c, const struct tp_add
 	}
 	p->core = c;
 	c->host = p;
+	flows_count_connection(c->relay->alloc, 1);
 	return 0;
 }
 
@@ -83,6 +86,7 @@ void engine_tcp_close(void *ctx, struct turn_connection *c)
 	struct engine_pipe *p = c->host;
 
 	(void)ctx;
+	flows_count_connection(c->relay->alloc, -1);
 	c->host = NULL;
 	if (p->joining) {
 		p->joining->pipe = NULL;

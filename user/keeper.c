@@ -287,9 +287,12 @@ static enum keeper_next watch(struct keeper *k, int *status)
 			{ .fd = k->link, .events = POLLIN },
 		};
 		struct signalfd_siginfo info;
+		int n = poll(fds, 2, KEEPER_LOOK_MS);
 
-		if (poll(fds, 2, -1) < 0 && errno != EINTR)
+		if (n < 0 && errno != EINTR)
 			return END;
+		if (!n)
+			keeper_look(k);
 		if (fds[1].revents)
 			next = on_link(k, status);
 		if (next == GO_ON && read(k->signal_fd, &info, sizeof(info)) == sizeof(info))
@@ -365,6 +368,7 @@ int keeper_main(struct conf **conf, const struct conf_source *source, int ready)
 	int status = EXIT_FAILURE;
 
 	k.setup.conf = conf;
+	k.tls_stamp = conf_tls_stamp(k.conf);
 	if (take_signals(&k) || control_make_parent(k.conf->control_socket) || take_lock(&k) ||
 	    prepare(&k))
 		goto out;

@@ -23,12 +23,17 @@ struct keeper {
 	pid_t relay;
 	bool reloading;			/* it has not said yet that it is done */
 	bool again;			/* and the next one waits for that */
+	uint64_t tls_stamp;		/* of the certificates that were taken, or refused */
+	uint64_t tls_seen;		/* of those that were there at the last look */
 	sigset_t signals;
 };
 
 /* Reads the configuration again and hands it, and what is new to listen on, to the relay
  * process. */
 void keeper_reload(struct keeper *k);
+/* Every KEEPER_LOOK_MS: certificates that were written anew are taken when they lie still. */
+#define KEEPER_LOOK_MS	5000
+void keeper_look(struct keeper *k);
 /* The relay process is done with that, or has ended. */
 void keeper_reloaded(struct keeper *k);
 

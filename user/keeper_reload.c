@@ -195,7 +195,8 @@ static void refuse(const struct keeper *k, const struct conf_errors *errors, con
 	link_send(k->link, LINK_REFUSED, text, NULL, 0);
 }
 
-static void reload(struct keeper *k)
+/* Everything, or for a renewal what the certificates' files hold: -EALREADY if that is in force. */
+static void reload(struct keeper *k, bool renewal)
 {
 	struct conf *next = malloc(sizeof(*next));
 	struct sockets added = { .workers = k->conf->workers };
@@ -211,15 +212,19 @@ static void reload(struct keeper *k)
 		free(next);
 		return;
 	}
-	err = conf_reload(next, k->source, k->conf, &errors);
+	err = renewal ? conf_renew(next, k->conf, &errors) :
+			conf_reload(next, k->source, k->conf, &errors);
 	read = !err;
 	if (read)
 		err = open_added(k, next, &added, &errors);
 	fclose(errors.out);
-	if (err) {
+	if (err && err != -EALREADY) {
 		refuse(k, &errors, text);
-	} else {
-		log_lines(text);
+	} else if (!err) {
+		if (renewal)
+			log_info("certificates have changed");
+		else
+			log_lines(text);
 		err = hand_over(k, next, &added, text);
 		if (err)
 			log_error("reload: %s: nothing has changed", strerror(-err));
@@ -238,7 +243,19 @@ void keeper_reload(struct keeper *k)
 	if (k->reloading)
 		k->again = true;
 	else
-		reload(k);
+		reload(k, false);
+}
+
+void keeper_look(struct keeper *k)
+{
+	uint64_t stamp = conf_tls_stamp(k->conf);
+	bool still = stamp == k->tls_seen;	/* else the key may be of another certificate */
+
+	k->tls_seen = stamp;
+	if (!still || stamp == k->tls_stamp || k->reloading)
+		return;
+	k->tls_stamp = stamp;
+	reload(k, true);
 }
 
 void keeper_reloaded(struct keeper *k)
@@ -247,5 +264,5 @@ void keeper_reloaded(struct keeper *k)
 
 	k->reloading = k->again = false;
 	if (again && k->link >= 0)
-		reload(k);
+		reload(k, false);
 }

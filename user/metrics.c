@@ -1,12 +1,14 @@
 // SPDX-License-Identifier: MIT
 #include <errno.h>
 #include <event2/buffer.h>
+#include <event2/bufferevent_ssl.h>
 #include <event2/http.h>
 #include <stdlib.h>
 #include <string.h>
 #include "address.h"
 #include "log.h"
 #include "metrics.h"
+#include "net/tls.h"
 
 #define REQUEST_MAX	8192
 #define TIMEOUT_S	10
@@ -14,6 +16,7 @@
 
 struct metrics {
 	struct evhttp *http;
+	struct tls_store *tls;		/* NULL: plain HTTP */
 	const struct control_sources *from;
 };
 
@@ -31,6 +34,15 @@ static void reply_text(struct evhttp_request *request, int code, const char *rea
 		evbuffer_free(body);
 }
 
+/* So it goes on where on_connection() had no memory. */
+static bool without_tls(const struct metrics *m, struct evhttp_request *request)
+{
+	struct evhttp_connection *connection = evhttp_request_get_connection(request);
+
+	return m->tls && !bufferevent_openssl_get_ssl(
+		evhttp_connection_get_bufferevent(connection));
+}
+
 static void on_metrics(struct evhttp_request *request, void *arg)
 {
 	const struct metrics *m = arg;
@@ -38,7 +50,7 @@ static void on_metrics(struct evhttp_request *request, void *arg)
 	struct evbuffer *body = evbuffer_new();
 	char *text = NULL;
 	size_t size = 0;
-	FILE *out = open_memstream(&text, &size);
+	FILE *out = without_tls(m, request) ? NULL : open_memstream(&text, &size);
 
 	if (out) {
 		metrics_text(m->from, out);
@@ -80,6 +92,15 @@ static void on_ready(struct evhttp_request *request, void *arg)
 		reply_text(request, HTTP_OK, "OK", "ready\n");
 }
 
+static struct bufferevent *on_connection(struct event_base *base, void *arg)
+{
+	struct metrics *m = arg;
+	SSL *ssl = tls_accept(m->tls, TLS_STREAM);
+
+	return ssl ? bufferevent_openssl_socket_new(base, -1, ssl, BUFFEREVENT_SSL_ACCEPTING,
+						    BEV_OPT_CLOSE_ON_FREE) : NULL;
+}
+
 static bool listen_on(struct evhttp *http, const struct tp_addr *addr, uint16_t port)
 {
 	struct tp_addr ip = *addr;
@@ -93,6 +114,21 @@ static bool listen_on(struct evhttp *http, const struct tp_addr *addr, uint16_t 
 	}
 	log_info("metrics address=%s port=%u", text, port);
 	return true;
+}
+
+/* True as well where none is wanted. */
+static bool use_tls(struct metrics *m, const struct conf *conf)
+{
+	struct tls_fault fault;
+
+	if (!conf->prometheus_tls)
+		return true;
+	m->tls = tls_store_new(&conf->metrics_tls, &fault);
+	if (m->tls)
+		evhttp_set_bevcb(m->http, on_connection, m);
+	else
+		log_error("prometheus-tls: %s", fault.text);
+	return m->tls;
 }
 
 /* Every address, of both families where there are both. */
@@ -113,7 +149,7 @@ struct metrics *metrics_new(struct event_base *base, const struct control_source
 		return NULL;
 	m->from = sources;
 	m->http = evhttp_new(base);
-	if (!m->http)
+	if (!m->http || !use_tls(m, conf))
 		goto fail;
 	evhttp_set_allowed_methods(m->http, EVHTTP_REQ_GET | EVHTTP_REQ_HEAD);
 	evhttp_set_max_headers_size(m->http, REQUEST_MAX);
@@ -134,11 +170,19 @@ fail:
 	return NULL;
 }
 
+bool metrics_renew(struct metrics *m, const struct conf *next)
+{
+	struct tls_fault fault;
+
+	return !m || !m->tls || !tls_store_replace(m->tls, &next->metrics_tls, &fault);
+}
+
 void metrics_free(struct metrics *m)
 {
 	if (!m)
 		return;
 	if (m->http)
 		evhttp_free(m->http);
+	tls_store_free(m->tls);
 	free(m);
 }

@@ -1,12 +1,16 @@
 // SPDX-License-Identifier: MIT
 /*
- * What is exported. Every series is there from the start, at 0, and none is
- * labelled by user or allocation: their number would have no bound.
+ * What is exported. Every series is there from the start, at 0, and none is labelled by
+ * allocation: their number would have no bound. By user only where that is asked for, and then
+ * for those with most traffic.
  */
 #include <netinet/in.h>
 #include <string.h>
 #include <time.h>
 #include "metrics.h"
+#include "report.h"
+
+#define USERS_MOST	20
 
 enum transport { UDP, TCP, TLS, DTLS, TRANSPORTS };
 
@@ -15,6 +19,7 @@ static const char *const transport_words[] = { "UDP", "TCP", "TLS", "DTLS" };
 /* What a scrape is made from. */
 struct sample {
 	const struct control_sources *from;
+	uint64_t now_ns;		/* CLOCK_MONOTONIC */
 	struct tp_count counts[TP_R_MAX], kmod[TP_R_MAX];	/* the module's apart */
 	unsigned int allocations[TRANSPORTS];
 	struct tp_count up, down;	/* client to peer, peer to client; kernel and daemon */
@@ -49,8 +54,13 @@ static void add(struct tp_count *sum, const struct tp_count *c)
 static void take_sample(struct sample *s, const struct control_sources *from)
 {
 	const struct tables *tables = from->shared->tables;
+	struct timespec now;
 
-	*s = (struct sample){ .from = from };
+	clock_gettime(CLOCK_MONOTONIC, &now);
+	*s = (struct sample){
+		.from = from,
+		.now_ns = (uint64_t)now.tv_sec * TURN_NS_PER_S + (uint64_t)now.tv_nsec,
+	};
 	tables_stats(tables->stats_fd, s->counts);
 	tables_stats(tables->kmod_stats_fd, s->kmod);
 	for (unsigned int i = 0; i < from->shared->conf->workers; i++)
@@ -208,12 +218,34 @@ static void interfaces(FILE *out, const struct sample *s)
 	}
 }
 
-static uint64_t uptime_s(const struct sample *s)
+static void user_series(FILE *out, const json_t *users, const char *name, const char *labels,
+			const char *key)
 {
-	struct timespec now;
+	const json_t *user;
+	size_t i;
 
-	clock_gettime(CLOCK_MONOTONIC, &now);
-	return (uint64_t)now.tv_sec - s->from->started_ns / TURN_NS_PER_S;
+	json_array_foreach(users, i, user) {
+		fprintf(out, "%s{user=\"", name);
+		label(out, json_string_value(json_object_get(user, "user")));
+		fprintf(out, "\"%s} %lld\n", labels,
+			json_integer_value(json_object_get(user, key)));
+	}
+}
+
+/* Gauges: they fall when an allocation ends. */
+static void users(FILE *out, const struct sample *s)
+{
+	json_t *top = report_users(s->from->shared->tables, s->now_ns, USERS_MOST);
+
+	if (!top)
+		return;
+	head(out, "turnpike_user_allocations", "gauge",
+	     "allocations there are now, of the users with most traffic");
+	user_series(out, top, "turnpike_user_allocations", "", "allocations");
+	head(out, "turnpike_user_bytes", "gauge", "bytes that those allocations have relayed");
+	user_series(out, top, "turnpike_user_bytes", ",direction=\"up\"", "up");
+	user_series(out, top, "turnpike_user_bytes", ",direction=\"down\"", "down");
+	json_decref(top);
 }
 
 void metrics_text(const struct control_sources *sources, FILE *out)
@@ -225,7 +257,8 @@ void metrics_text(const struct control_sources *sources, FILE *out)
 	fputs("turnpike_build_info{version=\"", out);
 	label(out, TURNPIKE_VERSION);
 	fputs("\"} 1\n", out);
-	one(out, "turnpike_uptime_seconds", "gauge", "of the relay process", uptime_s(&s));
+	one(out, "turnpike_uptime_seconds", "gauge", "of the relay process",
+	    (s.now_ns - sources->started_ns) / TURN_NS_PER_S);
 	one(out, "turnpike_draining", "gauge", "1 while new allocations are refused",
 	    sources->draining(sources->operator));
 	allocations(out, &s);
@@ -234,4 +267,6 @@ void metrics_text(const struct control_sources *sources, FILE *out)
 	ports(out, &s);
 	rows(out, &s);
 	interfaces(out, &s);
+	if (sources->shared->conf->prometheus_users)
+		users(out, &s);
 }

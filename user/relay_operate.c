@@ -68,7 +68,7 @@ static void drop_tls(struct relay *r, const struct conf *conf)
  * can have changed. */
 static bool put_held(struct relay *r, struct conf *next, struct ended *ended)
 {
-	if (!relay_listen(r, next) || !put_tls(r, next))
+	if (!relay_listen(r, next) || !put_tls(r, next) || !metrics_renew(r->metrics, next))
 		return false;
 	if (!turn_shared_renew(r->shared.turn, &next->turn))
 		return false;

@@ -173,7 +173,7 @@ static struct tp_count row_count(const struct tables *t, uint8_t family, uint32_
 struct entry {
 	struct tp_alloc alloc;
 	struct tp_kmod_count kmod;
-	json_t *channels, *permissions;
+	json_t *channels, *permissions;	/* NULL: counted only */
 	struct directions rows;
 	bool live;
 };
@@ -187,6 +187,8 @@ static void add_channel(const struct tables *t, struct entry *e, const struct tp
 
 	add(&e->rows.up, &up);
 	add(&e->rows.down, &down);
+	if (!e->channels)
+		return;
 	snprintf(number, sizeof(number), "0x%04x", ntohs(b->channel));
 	json_array_append_new(e->channels, json_pack("{s:s,s:o,s:I,s:b,s:o,s:o}",
 		"number", number, "peer", address(&b->peer),
@@ -200,6 +202,8 @@ static void add_permission(const struct tables *t, struct entry *e, const struct
 	struct tp_count down = row_count(t, b->peer.family, b->row_down, b->alloc);
 
 	add(&e->rows.down, &down);
+	if (!e->permissions)
+		return;
 	json_array_append_new(e->permissions, json_pack("{s:o,s:I}", "peer", address(&b->peer),
 		"expires_s", seconds_left(b->expires_ns, now_ns)));
 }
@@ -252,10 +256,11 @@ static json_t *allocation(const struct entry *e, uint64_t now_ns)
 
 	add(&fast.up, &e->rows.up);
 	add(&fast.down, &e->rows.down);
-	return json_pack("{s:o,s:o,s:s,s:o,s:o,s:I,s:I,s:i,s:o,s:o,s:o,s:o}",
+	return json_pack("{s:o,s:o,s:s,s:o,s:s,s:i,s:o,s:I,s:I,s:i,s:o,s:o,s:o,s:o}",
 		"client", address(&a->client), "server", address(&a->server),
 		"transport", transport(a->transport),
-		"relayed", relayed(a, now_ns), "user", name(a->user, sizeof(a->user)),
+		"relayed", relayed(a, now_ns), "relayed_by", a->tcp ? "tcp" : "udp",
+		"connections", a->connections, "user", name(a->user, sizeof(a->user)),
 		"expires_s", seconds_left(last, now_ns),
 		"age_s", seconds_left(now_ns, a->created_ns), "worker", a->worker,
 		"channels", e->channels, "permissions", e->permissions,
@@ -263,15 +268,13 @@ static json_t *allocation(const struct entry *e, uint64_t now_ns)
 		"down", paths(&fast.down, &e->kmod.down, &a->slow_down));
 }
 
-json_t *report_allocations(const struct tables *tables, uint64_t now_ns)
+/* One for each record, or NULL: no memory. */
+static struct entry *entries_new(const struct tables *tables, uint64_t now_ns, bool lists)
 {
 	uint32_t n = tables->meta->allocs;
 	struct entry *entries = calloc(n ? n : 1, sizeof(*entries));
-	json_t *list;
 
-	if (!entries)
-		return NULL;
-	for (uint32_t i = 0; i < n; i++) {
+	for (uint32_t i = 0; entries && i < n; i++) {
 		struct entry *e = &entries[i];
 
 		if (!copy_alloc(tables, i, &e->alloc) ||
@@ -279,8 +282,8 @@ json_t *report_allocations(const struct tables *tables, uint64_t now_ns)
 			continue;
 		e->live = true;
 		e->kmod = tables->kmod_counts[i];
-		e->channels = json_array();
-		e->permissions = json_array();
+		e->channels = lists ? json_array() : NULL;
+		e->permissions = lists ? json_array() : NULL;
 		for (unsigned int f = 0; f < 2; f++) {
 			struct tp_count up = row_count(tables, e->alloc.client.family,
 						       e->alloc.row_send[f], i);
@@ -288,11 +291,122 @@ json_t *report_allocations(const struct tables *tables, uint64_t now_ns)
 			add(&e->rows.up, &up);
 		}
 	}
-	add_bindings(tables, entries, now_ns);
+	if (entries)
+		add_bindings(tables, entries, now_ns);
+	return entries;
+}
+
+json_t *report_allocations(const struct tables *tables, uint64_t now_ns)
+{
+	struct entry *entries = entries_new(tables, now_ns, true);
+	json_t *list;
+
+	if (!entries)
+		return NULL;
 	list = json_array();
-	for (uint32_t i = 0; i < n; i++)
+	for (uint32_t i = 0; i < tables->meta->allocs; i++)
 		if (entries[i].live)
 			json_array_append_new(list, allocation(&entries[i], now_ns));
 	free(entries);
 	return json_pack("{s:o}", "allocations", list);
+}
+
+/* ---------------------------------------------------------------------- users */
+
+struct user {
+	const struct tp_alloc *first;
+	unsigned int allocations;
+	uint64_t up, down;		/* bytes */
+};
+
+static int by_user(const void *a, const void *b)
+{
+	const struct user *x = a, *y = b;
+
+	return strncmp(x->first->user, y->first->user, sizeof(x->first->user));
+}
+
+static int by_bytes(const void *a, const void *b)
+{
+	const struct user *x = a, *y = b;
+	uint64_t bytes_x = x->up + x->down, bytes_y = y->up + y->down;
+
+	return (bytes_x < bytes_y) - (bytes_x > bytes_y);
+}
+
+static unsigned int users_of(const struct entry *entries, uint32_t n, struct user *users)
+{
+	unsigned int found = 0;
+
+	for (uint32_t i = 0; i < n; i++) {
+		const struct entry *e = &entries[i];
+		const struct tp_alloc *a = &e->alloc;
+
+		if (!e->live)
+			continue;
+		users[found++] = (struct user){
+			.first = a, .allocations = 1,
+			.up = a->fast_up.bytes + a->slow_up.bytes + e->rows.up.bytes +
+			      e->kmod.up.bytes,
+			.down = a->fast_down.bytes + a->slow_down.bytes + e->rows.down.bytes +
+				e->kmod.down.bytes,
+		};
+	}
+	return found;
+}
+
+/* Sorted by user: one of each is left. */
+static unsigned int merge(struct user *users, unsigned int n)
+{
+	unsigned int last = 0;
+
+	for (unsigned int i = 1; i < n; i++) {
+		if (by_user(&users[last], &users[i])) {
+			users[++last] = users[i];
+			continue;
+		}
+		users[last].allocations++;
+		users[last].up += users[i].up;
+		users[last].down += users[i].down;
+	}
+	return n ? last + 1 : 0;
+}
+
+/* Adds it unless its name, as it is written, is that of one before. */
+static void add_user(json_t *list, const struct user *u)
+{
+	json_t *shown = name(u->first->user, sizeof(u->first->user));
+	const json_t *other;
+	size_t i;
+
+	json_array_foreach(list, i, other) {
+		if (!json_equal(json_object_get(other, "user"), shown))
+			continue;
+		json_decref(shown);
+		return;
+	}
+	json_array_append_new(list, json_pack("{s:o,s:i,s:I,s:I}", "user", shown,
+		"allocations", (int)u->allocations, "up", (json_int_t)u->up,
+		"down", (json_int_t)u->down));
+}
+
+json_t *report_users(const struct tables *tables, uint64_t now_ns, unsigned int most)
+{
+	uint32_t records = tables->meta->allocs;
+	struct entry *entries = entries_new(tables, now_ns, false);
+	struct user *users = calloc(records ? records : 1, sizeof(*users));
+	json_t *list = entries && users ? json_array() : NULL;
+	unsigned int n = 0;
+
+	if (list) {
+		n = users_of(entries, records, users);
+		qsort(users, n, sizeof(*users), by_user);
+		n = merge(users, n);
+		qsort(users, n, sizeof(*users), by_bytes);
+	}
+	for (unsigned int i = 0; i < n && i < most; i++)
+		add_user(list, &users[i]);
+	free(users);
+	free(entries);
+	return list;
 }

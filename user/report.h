@@ -25,4 +25,11 @@ json_t *report_stats(const struct tables *tables, const struct tp_count *user_co
  * permissions. May be called while workers write: what changes under its eyes is left out. */
 json_t *report_allocations(const struct tables *tables, uint64_t now_ns);
 
+/*
+ * [ { "user", "allocations", "up", "down" } ], the bytes of all allocations of each user: those
+ * who have most of them, first, and no more than so many. No name is there twice. NULL: no
+ * memory.
+ */
+json_t *report_users(const struct tables *tables, uint64_t now_ns, unsigned int most);
+
 #endif

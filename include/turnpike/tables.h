@@ -18,7 +18,7 @@
 
 /* Raised with every change of meaning or layout; tp_meta carries it, and a
  * program refuses tables of another version. */
-#define TP_ABI_VERSION	8
+#define TP_ABI_VERSION	9
 
 /* ------------------------------------------------------------- addresses */
 
@@ -262,7 +262,7 @@ struct tp_alloc {
 	__u8   txid[12];	/* of the Allocate that made it (RFC 8656 section 7.2) */
 	__u8   transport;	/* of the client's leg: IPPROTO_UDP or IPPROTO_TCP; with 0x80
 				 * inside DTLS or TLS */
-	__u8   flags;
+	__u8   tcp;		/* it relays TCP connections (RFC 6062), not datagrams */
 	__u16  worker;
 	__u8   user_id[32];	/* RFC 8489 section 14.4: SHA-256(username ":" realm) */
 	char   user[TP_USER_SHOWN];
@@ -275,7 +275,7 @@ struct tp_alloc {
 				 * family of the relayed address, as the next one */
 	__u32  row_relayed[2];	/* slot + 1 in the table of that family */
 	__u8   open[2];		/* TP_RELAYED_OPEN for good */
-	__u8   pad[2];
+	__u16  connections;	/* with peers, of those that are relayed by TCP */
 	__u32  ticket;		/* RFC 8016: how often its client got one; 0: never */
 } __attribute__((aligned(8)));
 

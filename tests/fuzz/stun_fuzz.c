@@ -119,7 +119,7 @@ static void check_round_trip(const struct stun_msg *m)
 	if (m->has & STUN_BIT(ALTERNATE_SERVER))
 		stun_put_addr(&w, STUN_T_ALTERNATE_SERVER, &m->alternate);
 	if (m->has & STUN_BIT(ERROR_CODE))
-		stun_put_error(&w, m->error);
+		stun_put_error(&w, m->error, stun_reason(m->error));
 	stun_put_unknown(&w, m->unknown, m->n_unknown);
 	stun_put_mi(&w, &key);
 	stun_put_mi_sha256(&w, &key);

@@ -3,10 +3,13 @@
 """NAT behaviour discovery (RFC 5780 section 4) through NATs of every kind, whose outer sides
 are sockets of the client host: the client learns from the server's four addresses how they
 map and filter, and by the older way (RFC 3489) which of the four classic types they are.
+By TCP and TLS the four addresses are there as well, for how a NAT maps.
 And redirection, which needs no second address but a daemon as well."""
 import os
 import socket
+import ssl
 import struct
+import subprocess
 import sys
 import time
 
@@ -16,6 +19,7 @@ from turn import ALLOCATE, COOKIE, Client, attr, message, parse, read_address
 
 SECOND = {4: '11.0.1.3', 6: '2a00:1:1::3'}
 PORTS = (3478, 3479)
+TLS_PORTS = (5349, 8443)
 BINDING = 1
 MAPPED, CHANGE_REQUEST, SOURCE, CHANGED = 1, 3, 4, 5
 PADDING, RESPONSE_PORT, ORIGIN, OTHER = 0x26, 0x27, 0x802B, 0x802C
@@ -180,6 +184,45 @@ def four_addresses(t, lab):
     nat.close()
 
 
+def ask_stream(lab, to, tls):
+    """RESPONSE-ORIGIN, OTHER-ADDRESS and where the answer says the client is; a TURN client
+    is answered there as well."""
+    sock = lab.socket('client', socket.AF_INET, socket.SOCK_STREAM)
+    sock.settimeout(5)
+    sock.connect(to)
+    if tls:
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+        context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
+        sock = context.wrap_socket(sock)
+    answers = []
+    for kind in (BINDING, ALLOCATE):
+        txid = os.urandom(12)
+        sock.sendall(message(kind, txid, attr(0x19, bytes([17, 0, 0, 0])) if kind == ALLOCATE
+                             else b''))
+        data = b''
+        while len(data) < 20 or len(data) < 20 + struct.unpack('!H', data[2:4])[0]:
+            more = sock.recv(2048)
+            assert more
+            data += more
+        answers.append(parse(data))
+        assert answers[-1][1] == txid
+    (_, txid, answer), (_, _, refused) = answers
+    good = read_address(answer[XOR_MAPPED], txid) == sock.getsockname() and \
+        refused[9][2:4] == bytes([4, 1])
+    sock.close()
+    return plain_address(answer[ORIGIN]), plain_address(answer[OTHER]), good
+
+
+def connections(t, lab):
+    ips = (SERVER[4], SECOND[4])
+    for tls, ports in ((False, PORTS), (False, TLS_PORTS), (True, TLS_PORTS)):
+        for i in range(2):
+            for k in range(2):
+                t.same(ask_stream(lab, (ips[i], ports[k]), tls),
+                       ((ips[i], ports[k]), (ips[not i], ports[not k]), True),
+                       f'{"TLS" if tls else "TCP"} {ips[i]}:{ports[k]}')
+
+
 def response_port(t, lab):
     asking, other = (lab.udp('client', CLIENT, 4) for _ in range(2))
     txid = os.urandom(12)
@@ -254,13 +297,21 @@ def main():
     t, lab = Tap(), Lab()
     lab.run('relay', f'ip addr add {SECOND[4]}/24 dev toclient; '
                      f'ip -6 addr add {SECOND[6]}/64 dev toclient nodad')
+    cert = f'{lab.tmp}/cert.pem'
+    subprocess.run(['openssl', 'req', '-x509', '-newkey', 'ec', '-pkeyopt',
+                    'ec_paramgen_curve:prime256v1', '-nodes', '-subj', '/CN=lab', '-keyout', cert,
+                    '-out', f'{cert}.crt'], check=True, stderr=subprocess.DEVNULL)
+    with open(cert, 'a') as out, open(f'{cert}.crt') as crt:
+        out.write(crt.read())
     for kernel in ('xdp', 'user'):
         lab.start(f'--dataplane={kernel}', '--rfc5780', '--rfc3489-compatibility',
+                  f'--cert={cert}', f'--alt-tls-listening-port={TLS_PORTS[1]}',
                   f'--listening-ip={SECOND[4]}', f'--listening-ip={SECOND[6]}')
         four_addresses(t, lab)
         response_port(t, lab)
         padding(t, lab)
         if kernel == 'xdp':
+            connections(t, lab)
             every_nat(t, lab)
             classic_types(t, lab)
         lab.stop()

@@ -46,6 +46,9 @@ test_traffic()
 	# the first one may find a next hop that is not known yet
 	tap_at_least "$(value "turnpike_packets_total{reason=\"$2\"}")" 190 "$1: by $2"
 	tap_is "$(value 'turnpike_relay_ports{state="used"}')" 1 "$1: one relay port"
+	tap_is "$(value 'turnpike_user_allocations{user="alice"}')" 1 "$1: by user: one allocation"
+	tap_is "$(value 'turnpike_user_bytes{user="alice",direction="up"}')" 20000 "$1: by user: bytes up"
+	tap_is "$(value 'turnpike_user_bytes{user="alice",direction="down"}')" 20000 "$1: and down"
 	well_formed
 	tap_ok $? "$1: the text is well formed" "$(get /metrics)"
 	client_stop
@@ -65,7 +68,7 @@ test_health()
 
 tap_lab
 for dataplane in xdp user; do
-	relay_start --dataplane=$dataplane --prometheus
+	relay_start --dataplane=$dataplane --prometheus --prometheus-username-labels
 	tap_ok $? "$dataplane: starts" "$(cat "$TAP_TMP/relay.log")"
 	reason=to_peer
 	[ $dataplane = xdp ] || reason=user_to_peer

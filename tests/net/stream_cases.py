@@ -19,7 +19,6 @@ warnings.simplefilter("ignore", DeprecationWarning)
 PATIENCE = 3
 NAME, CONTROL, RELAY_PID, CLIENT, SERVER, PEER, CERTS = sys.argv[1:8]
 RSS_COUNTS = "--no-rss" not in sys.argv
-IP_RECVTOS, IP_RECVTTL = 13, 12
 TLS = {}
 lab = Lab(NAME, CONTROL)
 
@@ -314,29 +313,6 @@ def slow(tls):
 
 # ---------------------------------------------------------------- IP fields
 
-def ip_fields():
-    """RFC 8656 section 15: the DSCP of the connection, Not-ECT."""
-    v6 = ":" in PEER
-    peer, port = peer_socket()
-    if v6:
-        peer.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_RECVTCLASS, 1)
-    else:
-        peer.setsockopt(socket.IPPROTO_IP, IP_RECVTOS, 1)
-    for tos in (0, 0xb8):
-        client = allocated(tos=tos)
-        client.bind(0x4001, PEER, port)
-        client.write(channel_data(0x4001, b"x"))
-        _, control, _, source = peer.recvmsg(10, 100)
-        got = [c[2][0] for c in control]
-        is_equal(got, [tos], f"DSCP {tos:#x} to the peer is the connection's")
-        # section 16: what comes from the peer does not change the connection's, nor does TTL 1 end it
-        peer.setsockopt(*((socket.IPPROTO_IPV6, socket.IPV6_TCLASS) if v6 else
-                          (socket.IPPROTO_IP, IP_TOS)), 0x2a)
-        peer.sendto(b"back", source[:2])
-        is_equal(client.read()[4:], b"back", f"DSCP {tos:#x}: a datagram with another comes back")
-        client.close()
-
-
 def permissions():
     """Who may send to a TCP client's relayed address."""
     allowed, port = peer_socket()
@@ -447,7 +423,6 @@ ends()
 patience()
 slow(None)
 slow(TLS)
-ip_fields()
 permissions()
 secure()
 plain_in_tls()

@@ -317,6 +317,35 @@ def refusals():
     other.sock.close()
 
 
+def shown():
+    """What operators see of it: the relayed address, by TCP, and how many connections."""
+    c = control()
+    of = "[%s]:%d" if ":" in RELAYED else "%s:%d"
+    want = {"relayed": [of % c.relayed], "relayed_by": "tcp", "connections": 3}
+    c.talk(c.about(PERMIT, (PEER, 0)))
+    pairs = [pair(c, *listener()) for _ in range(2)]
+    with peer_socket() as peer:
+        peer.connect(c.relayed)
+        bound = Data()
+        bound.bind_to(c.attempted()[0])
+
+        def seen():
+            return next({key: a[key] for key in want} for a in lab.allocations()
+                        if a["relayed"] == want["relayed"])
+        is_equal(seen(), want, "allocations tells the relayed address and three connections")
+        text = subprocess.run(["build/turnpike", "--socket", CONTROL, "allocations"],
+                              stdout=subprocess.PIPE, text=True, check=True).stdout
+        say(f"{want['relayed'][0]}/tcp " in text, "and so it is shown", text)
+    bound.sock.close()
+    want["connections"] = 2
+    say(until(lambda: seen() == want, 30), "one that is over is gone", seen())
+    for d, end in pairs:
+        d.sock.close()
+        end.close()
+    c.refresh(0)
+    c.sock.close()
+
+
 def ends():
     c = control()
     pairs = [pair(c, *listener()) for _ in range(4)]
@@ -499,6 +528,7 @@ def main():
         no_rows()
         hairpin()
         refusals()
+        shown()
         if not SHORT:
             half_closes()
             resets()

@@ -52,6 +52,13 @@ static const struct {
 	{ "denied-peer-ip=10.1.0.0/16\nallowed-peer-ip=10.0.0.0/8\nallowed-peer-ip=11.0.0.1\n",
 	  0, 1, "t:2: warning: allowed-peer-ip 10.0.0.0" },
 	{ "denied-peer-ip=10.0.0.0/8\nallowed-peer-ip=10.1.2.3\n", 0, 0, "" },
+	{ "stun-only\nmax-bps=3000000\n", 0, 0, "t:2: info: max-bps 3000000 is in bytes per second: "
+	  "24.000 Mbit/s" },
+	{ "stun-only\nmax-bps=125\nbps-capacity=125000000\n", 0, 0,
+	  "t:3: info: bps-capacity 125000000 is in bytes per second: 1000.000 Mbit/s" },
+	{ "stun-only\ncert=c\nno-tlsv1_2\n", 0, 0, "t:3: info: no-tlsv1_2: clients without TLS 1.3" },
+	{ "stun-only\nprometheus\nprometheus-tls\n", 1, 0,
+	  "t:3: error: prometheus-tls without prometheus-cert or cert" },
 	{ "channel-lifetime=10\npermission-lifetime=10\n", 0, 2, "RFC 8656 says 600 s" },
 };
 

@@ -150,7 +150,7 @@ static void answers(void **state)
 	assert_int_equal(read_answer(&w, &mapped, why), -EPROTO);
 	assert_string_equal(why, "its answer has no XOR-MAPPED-ADDRESS");
 	stun_begin(&w, buf, sizeof(buf), STUN_BINDING, STUN_ERROR, txid);
-	stun_put_error(&w, 420);
+	stun_put_error(&w, 420, "");
 	assert_int_equal(read_answer(&w, &mapped, why), -EPROTO);
 	assert_string_equal(why, "it answers with error 420");
 

@@ -80,6 +80,45 @@ static void ports(void **state)
 	given_free(&g);
 }
 
+/* A certificate's bytes are not looked at before conf_read_tls(). */
+static void ports_of_tls(void **state)
+{
+	static const char *const four[4] = {
+		"192.0.2.1:5349", "192.0.2.1:5350", "192.0.2.2:5349", "192.0.2.2:5350",
+	};
+	static const char *const two = "rfc5780\nstun-only\ncert=none.pem\n"
+				       "listening-ip=192.0.2.1\nlistening-ip=192.0.2.2\n";
+	struct given g;
+	char text[256];
+
+	(void)state;
+	snprintf(text, sizeof(text), "%salt-listening-port=0\nalt-tls-listening-port=0\n", two);
+	resolved(&g, text);
+	assert_corners(&g, four);
+	assert_int_equal(g.conf.listen.n, 4);
+	assert_int_equal(g.conf.listen_tcp.n, 8);
+	given_free(&g);
+	snprintf(text, sizeof(text), "%salt-tls-listening-port=443\nno-tcp\ndtls\n", two);
+	resolved(&g, text);
+	assert_ptr_equal(origin(&g, "192.0.2.1:443")->other[3], origin(&g, "192.0.2.2:5349"));
+	assert_int_equal(g.conf.listen.n, 8);
+	assert_int_equal(g.conf.listen_tcp.n, 4);
+	given_free(&g);
+	/* one port for all is well, and so is its partner */
+	snprintf(text, sizeof(text), "%slistening-port=443\ntls-listening-port=443\n", two);
+	resolved(&g, text);
+	assert_int_equal(g.errors.errors, 0);
+	assert_int_equal(g.conf.listen_tcp.n, 4);
+	given_free(&g);
+	snprintf(text, sizeof(text), "%slistening-port=5348\n", two);
+	resolved(&g, text);
+	said(&g, "t:1: error: rfc5780: the ports 5348 and 5349, and 5349 and 5350");
+	given_free(&g);
+	given_finish(&g, "stun-only\nalt-tls-listening-port=5349\n");
+	said(&g, "t:2: error: alt-tls-listening-port is the same");
+	given_free(&g);
+}
+
 static void behind_a_nat(void **state)
 {
 	struct given g;
@@ -170,6 +209,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(two_and_two),
 		cmocka_unit_test(ports),
+		cmocka_unit_test(ports_of_tls),
 		cmocka_unit_test(behind_a_nat),
 		cmocka_unit_test(alternates),
 		cmocka_unit_test(wrong_alternates),

@@ -6,11 +6,13 @@
 #include <stdint.h>
 #include <arpa/inet.h>
 #include <cmocka.h>
+#include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
+#include "certificate.h"
 #include "config.h"
 
 static char dir[] = "/tmp/turnpike-reload-XXXXXX";
@@ -205,6 +207,69 @@ static int remove_dir(void **state)
 	return rmdir(dir);
 }
 
+/* Certificate and key as the file secrets: another one each time, however coarse its times. */
+static void write_cert(void)
+{
+	struct made m = make(EC, "DNS:a.test", 0, 86400 * 30);
+	char name[sizeof(secrets) + 4];
+	FILE *out;
+
+	snprintf(name, sizeof(name), "%s.new", secrets);
+	out = fopen(name, "w");
+	assert_non_null(out);
+	fwrite(m.pair.cert.p, 1, m.pair.cert.len, out);
+	fwrite(m.pair.key.p, 1, m.pair.key.len, out);
+	assert_int_equal(fclose(out), 0);
+	assert_int_equal(rename(name, secrets), 0);
+	unmake(&m);
+}
+
+static void cannot_renew(const struct conf *running, const char *why)
+{
+	struct conf_errors errors = { 0 };
+	struct conf next;
+	char *text;
+	size_t size;
+
+	errors.out = open_memstream(&text, &size);
+	assert_true(conf_renew(&next, running, &errors) < 0);
+	fclose(errors.out);
+	assert_non_null(strstr(text, why));
+	free(text);
+}
+
+/* What is in the certificates' files, and nothing else that has changed. */
+static void test_certificates_are_renewed(void **state)
+{
+	struct conf_errors errors = { 0 };
+	struct conf running, next;
+	uint64_t stamp;
+	char text[256];
+
+	(void)state;
+	write_cert();
+	snprintf(text, sizeof(text), "stun-only\nuser-quota=3\ncert=%s\n", secrets);
+	start(&running, text);
+	stamp = conf_tls_stamp(&running);
+	assert_int_equal(conf_renew(&next, &running, &errors), -EALREADY);
+	assert_true(stamp == conf_tls_stamp(&running));
+	write_file(path, "user-quota=7\n");
+	write_cert();
+	assert_true(stamp != conf_tls_stamp(&running));
+	assert_int_equal(conf_renew(&next, &running, &errors), 0);
+	assert_int_equal(next.turn.user_quota, 3);
+	assert_int_equal(next.tls.n_pairs, 1);
+	assert_true(next.tls.pairs[0].cert.len != running.tls.pairs[0].cert.len ||
+		    memcmp(next.tls.pairs[0].cert.p, running.tls.pairs[0].cert.p,
+			   next.tls.pairs[0].cert.len));
+	conf_free(&next);
+	write_file(secrets, "rubbish");
+	cannot_renew(&running, "holds no certificate");
+	unlink(secrets);
+	cannot_renew(&running, "No such file");
+	conf_free(&running);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -214,6 +279,7 @@ int main(void)
 		cmocka_unit_test(test_image_carries_files),
 		cmocka_unit_test(test_listeners_follow),
 		cmocka_unit_test(test_torn_image_is_refused),
+		cmocka_unit_test(test_certificates_are_renewed),
 	};
 
 	return cmocka_run_group_tests(tests, make_dir, remove_dir);

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 /*
  * What becomes of every directive of coturn 4.17.1 (143), of older versions (12)
- * and of ours (17). The lists are written down here by hand: a directive that is
+ * and of ours (18). The lists are written down here by hand: a directive that is
  * added, lost or changed must be so here as well.
  */
 #include "config_given.h"
@@ -18,6 +18,7 @@ static const char *const work[] = {
 	"log-binding", "pidfile", "proc-user", "proc-group", "rfc5766-channel-numbers",
 	"keep-address-family", "allocation-default-address-family", "software-attribute",
 	"no-software-attribute", "mobility", "rfc5780", "alt-listening-port",
+	"alt-tls-listening-port", "include-reason-string",
 	"stun-backward-compatibility", "rfc3489-compatibility", "alternate-server",
 	"udp-alternate-server", "tcp-alternate-server", "tls-alternate-server",
 	"tls-listening-port", "no-tcp", "no-tls", "no-dtls", "dtls",
@@ -31,7 +32,9 @@ static const char *const work[] = {
 	"fast-path-ipv6-share",
 	"max-allocations", "control-socket", "max-pps", "user-max-bps",
 	"drain-min-allocations", "prometheus", "prometheus-port", "prometheus-address",
-	"prometheus-path", "max-new-peers-per-second", "max-new-peers",
+	"prometheus-path", "prometheus-username-labels", "prometheus-tls", "prometheus-cert",
+	"prometheus-key",
+	"max-new-peers-per-second", "max-new-peers",
 	"listener-realm", "oauth-key", "tcp-relay", "no-tcp-relay", "no-udp-relay",
 	"include", "strict-config",
 	"syslog-facility", "new-log-timestamp-format", "daemon",
@@ -47,22 +50,20 @@ static const char *const silent[] = {
 };
 
 static const char *const told[] = {
-	"alt-tls-listening-port", "udp-self-balance",
-	"udp-recvmmsg-log", "udp-sendmmsg-log", "udp-gso", "multiplex-peer-port",
-	"multiplex-peer-max-peers", "secret-key-file",
-	"dh-file", "raw-public-keys", "version", "prometheus-cert",
-	"prometheus-key", "cli", "cli-ip", "cli-port", "cli-password", "cli-max-output-sessions",
-	"web-admin-ip", "web-admin-port", "web-admin-listen-on-workers",
-	"include-reason-string", "drop-invalid-packets-log",
+	"udp-self-balance", "udp-recvmmsg-log", "udp-sendmmsg-log", "udp-gso",
+	"dh-file", "raw-public-keys", "version", "cli", "cli-ip", "cli-port", "cli-password", "cli-max-output-sessions",
+	"drop-invalid-packets-log",
 };
 
 static const char *const warned[] = {
 	"tlsv1", "tlsv1_1", "dh566",
-	"dh1066", "prometheus-username-labels", "web-admin",
+	"dh1066", "web-admin",
+	"web-admin-ip", "web-admin-port", "web-admin-listen-on-workers",
+	"multiplex-peer-port", "multiplex-peer-max-peers", "secret-key-file",
 };
 
 static const char *const refused[] = {
-	"multiplex-peer", "prometheus-tls",
+	"multiplex-peer",
 	"psql-userdb", "sql-userdb", "mysql-userdb",
 	"mongo-userdb", "server-relay",
 };

@@ -111,6 +111,8 @@ static void test_fields_and_counters(void **state)
 	assert_string_equal(text(j, "server"), "11.0.1.1:3478");
 	assert_string_equal(text(j, "user"), "alice");
 	assert_string_equal(text(j, "transport"), "udp");
+	assert_string_equal(text(j, "relayed_by"), "udp");
+	assert_int_equal(json_integer_value(json_object_get(j, "connections")), 0);
 	assert_int_equal(json_array_size(json_object_get(j, "relayed")), 1);
 	assert_int_equal(json_integer_value(json_object_get(j, "expires_s")), 300);
 	assert_int_equal(json_integer_value(json_object_get(j, "age_s")), 90);
@@ -128,6 +130,20 @@ static void test_fields_and_counters(void **state)
 	assert_int_equal(json_integer_value(json_object_get(c, "expires_s")), 60);
 	c = json_array_get(json_object_get(j, "permissions"), 0);
 	assert_string_equal(text(c, "peer"), "11.0.2.9");
+	json_decref(r);
+}
+
+static void test_tcp_relayed(void **state)
+{
+	struct tp_alloc *a = put_alloc(0, "11.0.1.2:4000", "alice");
+	json_t *r;
+
+	(void)state;
+	a->tcp = 1;
+	a->connections = 5;
+	r = report_allocations(&tables, NOW);
+	assert_string_equal(text(allocation(r, 0), "relayed_by"), "tcp");
+	assert_int_equal(json_integer_value(json_object_get(allocation(r, 0), "connections")), 5);
 	json_decref(r);
 }
 
@@ -191,6 +207,54 @@ static void test_user_is_escaped(void **state)
 	json_decref(r);
 }
 
+static void test_users(void **state)
+{
+	static const struct {
+		const char *name;
+		json_int_t allocations, up, down;
+	} want[] = { { "alice", 2, 111, 2222 }, { "carol", 1, 900, 0 }, { "bob", 1, 5, 7 } };
+	/* what escaped would be a name that somebody else has */
+	static const char *const odd[] = { "a\x1b", "a\\x1b" };
+	struct tp_alloc *a = put_alloc(3, "11.0.1.2:4000", "alice");
+	struct tp_binding *b = put_binding(0, 3, "11.0.2.9:5000", 0x4001);
+	json_t *r;
+
+	(void)state;
+	a->fast_up.bytes = 1;
+	a->slow_up.bytes = 10;
+	tables.rows4[1].row = (struct tp_row){ .kind = TP_ROW_TO_PEER, .alloc = 3, .bytes = 100 };
+	b->row_up = 2;
+	put_alloc(0, "11.0.1.3:4000", "alice")->slow_down.bytes = 2222;
+	a = put_alloc(1, "11.0.1.2:4001", "bob");
+	a->slow_up.bytes = 5;
+	a->fast_down.bytes = 7;
+	put_alloc(2, "11.0.1.2:4002", "carol")->slow_up.bytes = 900;
+	put_alloc(4, "11.0.1.2:4003", "mallory")->expires_ns[0] = NOW - S;
+	tables.allocs[4].slow_up.bytes = 1000000;
+	for (size_t most = 1; most <= 3; most++) {
+		r = report_users(&tables, NOW, most);
+		assert_int_equal(json_array_size(r), most);
+		json_decref(r);
+	}
+	r = report_users(&tables, NOW, 20);
+	assert_int_equal(json_array_size(r), 3);
+	for (size_t i = 0; i < 3; i++) {
+		const json_t *u = json_array_get(r, i);
+
+		assert_string_equal(text(u, "user"), want[i].name);
+		assert_int_equal(json_integer_value(json_object_get(u, "allocations")),
+				 want[i].allocations);
+		assert_int_equal(json_integer_value(json_object_get(u, "up")), want[i].up);
+		assert_int_equal(json_integer_value(json_object_get(u, "down")), want[i].down);
+	}
+	json_decref(r);
+	for (uint32_t i = 0; i < 2; i++)
+		put_alloc(5 + i, "11.0.1.2:5000", odd[i]);
+	r = report_users(&tables, NOW, 20);
+	assert_int_equal(json_array_size(r), 4);
+	json_decref(r);
+}
+
 static void test_stats(void **state)
 {
 	struct tp_count counts[TP_R_MAX] = { [TP_R_STUN_SUCCESS] = { 5, 500 } };
@@ -217,8 +281,9 @@ int main(void)
 {
 #define TEST(f)	cmocka_unit_test_setup_teardown(f, setup, teardown)
 	const struct CMUnitTest tests[] = {
-		TEST(test_nothing), TEST(test_fields_and_counters), TEST(test_row_of_another),
-		TEST(test_left_out), TEST(test_user_is_escaped), TEST(test_stats),
+		TEST(test_nothing), TEST(test_fields_and_counters), TEST(test_tcp_relayed),
+		TEST(test_row_of_another),
+		TEST(test_left_out), TEST(test_user_is_escaped), TEST(test_users), TEST(test_stats),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -139,17 +139,20 @@ static void put_error(void **state)
 
 	(void)state;
 	begin(&w);
-	stun_put_error(&w, 438);
+	stun_put_error(&w, 438, stun_reason(438));
 	ASSERT_TAIL(&w, "\0\x09\0\x0f\0\0\4\x26Stale Nonce\0");
+	begin(&w);
+	stun_put_error(&w, 438, "");
+	ASSERT_TAIL(&w, "\0\x09\0\4\0\0\4\x26");
 	for (uint16_t code = 300; code < 700; code++) {
 		begin(&w);
-		stun_put_error(&w, code);
+		stun_put_error(&w, code, code % 2 ? "" : stun_reason(code));
 		assert_int_equal(parse_at(&m, buf, w.len, 0), STUN_OK);
 		assert_int_equal(m.has, STUN_BIT(ERROR_CODE));
 		assert_int_equal(m.error, code);
 	}
 	begin(&w);
-	stun_put_address_error(&w, 2, 440);
+	stun_put_address_error(&w, 2, 440, stun_reason(440));
 	ASSERT_TAIL(&w, "\x80\x01\0\x20\2\0\4\x28" "Address Family not Supported");
 	assert_int_equal(parse_at(&m, buf, w.len, 0), STUN_OK);
 	assert_int_equal(m.has, STUN_BIT(ADDRESS_ERROR_CODE));
@@ -231,8 +234,8 @@ static void put_everything(struct stun_writer *w, const struct stun_key *key)
 	stun_put_xor_addr(w, STUN_T_XOR_RELAYED_ADDRESS, &addr4);
 	stun_put_xor_addr(w, STUN_T_XOR_MAPPED_ADDRESS, &addr6);
 	stun_put_addr(w, STUN_T_ALTERNATE_SERVER, &addr6);
-	stun_put_error(w, 401);
-	stun_put_address_error(w, 2, 508);
+	stun_put_error(w, 401, stun_reason(401));
+	stun_put_address_error(w, 2, 508, "");
 	stun_put_unknown(w, types, 3);
 	stun_put(w, STUN_T_PASSWORD_ALGORITHMS, stun_password_algorithms,
 		 sizeof(stun_password_algorithms));

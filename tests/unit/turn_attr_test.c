@@ -276,6 +276,16 @@ static void A27_unknown_in_send(void **state)
 	assert_int_equal(w->n_peer, 0);
 }
 
+/* The last answer's; ERROR-CODE comes first. */
+static void assert_phrase(const struct world *w, const char *phrase)
+{
+	size_t len = strlen(phrase);
+
+	assert_memory_equal(w->out + 20, "\0\x09", 2);
+	assert_int_equal(w->out[22] << 8 | w->out[23], 4 + len);
+	assert_memory_equal(w->out + 28, phrase, len);
+}
+
 static void A28_to_A33_ignored(void **state)
 {
 	static const char odd[] = "%n%s\r\n\033[2J\0\xff\xfe";
@@ -285,7 +295,7 @@ static void A28_to_A33_ignored(void **state)
 	allocate_begin(w);
 	attr_len(w, 0x8abc, 12);				/* A28 */
 	attr_len(w, 0xffff, 3);
-	stun_put_error(&w->w, 500);				/* A31 */
+	stun_put_error(&w->w, 500, "");				/* A31 */
 	stun_put_xor_addr(&w->w, STUN_T_XOR_MAPPED_ADDRESS, &any);
 	attr(w, STUN_T_DATA, "data", 4);
 	attr(w, STUN_T_SOFTWARE, odd, sizeof(odd));		/* A32 */
@@ -382,6 +392,33 @@ static void A35_any_order(void **state)
 	}
 }
 
+/* include-reason-string: for whoever cannot be somebody else. */
+static void reason_phrases(void **state)
+{
+	static const char *const wanted[2][3] = {
+		{ "", "", "" },
+		{ "", "Unauthenticated", "Forbidden" },
+	};
+	struct world *w = *state;
+	unsigned int on;
+
+	for (on = 0; on < 2; on++) {
+		w->conf.reason_phrases = on;
+		client(w, on ? "198.51.100.8:5000" : "198.51.100.7:5000");
+		w->path.transport = IPPROTO_UDP;
+		challenge(w);
+		assert_phrase(w, wanted[on][0]);
+		w->path.transport = IPPROTO_TCP;
+		challenge(w);
+		assert_phrase(w, wanted[on][1]);
+		w->path.transport = IPPROTO_UDP;
+		challenge(w);
+		assert_int_equal(allocate(w), 0);
+		assert_int_equal(permit(w, "127.0.0.1"), 403);
+		assert_phrase(w, wanted[on][2]);
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -389,6 +426,7 @@ int main(void)
 		T(A13_to_A15_reserved_bits), T(A16_A17_after_integrity), T(A18_A19_fingerprint),
 		T(A20_two_integrities), T(A21_mi_length), T(A23_truncated_sha256),
 		T(A24_A25_unknown), T(A26_many_unknown), T(A27_unknown_in_send),
+		T(reason_phrases),
 		T(A28_to_A33_ignored), T(A30_first_wins), T(A34_odd_offsets), T(A35_any_order),
 	};
 

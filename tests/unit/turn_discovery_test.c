@@ -192,6 +192,28 @@ static void padding(void **state)
 	}
 }
 
+/* Sections 3.1 and 4.3 are for connections, too: the answer goes by the one that asked. */
+static void by_connection(void **state)
+{
+	static const uint8_t transports[] = {
+		IPPROTO_TCP, IPPROTO_TCP | TURN_SECURE, IPPROTO_UDP | TURN_SECURE,
+	};
+	struct world *w = *state;
+	unsigned int i;
+
+	discovery(w);
+	for (i = 0; i < sizeof(transports); i++) {
+		w->path.transport = transports[i];
+		begin(w, STUN_BINDING);
+		assert_int_equal(ask_plain(w), 0);
+		assert_int_equal(w->out_path.transport, transports[i]);
+		assert_true(is(&w->reply.origin, "203.0.113.1:3478"));
+		assert_true(is(&w->reply.other, "203.0.113.2:3479"));
+		assert_int_equal(change(w, 0), 420);
+		assert_int_equal(w->out_path.transport, transports[i]);
+	}
+}
+
 static void other_methods(void **state)
 {
 	struct world *w = *state;
@@ -351,7 +373,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		T(table_1), T(plain_request), T(no_second_address), T(streams), T(response_port),
-		T(padding), T(other_methods), T(classic_off), T(classic_alone),
+		T(padding), T(other_methods), T(by_connection), T(classic_off), T(classic_alone),
 		T(classic_changes), T(classic_ignored),
 	};
 

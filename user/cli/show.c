@@ -221,6 +221,18 @@ static void show_channels(const json_t *alloc)
 		       duration(left, number(c, "expires_s")));
 }
 
+/* Those that relay TCP say so. */
+static char *relayed(char buf[LINE], const json_t *alloc)
+{
+	size_t len;
+
+	joined(buf, json_object_get(alloc, "relayed"));
+	len = strlen(buf);
+	if (!strcmp(text(alloc, "relayed_by"), "tcp"))
+		snprintf(buf + len, LINE - len, "/tcp");
+	return buf;
+}
+
 /* The greatest width of what is to stand in a column, at least least. */
 static int width(int least, const char *shown)
 {
@@ -232,26 +244,27 @@ static int width(int least, const char *shown)
 void show_allocations(const struct cli *cli, const json_t *answer)
 {
 	const json_t *list = json_object_get(answer, "allocations"), *a;
-	int client = 6, relayed = 7, user = 4;
+	int client = 6, relay = 7, user = 4;
 	char buf[LINE], up[LINE], down[LINE], left[AMOUNT], age[AMOUNT];
 	size_t i;
 
 	json_array_foreach(list, i, a) {
 		client = width(client, text(a, "client"));
-		relayed = width(relayed, joined(buf, json_object_get(a, "relayed")));
+		relay = width(relay, relayed(buf, a));
 		user = width(user, text(a, "user"));
 	}
 	printf("%-*s %-4s %-*s %-*s %8s %8s %5s | %6s %7s %4s | %6s %7s %4s\n", client, "CLIENT",
-	       "BY", relayed, "RELAYED", user, "USER", "EXPIRES", "AGE", "CHANS", "UP", "", "KERN",
+	       "BY", relay, "RELAYED", user, "USER", "EXPIRES", "AGE", "CHANS", "UP", "", "KERN",
 	       "DOWN", "", "KERN");
 	json_array_foreach(list, i, a) {
 		traffic(up, json_object_get(a, "up"));
 		traffic(down, json_object_get(a, "down"));
 		printf("%-*s %-4s %-*s %-*s %8s %8s %5zu | %s | %s\n", client,
-		       text(a, "client"), text(a, "transport"), relayed,
-		       joined(buf, json_object_get(a, "relayed")), user, text(a, "user"),
+		       text(a, "client"), text(a, "transport"), relay, relayed(buf, a), user,
+		       text(a, "user"),
 		       duration(left, number(a, "expires_s")), duration(age, number(a, "age_s")),
-		       json_array_size(json_object_get(a, "channels")), up, down);
+		       json_array_size(json_object_get(a, "channels")) +
+			       (size_t)number(a, "connections"), up, down);
 		if (cli->channels)
 			show_channels(a);
 	}

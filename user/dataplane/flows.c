@@ -220,6 +220,7 @@ void flows_keep_alloc(struct flows *flows, struct turn_alloc *alloc, unsigned in
 	saved->created_ns = alloc->created_ns;
 	keep_path(flows, alloc);
 	saved->ticket = alloc->ticket;
+	saved->tcp = alloc->tcp;
 	saved->worker = (__u16)worker;
 	for (unsigned int i = 0; i < 2; i++) {
 		const struct turn_relay *relay = &alloc->relay[i];
@@ -279,6 +280,15 @@ void flows_count(struct turn_alloc *alloc, bool up, size_t bytes)
 	count = up ? &saved->slow_up : &saved->slow_down;
 	__atomic_store_n(&count->packets, count->packets + 1, __ATOMIC_RELAXED);
 	__atomic_store_n(&count->bytes, count->bytes + bytes, __ATOMIC_RELAXED);
+}
+
+void flows_count_connection(struct turn_alloc *alloc, int more)
+{
+	struct tp_alloc *saved = alloc->host;
+
+	if (saved)
+		__atomic_store_n(&saved->connections, (__u16)(saved->connections + more),
+				 __ATOMIC_RELAXED);
 }
 
 /* ------------------------------------------------------------ whole tables */

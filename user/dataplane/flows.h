@@ -47,6 +47,8 @@ bool flows_allow(struct flows *flows, const struct turn_alloc *alloc, bool up, s
 		 uint64_t now_ns);
 /* Counts one datagram that the daemon itself relayed. */
 void flows_count(struct turn_alloc *alloc, bool up, size_t bytes);
+/* A TCP allocation has one connection with a peer more, or less. */
+void flows_count_connection(struct turn_alloc *alloc, int more);
 
 /* The way from src to dst has another next hop: rewrite the rows that go there. */
 void flows_moved(struct flows *flows, const struct tp_addr *src, const struct tp_addr *dst,

@@ -29,9 +29,11 @@ struct tls_store {
 	SSL_CTX *contexts[2];		/* by enum tls_kind */
 };
 
-/* RFC 7443 section 2, ours first. */
-static const uint8_t protocols[] = "\x09stun.turn\x12stun.nat-discovery";
-#define PROTOCOLS_LEN	(sizeof(protocols) - 1)
+/* As in the extension (RFC 7301 section 3.1), ours first. */
+static const char *const protocols[] = {
+	[TLS_FOR_STUN] = "\x09stun.turn\x12stun.nat-discovery",	/* RFC 7443 section 2 */
+	[TLS_FOR_HTTP] = "\x08http/1.1",
+};
 
 static const uint8_t session_context[] = "turnpike";
 
@@ -212,11 +214,12 @@ static int on_certificate(SSL *ssl, void *arg)
 static int on_protocols(SSL *ssl, const unsigned char **out, unsigned char *out_len,
 			const unsigned char *in, unsigned int in_len, void *arg)
 {
+	const char *ours = *(const char *const *)arg;
 	unsigned char *chosen;
 
 	(void)ssl;
-	(void)arg;
-	if (SSL_select_next_proto(&chosen, out_len, protocols, PROTOCOLS_LEN, in, in_len) !=
+	if (SSL_select_next_proto(&chosen, out_len, (const unsigned char *)ours,
+				  (unsigned int)strlen(ours), in, in_len) !=
 	    OPENSSL_NPN_NEGOTIATED)
 		return SSL_TLSEXT_ERR_ALERT_FATAL;
 	*out = chosen;
@@ -256,7 +259,6 @@ static void set_options(SSL_CTX *ctx)
 	SSL_CTX_set_session_id_context(ctx, session_context, sizeof(session_context) - 1);
 	SSL_CTX_set_num_tickets(ctx, 1);
 	SSL_CTX_set_cert_cb(ctx, on_certificate, NULL);
-	SSL_CTX_set_alpn_select_cb(ctx, on_protocols, NULL);
 }
 
 static bool apply(SSL_CTX *ctx, const struct tls_settings *settings, struct tls_fault *fault)
@@ -296,10 +298,12 @@ static SSL_CTX *context_new(enum tls_kind kind, const struct tls_settings *setti
 		goto out;
 	}
 	set_options(ctx);
-	if (stream)			/* two records in one system call */
-		SSL_CTX_set_read_ahead(ctx, 1);
-	else
+	SSL_CTX_set_alpn_select_cb(ctx, on_protocols,
+				   (void *)(uintptr_t)&protocols[settings->use]);
+	if (!stream)
 		dtls_use_cookies(ctx);
+	else if (settings->use == TLS_FOR_STUN)	/* two records in one system call */
+		SSL_CTX_set_read_ahead(ctx, 1);
 	if (apply(ctx, settings, fault))
 		return ctx;
 out:
@@ -310,6 +314,7 @@ out:
 static int contexts_new(SSL_CTX *contexts[2], const struct tls_settings *settings,
 			struct tls_fault *fault)
 {
+	bool datagrams = settings->use == TLS_FOR_STUN && !settings->only_1_3;
 	struct tls_identities *all;
 
 	contexts[TLS_STREAM] = contexts[TLS_DATAGRAM] = NULL;
@@ -322,10 +327,10 @@ static int contexts_new(SSL_CTX *contexts[2], const struct tls_settings *setting
 	if (!all)
 		return -EINVAL;
 	contexts[TLS_STREAM] = context_new(TLS_STREAM, settings, all, fault);
-	if (contexts[TLS_STREAM] && !settings->only_1_3)
+	if (contexts[TLS_STREAM] && datagrams)
 		contexts[TLS_DATAGRAM] = context_new(TLS_DATAGRAM, settings, all, fault);
 	identities_put(all);
-	if (contexts[TLS_STREAM] && (contexts[TLS_DATAGRAM] || settings->only_1_3))
+	if (contexts[TLS_STREAM] && (contexts[TLS_DATAGRAM] || !datagrams))
 		return 0;
 	SSL_CTX_free(contexts[TLS_STREAM]);
 	return -EINVAL;

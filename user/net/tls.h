@@ -22,6 +22,9 @@ struct tls_pair {
 	struct tls_text key;		/* PEM; len 0: the key is in cert */
 };
 
+/* What is spoken inside decides which protocols are agreed on (ALPN), and whether there is DTLS. */
+enum tls_use { TLS_FOR_STUN, TLS_FOR_HTTP };
+
 /* A client that names a server gets the last pair whose certificate has that name (of each
  * kind of key), all others the last pair. */
 struct tls_settings {
@@ -32,6 +35,7 @@ struct tls_settings {
 	char *ciphers;			/* TLS 1.2, OpenSSL's notation; NULL: its default */
 	char *groups;			/* for the key exchange; NULL: OpenSSL's default */
 	bool only_1_3;			/* then there is no DTLS: it ends with 1.2 here */
+	enum tls_use use;
 };
 
 /* What is wrong with settings, by the directive that gave them. Never shows a secret. */

@@ -220,10 +220,11 @@ void stun_put(struct stun_writer *w, uint16_t type, const void *value, size_t le
 void stun_put_u32(struct stun_writer *w, uint16_t type, uint32_t value);
 void stun_put_xor_addr(struct stun_writer *w, uint16_t type, const struct tp_addr *addr);
 void stun_put_addr(struct stun_writer *w, uint16_t type, const struct tp_addr *addr);
-/* code 300..699; the reason phrase is the RFC's for that code. */
-void stun_put_error(struct stun_writer *w, uint16_t code);
+/* code 300..699, phrase "" for none. */
+void stun_put_error(struct stun_writer *w, uint16_t code, const char *phrase);
 /* RFC 8656 section 18.12: family is 1 or 2. */
-void stun_put_address_error(struct stun_writer *w, uint8_t family, uint16_t code);
+void stun_put_address_error(struct stun_writer *w, uint8_t family, uint16_t code,
+			    const char *phrase);
 void stun_put_unknown(struct stun_writer *w, const uint16_t *types, unsigned int n);
 /* PASSWORD-ALGORITHMS with SHA-256 and MD5, in our order of preference. */
 extern const uint8_t stun_password_algorithms[8];

@@ -161,14 +161,10 @@ const char *stun_reason(uint16_t code)
 	return "Error";
 }
 
-/*
- * RFC 8489 section 14.8 and RFC 8656 section 18.12 differ in the first byte.
- * 401 goes to strangers, whose address may be forged: without its phrase, so
- * that the answer is no larger than it must be (section 16.1.2).
- */
-static void put_code(struct stun_writer *w, uint16_t type, uint8_t first, uint16_t code)
+/* RFC 8489 section 14.8 and RFC 8656 section 18.12 differ in the first byte. */
+static void put_code(struct stun_writer *w, uint16_t type, uint8_t first, uint16_t code,
+		     const char *phrase)
 {
-	const char *phrase = code == 401 ? "" : stun_reason(code);
 	size_t len = strlen(phrase);
 	uint8_t *at = stun_put_reserve(w, type, 4 + len);
 
@@ -181,14 +177,15 @@ static void put_code(struct stun_writer *w, uint16_t type, uint8_t first, uint16
 	memcpy(at + 4, phrase, len);
 }
 
-void stun_put_error(struct stun_writer *w, uint16_t code)
+void stun_put_error(struct stun_writer *w, uint16_t code, const char *phrase)
 {
-	put_code(w, STUN_T_ERROR_CODE, 0, code);
+	put_code(w, STUN_T_ERROR_CODE, 0, code, phrase);
 }
 
-void stun_put_address_error(struct stun_writer *w, uint8_t family, uint16_t code)
+void stun_put_address_error(struct stun_writer *w, uint8_t family, uint16_t code,
+			    const char *phrase)
 {
-	put_code(w, STUN_T_ADDRESS_ERROR_CODE, family, code);
+	put_code(w, STUN_T_ADDRESS_ERROR_CODE, family, code, phrase);
 }
 
 void stun_put_unknown(struct stun_writer *w, const uint16_t *types, unsigned int n)

@@ -203,7 +203,8 @@ static int allocate_success(struct request *rq, const struct alloc *a)
 	stun_put_xor_addr(&rq->w, STUN_T_XOR_MAPPED_ADDRESS, &rq->path->client);
 	mobility_put(rq, a);
 	if (a->missing_family)
-		stun_put_address_error(&rq->w, a->missing_family, a->missing_code);
+		stun_put_address_error(&rq->w, a->missing_family, a->missing_code,
+				       server_phrase(rq, a->missing_code));
 	return 0;
 }
 

@@ -71,11 +71,13 @@ static int binding_redirect(struct request *rq)
 
 static void binding_discovery(struct request *rq, const struct turn_origin *origin)
 {
+	const struct turn_origin *from = changed(rq, origin);
 	size_t padding = rq->msg->padding.len;
 	uint8_t *at;
 
-	rq->origin = changed(rq, origin);
-	stun_put_addr(&rq->w, STUN_T_RESPONSE_ORIGIN, &rq->origin->external);
+	if (from != origin)		/* a connection's answer goes by the connection */
+		rq->origin = from;
+	stun_put_addr(&rq->w, STUN_T_RESPONSE_ORIGIN, &from->external);
 	if (origin->other[3])
 		stun_put_addr(&rq->w, STUN_T_OTHER_ADDRESS, &origin->other[3]->external);
 	if (!has(rq, STUN_BIT(PADDING)))
@@ -113,7 +115,7 @@ static void classic_unknown(struct request *rq)
 	memcpy(types, rq->msg->unknown, n * sizeof(*types));
 	types[n] = types[0];
 	stun_begin(&rq->w, rq->w.buf, rq->w.cap, STUN_BINDING, STUN_ERROR, rq->msg->txid);
-	stun_put_error(&rq->w, 420);
+	stun_put_error(&rq->w, 420, "");
 	stun_put_unknown(&rq->w, types, n + (n & 1));
 }
 
@@ -155,7 +157,7 @@ enum tp_reason binding_classic_refused(struct turn_server *s, const struct turn_
 	if (msg.class != STUN_REQUEST)
 		return TP_R_STUN_IGNORED;
 	stun_begin(&rq.w, buf, sizeof(buf), msg.method, STUN_ERROR, msg.txid);
-	stun_put_error(&rq.w, 500);
+	stun_put_error(&rq.w, 500, "");
 	stun_make_classic(&rq.w, data + 4);
 	server_send(&rq);
 	return TP_R_STUN_ERROR;

@@ -509,6 +509,8 @@ void alternate_write(struct request *rq);
 
 /* One of our listeners: nobody talks to us from there. */
 bool server_is_own(const struct turn_conf *conf, const struct tp_addr *addr);
+/* What an answer says beside an error code, if anything. */
+const char *server_phrase(const struct request *rq, uint16_t code);
 /* Sends what rq->w holds. */
 void server_send(struct request *rq);
 

@@ -149,26 +149,37 @@ static void reply_unknown(struct request *rq)
 	stun_put_unknown(&rq->w, types, n);
 }
 
+/* Only by plain UDP can somebody else be answered than who asked; elsewhere nobody repeats
+ * a request that is not answered. */
+static bool server_stranger(const struct request *rq)
+{
+	return rq->path->transport == TURN_UDP && !rq->auth.proved;
+}
+
+static bool server_limits(struct request *rq)
+{
+	return server_stranger(rq) &&
+	       !ratelimit_allows(rq->server->shared, &rq->path->client, rq->now.mono_ns);
+}
+
+/* RFC 8489 section 16.1.2: what goes to strangers is no larger than it must be. */
+const char *server_phrase(const struct request *rq, uint16_t code)
+{
+	return rq->server->conf->reason_phrases && !server_stranger(rq) ? stun_reason(code) : "";
+}
+
 static void reply_error(struct request *rq, int code)
 {
 	rq->origin = NULL;
 	rq->to = rq->path->client;
 	stun_begin(&rq->w, rq->w.buf, rq->w.cap, rq->msg->method, STUN_ERROR, rq->msg->txid);
-	stun_put_error(&rq->w, (uint16_t)code);
+	stun_put_error(&rq->w, (uint16_t)code, server_phrase(rq, (uint16_t)code));
 	if (code == 401 || code == 438)
 		reply_challenge(rq);
 	if (code == 300)
 		alternate_write(rq);
 	if (code == 420)
 		reply_unknown(rq);
-}
-
-/* Only by plain UDP can somebody else be answered than who asked; elsewhere nobody repeats
- * a request that is not answered. */
-static bool server_limits(struct request *rq)
-{
-	return rq->path->transport == TURN_UDP && !rq->auth.proved &&
-	       !ratelimit_allows(rq->server->shared, &rq->path->client, rq->now.mono_ns);
 }
 
 void server_send(struct request *rq)

@@ -84,11 +84,12 @@ struct turn_conf {
 	bool no_stun;
 	bool fingerprint;		/* always add FINGERPRINT; else as the request did */
 	char *software;			/* SOFTWARE in answers, NULL for none */
+	bool reason_phrases;		/* in ERROR-CODE, but for strangers' */
 	bool channels_5766;		/* accept channels 0x5000 to 0x7FFF */
 	bool mapped_address;		/* MAPPED-ADDRESS in every Binding answer */
 	bool classic;			/* answer Binding requests of RFC 3489 */
 	bool rfc5780;
-	struct turn_origin *origins;	/* with rfc5780: every listener */
+	struct turn_origin *origins;	/* with rfc5780: every address that is listened at */
 	unsigned int n_origins;
 	struct turn_alternates alternates[ALTERNATES_LISTS];
 	bool mobility;			/* RFC 8016; only for those who authenticate */
