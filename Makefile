@@ -208,10 +208,10 @@ build/obj/tests/bench/layout.o: build/bench/layout.skel.h
 build/bench/cases: $(addprefix build/obj/tests/dataplane/,world_xdp.o world_user.o case_run.o frame.o icmp.o)
 
 build/bench/load build/bench/latency build/bench/kmod build/bench/stream: \
-	build/obj/tests/bench/client.o
+	$(addprefix build/obj/tests/bench/,client.o endpoint.o)
 
 BENCH_PROGS := $(addprefix build/bench/,bench load cases latency layout kmod stream)
-$(BENCH_PROGS): build/bench/%: build/obj/tests/bench/%.o build/libturnpike.a
+$(BENCH_PROGS): build/bench/%: build/obj/tests/bench/%.o build/obj/tests/bench/die.o build/libturnpike.a
 	$(call msg,LD,$@)
 	$(Q)mkdir -p $(@D) && $(CC) $(LDFLAGS) $(filter %.o,$^) $(filter %.a,$^) $(PKG_LIBS) -o $@
 

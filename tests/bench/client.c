@@ -4,12 +4,13 @@
 #include <netinet/tcp.h>
 #include <openssl/err.h>
 #include <poll.h>
-#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 #include "client.h"
+#include "die.h"
+#include "endpoint.h"
 
 #define MESSAGE_MAX	1500
 #define WINDOW		32		/* ChannelBinds under way */
@@ -17,24 +18,32 @@
 #define RECEIVE_BYTES	(8 << 20)	/* what waits while others have our core is not lost */
 #define TRIES_MAX	25		/* 5 s without an answer */
 
-static void __attribute__((noreturn, format(printf, 1, 2))) die(const char *format, ...)
-{
-	va_list args;
-
-	va_start(args, format);
-	fputs("client: ", stderr);
-	vfprintf(stderr, format, args);
-	fputc('\n', stderr);
-	va_end(args);
-	exit(EXIT_FAILURE);
-}
-
 static struct tp_addr with_port(struct tp_addr addr, uint32_t port)
 {
 	if (port > UINT16_MAX)
 		die("ports used up");
 	addr.port = htons((uint16_t)port);
 	return addr;
+}
+
+/* ------------------------------------------------------------------- options */
+
+bool client_option(struct client_side *side, int option, const char *value)
+{
+	switch (option) {
+	case 's': return address_parse_port(&side->server, value);
+	case 'l': return address_parse_port(&side->local, value);
+	case 'p': return address_parse_port(&side->peer, value);
+	case 'u': return (side->user = value);
+	case 'w': return (side->password = value);
+	default: return false;
+	}
+}
+
+bool client_told_all(const struct client_side *side)
+{
+	return side->server.port && side->local.port && side->peer.port && side->user &&
+	       side->password;
 }
 
 /* ------------------------------------------------------------------ messages */
@@ -260,26 +269,25 @@ static void open_datagram(struct client *c, uint32_t number)
 {
 	const struct client_side *side = c->side;
 	struct tp_addr local = with_port(side->local, ntohs(side->local.port) + number);
-	struct sockaddr_storage ss;
-	socklen_t len = address_to_sockaddr(&local, &ss);
 	int room = RECEIVE_BYTES;
 
 	c->port = ntohs(local.port);
-	c->fd = socket(ss.ss_family, SOCK_DGRAM | SOCK_CLOEXEC, 0);
-	if (c->fd < 0 || bind(c->fd, (struct sockaddr *)&ss, len))
-		die("port %u: %s", c->port, strerror(errno));
+	c->fd = endpoint_open(&local, &side->server);
 	/* the limit may stand as it is where this is not allowed */
 	setsockopt(c->fd, SOL_SOCKET, SO_RCVBUFFORCE, &room, sizeof(room));
 }
 
 static void open_stream(struct client *c)
 {
+	struct sockaddr_storage ss;
+	socklen_t len = address_to_sockaddr(&c->side->server, &ss);
 	int on = 1;
 
-	c->fd = socket(c->side->server.family == 4 ? AF_INET : AF_INET6,
-		       SOCK_STREAM | SOCK_CLOEXEC, 0);
+	c->fd = socket(ss.ss_family, SOCK_STREAM | SOCK_CLOEXEC, 0);
 	if (c->fd < 0 || setsockopt(c->fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on)))
 		die("socket: %s", strerror(errno));
+	if (connect(c->fd, (struct sockaddr *)&ss, len))
+		die("connect: %s", strerror(errno));
 }
 
 static void begin_tls(struct client *c)
@@ -291,9 +299,6 @@ static void begin_tls(struct client *c)
 
 void client_open(struct client *c, const struct client_side *side, uint32_t number)
 {
-	struct sockaddr_storage ss;
-	socklen_t len;
-
 	memset(c, 0, sizeof(*c));
 	c->side = side;
 	c->peer = side->peer;
@@ -301,9 +306,6 @@ void client_open(struct client *c, const struct client_side *side, uint32_t numb
 		open_datagram(c, number);
 	else
 		open_stream(c);
-	len = address_to_sockaddr(&side->server, &ss);
-	if (connect(c->fd, (struct sockaddr *)&ss, len))
-		die("connect: %s", strerror(errno));
 	if (side->transport == CLIENT_TLS)
 		begin_tls(c);
 }

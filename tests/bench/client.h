@@ -3,6 +3,7 @@
 #ifndef BENCH_CLIENT_H
 #define BENCH_CLIENT_H
 
+#include <getopt.h>
 #include <openssl/ssl.h>
 #include "address.h"
 #include "stun/stun.h"
@@ -19,6 +20,18 @@ struct client_side {
 	enum client_transport transport;
 	SSL_CTX *tls;			/* for CLIENT_TLS: client_tls_new() */
 };
+
+/* What every program with clients is told about them, for getopt_long(). */
+#define CLIENT_OPTIONS \
+	{ "server", required_argument, NULL, 's' }, { "local", required_argument, NULL, 'l' }, \
+	{ "peer", required_argument, NULL, 'p' }, { "user", required_argument, NULL, 'u' }, \
+	{ "password", required_argument, NULL, 'w' }
+#define CLIENT_USAGE \
+	"--server IP:PORT --local IP:PORT --peer IP:PORT --user NAME --password TEXT"
+
+/* False: it is none of these, or not an address. */
+bool client_option(struct client_side *side, int option, const char *value);
+bool client_told_all(const struct client_side *side);
 
 struct client {
 	const struct client_side *side;
