@@ -97,6 +97,8 @@ static void send_allocate(const struct client *c, uint32_t number)
 
 	begin(&w, buf, TURN_ALLOCATE, number);
 	stun_put(&w, STUN_T_REQUESTED_TRANSPORT, udp, sizeof(udp));
+	if (c->side->lifetime_s)
+		stun_put_u32(&w, STUN_T_LIFETIME, c->side->lifetime_s);
 	if (c->side->peer.family == 6)
 		stun_put(&w, STUN_T_REQUESTED_ADDRESS_FAMILY, ipv6, sizeof(ipv6));
 	finish(c, &w);
@@ -140,14 +142,20 @@ static ssize_t read_message(const struct client *c, uint8_t buf[MESSAGE_MAX])
 }
 
 /* False where nothing came in time. */
-static bool receive(const struct client *c, struct stun_msg *msg, uint8_t buf[MESSAGE_MAX])
+static bool wait_for(const struct client *c)
 {
 	struct pollfd p = { .fd = c->fd, .events = POLLIN };
 	/* nothing is lost in a stream: no need to ask again */
 	int ms = c->side->transport == CLIENT_UDP ? RETRY_MS : RETRY_MS * TRIES_MAX;
+
+	return (c->ssl && SSL_has_pending(c->ssl)) || poll(&p, 1, ms) > 0;
+}
+
+static bool receive(const struct client *c, struct stun_msg *msg, uint8_t buf[MESSAGE_MAX])
+{
 	ssize_t n;
 
-	if (!(c->ssl && SSL_has_pending(c->ssl)) && poll(&p, 1, ms) <= 0)
+	if (!wait_for(c))
 		return false;
 	if (c->side->transport == CLIENT_UDP)
 		n = recv(c->fd, buf, MESSAGE_MAX, 0);
@@ -250,6 +258,20 @@ void client_bind(struct client *c, uint32_t channels)
 	free(done);
 }
 
+void client_echo(const struct client *c, const uint8_t *message, size_t len)
+{
+	uint8_t back[MESSAGE_MAX];
+
+	if (len > sizeof(back))
+		die("a message of %zu bytes", len);
+	send_message(c, message, len);
+	if (!wait_for(c))
+		die("no echo");
+	read_bytes(c, back, len);
+	if (memcmp(back, message, len))
+		die("another echo than was sent");
+}
+
 /* ------------------------------------------------------------------- sockets */
 
 SSL_CTX *client_tls_new(int version)
@@ -279,13 +301,18 @@ static void open_datagram(struct client *c, uint32_t number)
 
 static void open_stream(struct client *c)
 {
+	struct tp_addr local = with_port(c->side->local, 0);
 	struct sockaddr_storage ss;
-	socklen_t len = address_to_sockaddr(&c->side->server, &ss);
+	socklen_t len = address_to_sockaddr(&local, &ss);
 	int on = 1;
 
 	c->fd = socket(ss.ss_family, SOCK_STREAM | SOCK_CLOEXEC, 0);
-	if (c->fd < 0 || setsockopt(c->fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on)))
+	/* ports are chosen by connect(), which may use one for several servers */
+	if (c->fd < 0 || setsockopt(c->fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on)) ||
+	    setsockopt(c->fd, IPPROTO_IP, IP_BIND_ADDRESS_NO_PORT, &on, sizeof(on)) ||
+	    bind(c->fd, (struct sockaddr *)&ss, len))
 		die("socket: %s", strerror(errno));
+	len = address_to_sockaddr(&c->side->server, &ss);
 	if (connect(c->fd, (struct sockaddr *)&ss, len))
 		die("connect: %s", strerror(errno));
 }

@@ -3,6 +3,8 @@
  * Clients that stay: on UDP, TCP or TLS, each with an allocation and a channel to its
  * peer. Says "ready", and then sends ChannelData by all of them in turn at one rate in all,
  * each message in a write (and a TLS record) of its own, or holds them until its input ends.
+ * For each line of input it asks all whether they are there: each binds its channel anew, and
+ * a message to the peer, who echoes, has to come back. Then it says "alive N".
  *   stream OPTION...      one line at the end: "sent N received N seconds S gap_ms G"
  *   stream sink IP:PORT   a socket that nobody reads: the kernel counts and drops
  */
@@ -20,6 +22,7 @@
 
 #define PAUSE_NS	200000		/* where nothing is due, or nobody takes more */
 #define LINGER_NS	(NS_PER_S / 2)	/* for what is still on its way back */
+#define LIFETIME_S	3600		/* nobody refreshes */
 #define PAYLOAD_MAX	1400
 #define READ_BYTES	65536
 
@@ -126,6 +129,29 @@ static void run(struct stream_load *l)
 	       (double)(end - start) / 1e9, (double)l->gap_ns / 1e6);
 }
 
+static void do_not_block(const struct stream_load *l)
+{
+	for (unsigned int i = 0; i < l->n; i++)
+		if (fcntl(l->clients[i].fd, F_SETFL, O_NONBLOCK))
+			die("fcntl: %s", strerror(errno));
+}
+
+static void hold(const struct stream_load *l)
+{
+	int byte;
+
+	while ((byte = getchar()) != EOF) {
+		if (byte != '\n')
+			continue;
+		for (unsigned int i = 0; i < l->n; i++) {
+			client_bind(&l->clients[i], 1);
+			client_echo(&l->clients[i], l->message, l->message_len);
+		}
+		printf("alive %u\n", l->n);
+		fflush(stdout);
+	}
+}
+
 static void open_clients(struct stream_load *l)
 {
 	l->clients = calloc(l->n, sizeof(*l->clients));
@@ -137,8 +163,6 @@ static void open_clients(struct stream_load *l)
 		client_open(c, &l->side, i);
 		client_allocate(c);
 		client_bind(c, 1);
-		if (fcntl(c->fd, F_SETFL, O_NONBLOCK))
-			die("fcntl: %s", strerror(errno));
 	}
 	puts("ready");
 	fflush(stdout);
@@ -209,7 +233,7 @@ static void parse(struct stream_load *l, int argc, char **argv)
 
 int main(int argc, char **argv)
 {
-	struct stream_load l = { .n = 1, .payload = 160 };
+	struct stream_load l = { .side.lifetime_s = LIFETIME_S, .n = 1, .payload = 160 };
 
 	if (argc == 3 && !strcmp(argv[1], "sink"))
 		return sink(argv[2]);
@@ -220,10 +244,11 @@ int main(int argc, char **argv)
 	l.message[3] = (uint8_t)l.payload;
 	l.message_len = TP_CHANNEL_HDR_LEN + l.payload;
 	open_clients(&l);
-	if (l.seconds > 0)
+	if (l.seconds > 0) {
+		do_not_block(&l);
 		run(&l);
-	else
-		while (getchar() != EOF)
-			;
+	} else {
+		hold(&l);
+	}
 	return EXIT_SUCCESS;
 }
