@@ -61,7 +61,10 @@ part_cases()
 
 about()
 {
-	echo "turnpike $(git describe --always --dirty 2>/dev/null), $(uname -sr), $cores cores," \
+	local version
+	version=$(git describe --always --dirty 2>/dev/null) ||
+		version=$(build/turnpiked --version | cut -d' ' -f2)
+	echo "turnpike $version, $(uname -sr), $cores cores," \
 		"$(sed -n 's/^model name.*: //p' /proc/cpuinfo | head -n 1)"
 	have_coturn && echo "coturn $("$TURNSERVER" --version 2>/dev/null | tail -n 1)" ||
 		echo "no $TURNSERVER: no comparison with coturn"
