@@ -227,7 +227,8 @@ static void parse(struct stream_load *l, int argc, char **argv)
 	}
 	if (!ok || optind != argc || !client_told_all(&l->side) || !l->n || !l->payload ||
 	    l->payload % 4 || l->payload > PAYLOAD_MAX)
-		die(CLIENT_USAGE "\n  [--transport udp|tcp|tls|tls1.2] [--clients N] [--payload BYTES (of 4)]\n"
+		die(CLIENT_USAGE "\n"
+		    "  [--transport udp|tcp|tls|tls1.2] [--clients N] [--payload BYTES (of 4)]\n"
 		    "  [--rate N] [--seconds S]\n  or: sink IP:PORT");
 }
 
