@@ -3,12 +3,14 @@
 # Boot one of Debian's kernels in QEMU, without KVM, and run test programs in it
 # as root. Their TAP goes to standard output.
 #
-#   scripts/vm.sh [--kernel 6.1] [--timeout S] [--memory MiB] [--module NAME]...
+#   scripts/vm.sh [--kernel 6.1|6.12|uml] [--timeout S] [--memory MiB] [--module NAME]...
 #                 [--with FILE]... [--icount yes] -- PROGRAM...
 #
 # A PROGRAM is a binary or a script, given without arguments, below the current
 # directory or absolute; it keeps its path in the guest and runs from the same
-# place. --with adds a file, --module a module of the kernel's package; with
+# place. The kernel uml is user-mode Linux: a process of this machine, not emulated and
+# so much faster, with one processor and without much of what concerns hardware.
+# --with adds a file, --module a module of the kernel's package; with
 # --icount there is one processor, and the clock counts its instructions. Variables
 # CMOCKA_* and TEST_* are handed on. Nothing is installed on this machine: the
 # kernel's package is unpacked below build/vm (or $VM_CACHE) and stays there.
@@ -30,7 +32,7 @@ release='' work=''
 
 usage()
 {
-	sed -n '3,20s/^# \{0,1\}//p' "${BASH_SOURCE[0]}" >&2
+	sed -n '3,22s/^# \{0,1\}//p' "${BASH_SOURCE[0]}" >&2
 	exit 2
 }
 
@@ -82,6 +84,10 @@ need_tools()
 kernel_package()
 {
 	local series=${kernel//./\\.} meta found
+	if [ "$kernel" = uml ]; then
+		echo user-mode-linux
+		return
+	fi
 	for meta in "linux-image-$kernel-amd64" linux-image-amd64; do
 		found=$(apt-cache depends --no-recommends --no-suggests "$meta" 2>/dev/null |
 			sed -nE "s/^ +Depends: (linux-image-$series\.[^ ]*-amd64)\$/\1/p" | head -1)
@@ -93,6 +99,15 @@ kernel_package()
 			grep -vE -- '-(cloud|rt)-amd64$' | sort -V | tail -1) || true
 	fi
 	echo "$found"
+}
+
+# A package of user-mode Linux, with everything where the other packages have it.
+kernel_from_uml()
+{
+	release=$(basename "$1"/usr/lib/uml/modules/*)
+	mkdir -p "$1/boot" "$1/lib"
+	mv "$1/usr/bin/linux.uml" "$1/boot/vmlinuz-$release"
+	mv "$1/usr/lib/uml/modules" "$1/lib"
 }
 
 # No hardware here: a quarter of the package does.
@@ -119,6 +134,7 @@ kernel_unpack()
 	fi
 	dpkg -x "$into"/*.deb "$into/root"
 	release=${package#linux-image-}
+	[ "$kernel" != uml ] || kernel_from_uml "$into/root"
 	kernel_trim "$into/root/lib/modules/$release/kernel"
 	depmod -b "$into/root" "$release"
 	rm -rf "${CACHE:?}/$release"
@@ -229,18 +245,22 @@ initramfs()
 # The stall detectors get time, since an emulated processor may be left waiting.
 boot()
 {
-	local line=(console=ttyS0 loglevel=6 panic=-1 oops=panic mitigations=off
+	local line=(loglevel=6 panic=-1 oops=panic mitigations=off
 		rcupdate.rcu_cpu_stall_timeout=120 watchdog_thresh=60)
-	local machine=(-accel 'tcg,thread=multi' -smp 2)
+	local machine=(-accel 'tcg,thread=multi' -smp 2) image=$CACHE/$release/boot/vmlinuz-$release
+	local command
 
 	[ -z "$icount" ] ||
 		machine=(-accel 'tcg,thread=single' -icount 'shift=0,sleep=off' -smp 1)
+	command=(qemu-system-x86_64 -M q35 -cpu max -m "$memory" "${machine[@]}" -nodefaults
+		-display none -no-reboot -serial "file:$work/console" -serial stdio
+		-kernel "$image" -initrd "$work/initramfs" -append "console=ttyS0 ${line[*]}")
+	[ "$kernel" != uml ] ||
+		command=("$image" "mem=${memory}M" "initrd=$work/initramfs" rdinit=/init quiet
+			"uml_dir=$work" con=null 'con0=null,fd:3' ssl=null 'ssl1=null,fd:1'
+			console=tty0 "${line[@]}")
 
-	timeout --foreground -k 5 "$limit" qemu-system-x86_64 -M q35 -cpu max -m "$memory" \
-		"${machine[@]}" -nodefaults -display none -no-reboot \
-		-serial "file:$work/console" -serial stdio \
-		-kernel "$CACHE/$release/boot/vmlinuz-$release" -initrd "$work/initramfs" \
-		-append "${line[*]}" </dev/null |
+	timeout --foreground -k 5 "$limit" "${command[@]}" </dev/null 3>>"$work/console" |
 		sed -u -e 's/\r$//; s/^not \(ok [0-9]* *# *SKIP\)/\1/' \
 			-e "/^#vm-end /{w $work/end" -e 'd}'
 	return "${PIPESTATUS[0]}"

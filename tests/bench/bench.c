@@ -27,10 +27,11 @@
 #include <string.h>
 #include <sys/ioctl.h>
 #include <sys/socket.h>
-#include <time.h>
 #include <unistd.h>
 #include "address.h"
 #include "bench.h"
+#include "clock.h"
+#include "die.h"
 #include "traffic.h"
 #pragma GCC diagnostic push
 #pragma GCC diagnostic ignored "-Wcast-qual"	/* in what bpftool generates */
@@ -71,18 +72,6 @@ struct sample {
 	struct bench_count count;
 	__u64 sent;
 };
-
-static void __attribute__((noreturn, format(printf, 1, 2))) die(const char *format, ...)
-{
-	va_list args;
-
-	va_start(args, format);
-	fputs("bench: ", stderr);
-	vfprintf(stderr, format, args);
-	fputc('\n', stderr);
-	va_end(args);
-	exit(EXIT_FAILURE);
-}
 
 /* ---------------------------------------------------------------- interfaces */
 
@@ -262,17 +251,13 @@ static void generate(struct bench *b, double seconds)
 		.repeat = b->rate ? (int)(b->rate * PACED_SECONDS) + 1 : BATCH_PACKETS,
 		.flags = BPF_F_TEST_XDP_LIVE_FRAMES,
 		.batch_size = b->rate ? PACED_FRAMES : BATCH_FRAMES);
-	struct timespec now;
-	double end;
+	uint64_t now = clock_ns(), end = now + (uint64_t)(seconds * NS_PER_S);
 
-	clock_gettime(CLOCK_MONOTONIC, &now);
-	b->skel->bss->next_ns = (__u64)now.tv_sec * 1000000000ULL + (__u64)now.tv_nsec;
-	end = (double)now.tv_sec + (double)now.tv_nsec / 1e9 + seconds;
+	b->skel->bss->next_ns = now;
 	do {
 		if (bpf_prog_test_run_opts(bpf_program__fd(b->skel->progs.generate), &opts))
 			die("generator: %s", strerror(errno));
-		clock_gettime(CLOCK_MONOTONIC, &now);
-	} while ((double)now.tv_sec + (double)now.tv_nsec / 1e9 < end);
+	} while (clock_ns() < end);
 }
 
 /* -------------------------------------------------------------------- measure */
@@ -316,7 +301,6 @@ static void take(const struct bench *b, struct sample *s)
 {
 	int n = libbpf_num_possible_cpus();
 	struct bench_count *counts = calloc(n > 0 ? (size_t)n : 1, sizeof(*counts));
-	struct timespec now;
 	__u32 zero = 0;
 
 	memset(s, 0, sizeof(*s));
@@ -331,8 +315,7 @@ static void take(const struct bench *b, struct sample *s)
 	s->softirq_s = softirq_seconds(b->cpu);
 	for (unsigned int i = 0; i < b->n_pids; i++)
 		s->process_s += process_seconds(b->pids[i]);
-	clock_gettime(CLOCK_MONOTONIC, &now);
-	s->at_s = (double)now.tv_sec + (double)now.tv_nsec / 1e9;
+	s->at_s = (double)clock_ns() / NS_PER_S;
 }
 
 static void measure(struct bench *b)

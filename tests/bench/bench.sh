@@ -9,6 +9,9 @@
 #   BENCH_FLOWS=100000   the greater number of channels (up to 100000), 10 to an allocation
 #   BENCH_ALLOCATIONS=15000   for memory; a relay address has 16384 ports
 #   BENCH_CLIENTS=6000   on TLS, held; a descriptor for the connection and one for the relay address
+#                        (`make bench-clients` holds 50,000, in user-mode Linux)
+#   BENCH_CLIENTS_RELAY=turnpike-xdp   or turnpike-user
+#   BENCH_CLIENTS_PATIENCE=90   seconds for all of them to come
 # shellcheck disable=SC2034,SC2154	# the parts use, and set, variables of each other
 set -u
 cd "$(dirname "$0")/../.." || exit 1
@@ -58,7 +61,10 @@ part_cases()
 
 about()
 {
-	echo "turnpike $(git describe --always --dirty 2>/dev/null), $(uname -sr), $cores cores," \
+	local version
+	version=$(git describe --always --dirty 2>/dev/null) ||
+		version=$(build/turnpiked --version | cut -d' ' -f2)
+	echo "turnpike $version, $(uname -sr), $cores cores," \
 		"$(sed -n 's/^model name.*: //p' /proc/cpuinfo | head -n 1)"
 	have_coturn && echo "coturn $("$TURNSERVER" --version 2>/dev/null | tail -n 1)" ||
 		echo "no $TURNSERVER: no comparison with coturn"

@@ -17,6 +17,7 @@
 #include <string.h>
 #include <unistd.h>
 #include "../dataplane/cases.h"
+#include "die.h"
 #include "timing.h"
 #pragma GCC diagnostic push
 #pragma GCC diagnostic ignored "-Wcast-qual"	/* in what bpftool generates */
@@ -64,18 +65,6 @@ static const struct dp_case cases[] = {
 	  .out = 6 },
 	{ "TCP", .reason = TP_R_NOT_UDP, .data_len = 160, .no_row = true, .twist = tcp },
 };
-
-static void __attribute__((noreturn, format(printf, 1, 2))) die(const char *format, ...)
-{
-	va_list args;
-
-	va_start(args, format);
-	fputs("cases: ", stderr);
-	vfprintf(stderr, format, args);
-	fputc('\n', stderr);
-	va_end(args);
-	exit(EXIT_FAILURE);
-}
 
 /* ------------------------------------------------------------- the timing program */
 

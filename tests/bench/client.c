@@ -4,12 +4,13 @@
 #include <netinet/tcp.h>
 #include <openssl/err.h>
 #include <poll.h>
-#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 #include "client.h"
+#include "die.h"
+#include "endpoint.h"
 
 #define MESSAGE_MAX	1500
 #define WINDOW		32		/* ChannelBinds under way */
@@ -17,24 +18,32 @@
 #define RECEIVE_BYTES	(8 << 20)	/* what waits while others have our core is not lost */
 #define TRIES_MAX	25		/* 5 s without an answer */
 
-static void __attribute__((noreturn, format(printf, 1, 2))) die(const char *format, ...)
-{
-	va_list args;
-
-	va_start(args, format);
-	fputs("client: ", stderr);
-	vfprintf(stderr, format, args);
-	fputc('\n', stderr);
-	va_end(args);
-	exit(EXIT_FAILURE);
-}
-
 static struct tp_addr with_port(struct tp_addr addr, uint32_t port)
 {
 	if (port > UINT16_MAX)
 		die("ports used up");
 	addr.port = htons((uint16_t)port);
 	return addr;
+}
+
+/* ------------------------------------------------------------------- options */
+
+bool client_option(struct client_side *side, int option, const char *value)
+{
+	switch (option) {
+	case 's': return address_parse_port(&side->server, value);
+	case 'l': return address_parse_port(&side->local, value);
+	case 'p': return address_parse_port(&side->peer, value);
+	case 'u': return (side->user = value);
+	case 'w': return (side->password = value);
+	default: return false;
+	}
+}
+
+bool client_told_all(const struct client_side *side)
+{
+	return side->server.port && side->local.port && side->peer.port && side->user &&
+	       side->password;
 }
 
 /* ------------------------------------------------------------------ messages */
@@ -88,6 +97,8 @@ static void send_allocate(const struct client *c, uint32_t number)
 
 	begin(&w, buf, TURN_ALLOCATE, number);
 	stun_put(&w, STUN_T_REQUESTED_TRANSPORT, udp, sizeof(udp));
+	if (c->side->lifetime_s)
+		stun_put_u32(&w, STUN_T_LIFETIME, c->side->lifetime_s);
 	if (c->side->peer.family == 6)
 		stun_put(&w, STUN_T_REQUESTED_ADDRESS_FAMILY, ipv6, sizeof(ipv6));
 	finish(c, &w);
@@ -131,14 +142,20 @@ static ssize_t read_message(const struct client *c, uint8_t buf[MESSAGE_MAX])
 }
 
 /* False where nothing came in time. */
-static bool receive(const struct client *c, struct stun_msg *msg, uint8_t buf[MESSAGE_MAX])
+static bool wait_for(const struct client *c)
 {
 	struct pollfd p = { .fd = c->fd, .events = POLLIN };
 	/* nothing is lost in a stream: no need to ask again */
 	int ms = c->side->transport == CLIENT_UDP ? RETRY_MS : RETRY_MS * TRIES_MAX;
+
+	return (c->ssl && SSL_has_pending(c->ssl)) || poll(&p, 1, ms) > 0;
+}
+
+static bool receive(const struct client *c, struct stun_msg *msg, uint8_t buf[MESSAGE_MAX])
+{
 	ssize_t n;
 
-	if (!(c->ssl && SSL_has_pending(c->ssl)) && poll(&p, 1, ms) <= 0)
+	if (!wait_for(c))
 		return false;
 	if (c->side->transport == CLIENT_UDP)
 		n = recv(c->fd, buf, MESSAGE_MAX, 0);
@@ -241,6 +258,20 @@ void client_bind(struct client *c, uint32_t channels)
 	free(done);
 }
 
+void client_echo(const struct client *c, const uint8_t *message, size_t len)
+{
+	uint8_t back[MESSAGE_MAX];
+
+	if (len > sizeof(back))
+		die("a message of %zu bytes", len);
+	send_message(c, message, len);
+	if (!wait_for(c))
+		die("no echo");
+	read_bytes(c, back, len);
+	if (memcmp(back, message, len))
+		die("another echo than was sent");
+}
+
 /* ------------------------------------------------------------------- sockets */
 
 SSL_CTX *client_tls_new(int version)
@@ -260,26 +291,30 @@ static void open_datagram(struct client *c, uint32_t number)
 {
 	const struct client_side *side = c->side;
 	struct tp_addr local = with_port(side->local, ntohs(side->local.port) + number);
-	struct sockaddr_storage ss;
-	socklen_t len = address_to_sockaddr(&local, &ss);
 	int room = RECEIVE_BYTES;
 
 	c->port = ntohs(local.port);
-	c->fd = socket(ss.ss_family, SOCK_DGRAM | SOCK_CLOEXEC, 0);
-	if (c->fd < 0 || bind(c->fd, (struct sockaddr *)&ss, len))
-		die("port %u: %s", c->port, strerror(errno));
+	c->fd = endpoint_open(&local, &side->server);
 	/* the limit may stand as it is where this is not allowed */
 	setsockopt(c->fd, SOL_SOCKET, SO_RCVBUFFORCE, &room, sizeof(room));
 }
 
 static void open_stream(struct client *c)
 {
+	struct tp_addr local = with_port(c->side->local, 0);
+	struct sockaddr_storage ss;
+	socklen_t len = address_to_sockaddr(&local, &ss);
 	int on = 1;
 
-	c->fd = socket(c->side->server.family == 4 ? AF_INET : AF_INET6,
-		       SOCK_STREAM | SOCK_CLOEXEC, 0);
-	if (c->fd < 0 || setsockopt(c->fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on)))
+	c->fd = socket(ss.ss_family, SOCK_STREAM | SOCK_CLOEXEC, 0);
+	/* ports are chosen by connect(), which may use one for several servers */
+	if (c->fd < 0 || setsockopt(c->fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on)) ||
+	    setsockopt(c->fd, IPPROTO_IP, IP_BIND_ADDRESS_NO_PORT, &on, sizeof(on)) ||
+	    bind(c->fd, (struct sockaddr *)&ss, len))
 		die("socket: %s", strerror(errno));
+	len = address_to_sockaddr(&c->side->server, &ss);
+	if (connect(c->fd, (struct sockaddr *)&ss, len))
+		die("connect: %s", strerror(errno));
 }
 
 static void begin_tls(struct client *c)
@@ -291,9 +326,6 @@ static void begin_tls(struct client *c)
 
 void client_open(struct client *c, const struct client_side *side, uint32_t number)
 {
-	struct sockaddr_storage ss;
-	socklen_t len;
-
 	memset(c, 0, sizeof(*c));
 	c->side = side;
 	c->peer = side->peer;
@@ -301,9 +333,6 @@ void client_open(struct client *c, const struct client_side *side, uint32_t numb
 		open_datagram(c, number);
 	else
 		open_stream(c);
-	len = address_to_sockaddr(&side->server, &ss);
-	if (connect(c->fd, (struct sockaddr *)&ss, len))
-		die("connect: %s", strerror(errno));
 	if (side->transport == CLIENT_TLS)
 		begin_tls(c);
 }

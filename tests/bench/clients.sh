@@ -5,39 +5,117 @@
 # shellcheck disable=SC2034,SC2154	# bench.sh sets them
 
 HELD_MOST=50000		# what is said of so many is multiplied
-HELD_RAMP_S=90		# for all of them to come
+HELD_RELAY=${BENCH_CLIENTS_RELAY:-turnpike-xdp}
+HELD_PATIENCE_S=${BENCH_CLIENTS_PATIENCE:-90}	# for all of them to come
+HELD_ADDRESSES=4	# of the relay, with 16,384 ports each; and of clients, by a program each
 
-# Both ends of a connection are in this kernel. What is left when the relay is gone and the
-# clients are not is the clients' part of it.
+# Their programs' processes, and the descriptors of their inputs.
+clients_start()
+{
+	local i
+	held_pids=() held_inputs=()
+	for ((i = 0; i < HELD_ADDRESSES; i++)); do
+		: >"$dir/held.$i"
+		exec {held}> >(stream_at tls --local "$(clients_address $LAB_CLIENT4 $i):20000" \
+			--clients $((HELD / HELD_ADDRESSES)) >>"$dir/held.$i" 2>&1)
+		held_pids+=($!) held_inputs+=("$held")
+	done
+}
+
+clients_stop()
+{
+	for held in "${held_inputs[@]}"; do
+		exec {held}>&-
+	done
+	kill "${held_pids[@]}" 2>/dev/null
+	wait "${held_pids[@]}" 2>/dev/null
+}
+
+# address number: another of its network, that nobody has
+clients_address()
+{
+	echo "${1%.*}.$((${1##*.} + 10 * $2))"
+}
+
+# add|del
+clients_addresses()
+{
+	local i
+	for ((i = 1; i < HELD_ADDRESSES; i++)); do
+		lab_ip client address "$1" "$(clients_address $LAB_CLIENT4 $i)/24" dev eth0
+		lab_ip relay address "$1" "$(clients_address $LAB_OUTER4 $i)/24" dev topeer
+	done
+}
+
+# label line: until all programs have said so
+clients_say()
+{
+	local i
+	for ((i = 1; i <= HELD_PATIENCE_S; i++)); do
+		[ "$(cat "$dir"/held.* | grep -cx "$2")" -lt $HELD_ADDRESSES ] || return 0
+		! grep -h '^stream:' "$dir"/held.* >&2 || return 1
+		sleep 1
+		[ $((i % 60)) -ne 0 ] || echo "  $i s: $(clients_sockets) sockets of the relay"
+	done
+	echo "bench: $1: no \"$2\" within $HELD_PATIENCE_S s" >&2
+	return 1
+}
+
+clients_sockets()
+{
+	lab_exec relay awk '/^(TCP|UDP):/ { n += $3 } END { print n }' /proc/net/sockstat
+}
+
+# With many sockets it takes the kernel a while to let them go.
+clients_gone()
+{
+	local i
+	for ((i = 0; i < HELD_PATIENCE_S; i++)); do
+		[ "$(clients_sockets)" -gt 0 ] || return 0
+		sleep 1
+	done
+}
+
+# label seconds: of all clients, who came in so many. Both ends of a connection are in this
+# kernel. What is left when the relay is gone and the clients are not is the clients' part.
+clients_measure()
+{
+	local from=$SECONDS
+	echo | tee "${held_inputs[@]/#//dev/fd/}" >/dev/null
+	clients_say "$1" "alive $((HELD / HELD_ADDRESSES))" || return
+	echo "$1: all $HELD bind their channel anew, and a message of each comes back from the peer;" \
+		"in $((SECONDS - from)) s"
+	echo "$1: $(clients_sockets) sockets, descriptors at most" \
+		"$(awk '/^Max open files/ { print $4 }' "/proc/$relay_pid/limits")"
+	case $1 in
+	turnpike*) build/turnpike --socket "$dir/control.sock" status | grep '^allocations' ;;
+	esac
+	sleep 1
+	memory_now >"$dir/after"
+	stop_relay_only
+	clients_gone
+	sleep 1
+	memory_now >"$dir/left"
+	clients_lines "$1" "$2" >>"$dir/clients"
+}
+
 clients_of()
 {
-	local label=$1 from=$SECONDS client line i
-	start_with_streams "$label" || return
-	sleep 0.5
-	memory_now >"$dir/before"
-	rm -f "$dir/held"
-	exec {held}> >(stream_at tls --clients "$HELD" >"$dir/held" 2>&1)
-	client=$!
-	for ((i = 0; i < HELD_RAMP_S * 10; i++)); do
-		[ ! -s "$dir/held" ] || break
-		sleep 0.1
+	local label=$1 from MOST=$HELD options=() status i
+	for ((i = 1; i < HELD_ADDRESSES; i++)); do
+		options+=("--relay-ip=$(clients_address $LAB_OUTER4 $i)")
 	done
-	read -r line <"$dir/held"
-	if [ "$line" != ready ]; then
-		echo "bench: $label: ${line:-not all clients within $HELD_RAMP_S s}" >&2
-		kill "$client" 2>/dev/null
-	else
-		from=$((SECONDS - from))
-		sleep 1
-		memory_now >"$dir/after"
-		stop_relay_only
-		sleep 1
-		memory_now >"$dir/left"
-		clients_lines "$label" "$from" >>"$dir/clients"
-	fi
-	exec {held}>&-
-	wait "$client" 2>/dev/null
+	start_with_streams "$label" "${options[@]}" || return
+	relay_settles
+	memory_now >"$dir/before"
+	from=$SECONDS
+	clients_start
+	clients_say "$label" ready && clients_measure "$label" $((SECONDS - from))
+	status=$?
+	[ $status -eq 0 ] || tail -n 5 "$dir/relay.log" >&2
+	clients_stop
 	stop_relay
+	return $status
 }
 
 # All of the relay's processes, so that nothing of theirs is left.
@@ -77,15 +155,19 @@ clients_table()
 	{ kernel[$1] += $4; list[$1] = list[$1] sprintf(" %s %.0f", $3, $4) }
 	END {
 		printf "  %-14s %9s %9s %9s %9s %9s   %s\n", "bytes each", "clients", "process",
-			"kernel", "sum", "came in", "extrapolated: " most " clients"
+			"kernel", "sum", "came in", most " clients"
 		for (i = 1; i <= m; i++) {
 			l = order[i]
 			sum = process[l] + kernel[l]
-			printf "  %-14s %9d %9.0f %9.0f %9.0f %7d s   %.0f MiB\n", l, held, process[l],
-				kernel[l], sum, took[l], sum * most / 1048576
-			if (l == "turnpike-xdp")
-				printf "memory of a TLS client, KiB (the most asked for is 60)\t-60\t%.1f\n",
-					-sum / 1024 >out
+			printf "  %-14s %9d %9.0f %9.0f %9.0f %7d s   %.0f MiB%s\n", l, held, process[l],
+				kernel[l], sum, took[l], sum * most / 1048576,
+				held < most ? ", extrapolated" : ""
+			if (l !~ /^turnpike/)
+				continue
+			if (held >= most)
+				printf "TLS clients held\t%d\t%d\n", most, held >out
+			printf "memory of a TLS client, KiB (the most asked for is 60)\t-60\t%.1f\n",
+				-sum / 1024 >out
 		}
 		print ""
 		for (i = 1; i <= m; i++)
@@ -96,15 +178,23 @@ clients_table()
 
 part_clients()
 {
+	local echo_pid
+	HELD=$((HELD / HELD_ADDRESSES * HELD_ADDRESSES))
 	: >"$dir/clients"
-	clients_of turnpike-xdp
-	! have_coturn || clients_of coturn
+	clients_addresses add
+	lab_start peer build/bench/latency echo $LAB_PEER4:20000
+	echo_pid=$LAB_PID
+	clients_of "$HELD_RELAY" || failed=1
+	! have_coturn || clients_of coturn || failed=1
+	kill "$echo_pid"
+	wait "$echo_pid" 2>/dev/null
+	clients_addresses del
 	clients_table
 	cat <<-END
 
-	On TLS (1.3, coturn 1.2), each with an allocation and a channel, idle. A client takes two descriptors of the
-	relay, so that $HELD_MOST need a limit of $((2 * HELD_MOST + 1000)); here it is $(ulimit -Hn). process: anonymous memory of
-	the relay's processes; kernel: slab caches with an object or more for each client, without the
-	clients' own ends. Tables that are made at the start are not in it (see memory).
+	On TLS (1.3, coturn 1.2), each with an allocation and a channel, idle. A client takes two
+	descriptors of the relay. process: anonymous memory of the relay's processes; kernel: slab
+	caches with an object or more for each client, without the clients' own ends. Tables that are
+	made at the start are not in it (see memory).
 	END
 }

@@ -11,64 +11,28 @@
  */
 #include <errno.h>
 #include <linux/filter.h>
-#include <stdarg.h>
+#include <netinet/udp.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
-#include <time.h>
 #include <unistd.h>
 #include "client.h"
+#include "clock.h"
+#include "die.h"
+#include "endpoint.h"
 
-#ifndef UDP_SEGMENT
-#define UDP_SEGMENT	103
-#endif
-#ifndef UDP_GRO
-#define UDP_GRO		104
-#endif
 #define BATCH		32	/* datagrams of a round */
 #define SEGMENTS	16	/* of a super-packet */
 #define ROUNDS		100
 #define WARM_UP		20
 
-static void __attribute__((noreturn, format(printf, 1, 2))) die(const char *format, ...)
-{
-	va_list args;
-
-	va_start(args, format);
-	fputs("kmod: ", stderr);
-	vfprintf(stderr, format, args);
-	fputc('\n', stderr);
-	va_end(args);
-	exit(EXIT_FAILURE);
-}
-
-static struct tp_addr parse_address(const char *text)
-{
-	struct tp_addr addr;
-
-	if (!address_parse_port(&addr, text))
-		die("%s: not IP:PORT", text);
-	return addr;
-}
-
-static int open_socket(const struct tp_addr *local)
-{
-	struct sockaddr_storage ss;
-	socklen_t len = address_to_sockaddr(local, &ss);
-	int fd = socket(ss.ss_family, SOCK_DGRAM | SOCK_CLOEXEC, 0);
-
-	if (fd < 0 || bind(fd, (struct sockaddr *)&ss, len))
-		die("bind: %s", strerror(errno));
-	return fd;
-}
-
 static int drop_main(const char *where)
 {
 	struct sock_filter nothing = BPF_STMT(BPF_RET | BPF_K, 0);
 	struct sock_fprog program = { .len = 1, .filter = &nothing };
-	struct tp_addr addr = parse_address(where);
-	int fd = open_socket(&addr);
+	struct tp_addr addr = endpoint_named(where);
+	int fd = endpoint_open(&addr, NULL);
 
 	if (setsockopt(fd, SOL_SOCKET, SO_ATTACH_FILTER, &program, sizeof(program)))
 		die("filter: %s", strerror(errno));
@@ -84,14 +48,6 @@ struct run {
 	unsigned int header;	/* 4: ChannelData */
 	unsigned int segments;	/* of a super-packet; 1: none */
 };
-
-static uint64_t now_ns(void)
-{
-	struct timespec ts;
-
-	clock_gettime(CLOCK_MONOTONIC, &ts);
-	return (uint64_t)ts.tv_sec * 1000000000U + (uint64_t)ts.tv_nsec;
-}
 
 static void send_round(const struct run *r, const uint8_t *packet)
 {
@@ -132,43 +88,32 @@ static void measure(const struct run *r)
 	if (setsockopt(r->fd, IPPROTO_UDP, UDP_SEGMENT, &segment, sizeof(segment)))
 		die("UDP_SEGMENT: %s", strerror(errno));
 	for (int i = -WARM_UP; i < ROUNDS; i++) {
-		start = now_ns();
+		start = clock_ns();
 		send_round(r, packet);
 		if (i >= 0)
-			sent += now_ns() - start;
-		start = now_ns();
+			sent += clock_ns() - start;
+		start = clock_ns();
 		if (r->peer >= 0)
 			drain(r);
 		if (i >= 0)
-			drained += now_ns() - start;
+			drained += clock_ns() - start;
 	}
 	printf("%s %u %llu %llu\n", r->name, r->size,
 	       (unsigned long long)(sent / (ROUNDS * BATCH)),
 	       (unsigned long long)(drained / (ROUNDS * BATCH)));
 }
 
-static int connected(const struct tp_addr *to)
-{
-	struct sockaddr_storage ss;
-	socklen_t len = address_to_sockaddr(to, &ss);
-	int fd = socket(ss.ss_family, SOCK_DGRAM | SOCK_CLOEXEC, 0);
-
-	if (fd < 0 || connect(fd, (struct sockaddr *)&ss, len))
-		die("connect: %s", strerror(errno));
-	return fd;
-}
-
 static int run_main(char **argv)
 {
 	static const unsigned int sizes[] = { 160, 1200 };
 	struct client_side side = {
-		.local = parse_address(argv[0]), .peer = parse_address(argv[1]),
-		.server = parse_address(argv[2]), .user = argv[4], .password = argv[5],
+		.local = endpoint_named(argv[0]), .peer = endpoint_named(argv[1]),
+		.server = endpoint_named(argv[2]), .user = argv[4], .password = argv[5],
 	};
-	struct tp_addr drop = parse_address(argv[3]);
+	struct tp_addr drop = endpoint_named(argv[3]);
 	struct timeval wait = { .tv_sec = 2 };
 	struct client client;
-	int peer = open_socket(&side.peer), other = connected(&drop), on = 1;
+	int peer = endpoint_open(&side.peer, NULL), other = endpoint_open(NULL, &drop), on = 1;
 
 	setsockopt(peer, SOL_SOCKET, SO_RCVTIMEO, &wait, sizeof(wait));
 	client_open(&client, &side, 0);

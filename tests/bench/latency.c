@@ -12,14 +12,15 @@
 #include <errno.h>
 #include <poll.h>
 #include <sched.h>
-#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
-#include <time.h>
 #include <unistd.h>
 #include "client.h"
+#include "clock.h"
+#include "die.h"
+#include "endpoint.h"
 
 #define PINGS_MAX	20000
 #define WARM_UP		200
@@ -27,42 +28,10 @@
 #define ECHO_BYTES	(8 << 20)	/* the echo is not to be what loses */
 #define LOST_MS		200
 
-static void __attribute__((noreturn, format(printf, 1, 2))) die(const char *format, ...)
-{
-	va_list args;
-
-	va_start(args, format);
-	fputs("latency: ", stderr);
-	vfprintf(stderr, format, args);
-	fputc('\n', stderr);
-	va_end(args);
-	exit(EXIT_FAILURE);
-}
-
-static struct tp_addr parse_address(const char *text)
-{
-	struct tp_addr addr;
-
-	if (!address_parse_port(&addr, text))
-		die("%s: not IP:PORT", text);
-	return addr;
-}
-
-static int open_socket(const struct tp_addr *local)
-{
-	struct sockaddr_storage ss;
-	socklen_t len = address_to_sockaddr(local, &ss);
-	int fd = socket(ss.ss_family, SOCK_DGRAM | SOCK_CLOEXEC, 0);
-
-	if (fd < 0 || bind(fd, (struct sockaddr *)&ss, len))
-		die("bind: %s", strerror(errno));
-	return fd;
-}
-
 static void echo(const char *at)
 {
-	struct tp_addr local = parse_address(at);
-	int fd = open_socket(&local), room = ECHO_BYTES;
+	struct tp_addr local = endpoint_named(at);
+	int fd = endpoint_open(&local, NULL), room = ECHO_BYTES;
 	struct sockaddr_storage from;
 	uint8_t buf[2048];
 
@@ -76,14 +45,6 @@ static void echo(const char *at)
 	}
 }
 
-static uint64_t now_ns(void)
-{
-	struct timespec now;
-
-	clock_gettime(CLOCK_MONOTONIC, &now);
-	return (uint64_t)now.tv_sec * 1000000000ULL + (uint64_t)now.tv_nsec;
-}
-
 /* The packet is channel header, number, and filling; straight to the peer the header is
  * nothing but 4 bytes more. Returns ns, 0 where it was lost. */
 static uint64_t ping(int fd, uint64_t number)
@@ -94,12 +55,12 @@ static uint64_t ping(int fd, uint64_t number)
 	uint64_t from;
 
 	memcpy(out + 4, &number, sizeof(number));
-	from = now_ns();
+	from = clock_ns();
 	if (send(fd, out, sizeof(out), 0) != sizeof(out))
 		die("send: %s", strerror(errno));
 	while (poll(&p, 1, LOST_MS) > 0) {
 		ssize_t n = recv(fd, in, sizeof(in), 0);
-		uint64_t to = now_ns();
+		uint64_t to = clock_ns();
 
 		/* late answers to what was given up have another number */
 		if (n == sizeof(out) && !memcmp(in, out, sizeof(out)))
@@ -120,12 +81,12 @@ static int by_value(const void *a, const void *b)
 static void measure(int fd, double seconds)
 {
 	static uint64_t ns[PINGS_MAX];
-	uint64_t end = now_ns() + (uint64_t)(seconds * 1e9), number = 0;
+	uint64_t end = clock_ns() + (uint64_t)(seconds * 1e9), number = 0;
 	size_t n = 0, lost = 0;
 
-	while (number < WARM_UP && now_ns() < end)
+	while (number < WARM_UP && clock_ns() < end)
 		ping(fd, number++);
-	while (n < PINGS_MAX && now_ns() < end) {
+	while (n < PINGS_MAX && clock_ns() < end) {
 		ns[n] = ping(fd, number++);
 		if (ns[n])
 			n++;
@@ -138,17 +99,6 @@ static void measure(int fd, double seconds)
 	printf("%.1f %.1f %.1f %.1f %zu %zu\n", (double)ns[n / 2] / 1e3,
 	       (double)ns[n * 99 / 100] / 1e3, (double)ns[n * 999 / 1000] / 1e3,
 	       (double)ns[n - 1] / 1e3, n, lost);
-}
-
-static int connect_direct(const struct client_side *side)
-{
-	int fd = open_socket(&side->local);
-	struct sockaddr_storage ss;
-	socklen_t len = address_to_sockaddr(&side->peer, &ss);
-
-	if (connect(fd, (struct sockaddr *)&ss, len))
-		die("connect: %s", strerror(errno));
-	return fd;
 }
 
 int main(int argc, char **argv)
@@ -165,15 +115,15 @@ int main(int argc, char **argv)
 	if (argc < 6 || strcmp(argv[1], "ping"))
 		die("echo IP:PORT | ping SECONDS direct|turn LOCAL PEER [SERVER USER PASSWORD]");
 	seconds = atof(argv[2]);
-	side.local = parse_address(argv[4]);
-	side.peer = parse_address(argv[5]);
+	side.local = endpoint_named(argv[4]);
+	side.peer = endpoint_named(argv[5]);
 	if (!strcmp(argv[3], "direct")) {
-		measure(connect_direct(&side), seconds);
+		measure(endpoint_open(&side.local, &side.peer), seconds);
 		return EXIT_SUCCESS;
 	}
 	if (argc != 9)
 		die("turn LOCAL PEER SERVER USER PASSWORD");
-	side.server = parse_address(argv[6]);
+	side.server = endpoint_named(argv[6]);
 	side.user = argv[7];
 	side.password = argv[8];
 	client_open(&client, &side, 0);

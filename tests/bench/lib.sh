@@ -31,7 +31,7 @@ start_relay()
 	lab_start relay taskset -c "$others" "$@" >"$dir/relay.log" 2>&1
 	relay_pid=$LAB_PID
 	local i
-	for i in {1..50}; do
+	for i in {1..600}; do
 		if ! kill -0 "$relay_pid" 2>/dev/null; then
 			relay_pid=''
 			break
@@ -76,11 +76,12 @@ certificate()
 	printf '%s\n' "--cert=$dir/cert.pem" "--pkey=$dir/key.pem"
 }
 
-# turnpike-xdp|turnpike-user|coturn: with TCP and TLS as well
+# turnpike-xdp|turnpike-user|coturn option...: with TCP and TLS as well
 start_with_streams()
 {
 	local options
 	mapfile -t options < <(certificate)
+	options+=("${@:2}")
 	case $1 in
 	coturn)		start_coturn_with "${options[@]}" ;;
 	turnpike-*)	start_turnpike "${1#*-}" "$FLOWS" "${options[@]}" ;;

@@ -3,21 +3,20 @@
  * Many channels at a TURN server: allocates as so many clients, binds so many
  * channels for each to the peer's ports from a base upwards, and writes one line
  * for each channel: the client's port, the channel number in hexadecimal, and the
- * relayed address. With --hairpin every two clients are each other's peers. With more than one job, so many clients are at it at a time. The allocations
- * stay when it ends, until the server lets them go.
+ * relayed address. With --hairpin every two clients are each other's peers. With more
+ * than one job, so many clients are at it at a time. The allocations stay when it ends,
+ * until the server lets them go.
  */
-#include <arpa/inet.h>
 #include <errno.h>
-#include <getopt.h>
-#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/wait.h>
-#include <time.h>
 #include <unistd.h>
 #include "client.h"
+#include "clock.h"
+#include "die.h"
 
 #define JOBS_MAX	64
 
@@ -29,18 +28,6 @@ struct load {
 	FILE *flows;
 	unsigned long *transactions;	/* of each job, shared with it */
 };
-
-static void __attribute__((noreturn, format(printf, 1, 2))) die(const char *format, ...)
-{
-	va_list args;
-
-	va_start(args, format);
-	fputs("load: ", stderr);
-	vfprintf(stderr, format, args);
-	fputc('\n', stderr);
-	va_end(args);
-	exit(EXIT_FAILURE);
-}
 
 static void print_flows(const struct load *l, const struct client *c)
 {
@@ -114,19 +101,10 @@ static bool run_jobs(struct load *l)
 
 /* ------------------------------------------------------------------ options */
 
-static void usage(void)
-{
-	die("--server IP:PORT --local IP:PORT --peer IP:PORT --user NAME --password TEXT\n"
-	    "  [--clients N] [--channels N] [--jobs N] [--flows-file FILE] [--hairpin]");
-}
-
 static void parse(struct load *l, int argc, char **argv)
 {
 	static const struct option options[] = {
-		{ "server", required_argument, NULL, 's' },
-		{ "local", required_argument, NULL, 'l' },
-		{ "peer", required_argument, NULL, 'p' }, { "user", required_argument, NULL, 'u' },
-		{ "password", required_argument, NULL, 'w' },
+		CLIENT_OPTIONS,
 		{ "clients", required_argument, NULL, 'n' },
 		{ "channels", required_argument, NULL, 'c' },
 		{ "jobs", required_argument, NULL, 'j' },
@@ -138,32 +116,27 @@ static void parse(struct load *l, int argc, char **argv)
 
 	while ((c = getopt_long(argc, argv, "", options, NULL)) != -1) {
 		switch (c) {
-		case 's': ok &= address_parse_port(&l->side.server, optarg); break;
-		case 'l': ok &= address_parse_port(&l->side.local, optarg); break;
-		case 'p': ok &= address_parse_port(&l->side.peer, optarg); break;
-		case 'u': l->side.user = optarg; break;
-		case 'w': l->side.password = optarg; break;
 		case 'n': l->clients = (unsigned int)atoi(optarg); break;
 		case 'c': l->channels = (unsigned int)atoi(optarg); break;
 		case 'j': l->jobs = (unsigned int)atoi(optarg); break;
 		case 'F': l->flows_file = optarg; break;
 		case 'h': l->hairpin = true; break;
-		default: usage();
+		default: ok &= client_option(&l->side, c, optarg);
 		}
 	}
-	ok &= l->side.server.port && l->side.local.port && l->side.peer.port;
-	if (!ok || optind != argc || !l->side.user || !l->side.password || !l->clients ||
-	    !l->jobs || l->jobs > JOBS_MAX || (l->flows_file && l->jobs > 1) ||
+	if (!ok || optind != argc || !client_told_all(&l->side) || !l->clients || !l->jobs ||
+	    l->jobs > JOBS_MAX || (l->flows_file && l->jobs > 1) ||
 	    (l->hairpin && l->channels != 1) ||
 	    TP_CHANNEL_MIN + l->channels - 1 > TP_CHANNEL_MAX)
-		usage();
+		die(CLIENT_USAGE "\n  [--clients N] [--channels N] [--jobs N] [--flows-file FILE] "
+		    "[--hairpin]");
 }
 
 int main(int argc, char **argv)
 {
 	struct load load = { .clients = 1, .channels = 1, .jobs = 1 };
 	unsigned long transactions = 0;
-	struct timespec from, to;
+	uint64_t from;
 	double seconds;
 
 	parse(&load, argc, argv);
@@ -176,15 +149,14 @@ int main(int argc, char **argv)
 		if (!load.flows)
 			die("%s: %s", load.flows_file, strerror(errno));
 	}
-	clock_gettime(CLOCK_MONOTONIC, &from);
+	from = clock_ns();
 	if (!run_jobs(&load))
 		die("not all clients were served");
-	clock_gettime(CLOCK_MONOTONIC, &to);
+	seconds = (double)(clock_ns() - from) / NS_PER_S;
 	if (load.flows && fclose(load.flows))
 		die("%s: %s", load.flows_file, strerror(errno));
 	for (unsigned int job = 0; job < load.jobs; job++)
 		transactions += load.transactions[job];
-	seconds = (double)(to.tv_sec - from.tv_sec) + (double)(to.tv_nsec - from.tv_nsec) / 1e9;
 	printf("%u channels, %.0f allocations/s, %.0f transactions/s\n",
 	       load.clients * load.channels, load.clients / seconds,
 	       (double)transactions / seconds);

@@ -3,24 +3,26 @@
  * Clients that stay: on UDP, TCP or TLS, each with an allocation and a channel to its
  * peer. Says "ready", and then sends ChannelData by all of them in turn at one rate in all,
  * each message in a write (and a TLS record) of its own, or holds them until its input ends.
+ * For each line of input it asks all whether they are there: each binds its channel anew, and
+ * a message to the peer, who echoes, has to come back. Then it says "alive N".
  *   stream OPTION...      one line at the end: "sent N received N seconds S gap_ms G"
  *   stream sink IP:PORT   a socket that nobody reads: the kernel counts and drops
  */
 #include <errno.h>
 #include <fcntl.h>
-#include <getopt.h>
-#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
-#include <time.h>
 #include <unistd.h>
 #include "client.h"
+#include "clock.h"
+#include "die.h"
+#include "endpoint.h"
 
-#define NS_PER_S	1000000000ULL
 #define PAUSE_NS	200000		/* where nothing is due, or nobody takes more */
 #define LINGER_NS	(NS_PER_S / 2)	/* for what is still on its way back */
+#define LIFETIME_S	3600		/* nobody refreshes */
 #define PAYLOAD_MAX	1400
 #define READ_BYTES	65536
 
@@ -34,26 +36,6 @@ struct stream_load {
 	size_t message_len;
 	uint64_t sent, bytes_back, last_ns, gap_ns;
 };
-
-static void __attribute__((noreturn, format(printf, 1, 2))) die(const char *format, ...)
-{
-	va_list args;
-
-	va_start(args, format);
-	fputs("stream: ", stderr);
-	vfprintf(stderr, format, args);
-	fputc('\n', stderr);
-	va_end(args);
-	exit(EXIT_FAILURE);
-}
-
-static uint64_t now_ns(void)
-{
-	struct timespec t;
-
-	clock_gettime(CLOCK_MONOTONIC, &t);
-	return (uint64_t)t.tv_sec * NS_PER_S + (uint64_t)t.tv_nsec;
-}
 
 static void rest(void)
 {
@@ -108,7 +90,7 @@ static void collect(struct stream_load *l)
 
 		while ((n = taken(c, c->ssl ? SSL_read(c->ssl, buf, sizeof(buf)) :
 				  recv(c->fd, buf, sizeof(buf), 0)))) {
-			uint64_t now = now_ns();
+			uint64_t now = clock_ns();
 
 			if (l->last_ns && now - l->last_ns > l->gap_ns)
 				l->gap_ns = now - l->last_ns;
@@ -120,10 +102,10 @@ static void collect(struct stream_load *l)
 
 static void run(struct stream_load *l)
 {
-	uint64_t start = now_ns(), length = (uint64_t)(l->seconds * 1e9), spent, end;
+	uint64_t start = clock_ns(), length = (uint64_t)(l->seconds * 1e9), spent, end;
 	unsigned int next = 0, full = 0;
 
-	while ((spent = now_ns() - start) < length) {
+	while ((spent = clock_ns() - start) < length) {
 		uint64_t due = l->rate ? (uint64_t)((double)spent * (double)l->rate / 1e9) :
 			       UINT64_MAX;
 
@@ -137,14 +119,37 @@ static void run(struct stream_load *l)
 		full = send_one(l, &l->clients[next]) ? 0 : full + 1;
 		next = (next + 1) % l->n;
 	}
-	end = now_ns();
-	while (l->rate && now_ns() < end + LINGER_NS) {
+	end = clock_ns();
+	while (l->rate && clock_ns() < end + LINGER_NS) {
 		collect(l);
 		rest();
 	}
 	printf("sent %llu received %llu seconds %.3f gap_ms %.1f\n", (unsigned long long)l->sent,
 	       (unsigned long long)(l->bytes_back / l->message_len),
 	       (double)(end - start) / 1e9, (double)l->gap_ns / 1e6);
+}
+
+static void do_not_block(const struct stream_load *l)
+{
+	for (unsigned int i = 0; i < l->n; i++)
+		if (fcntl(l->clients[i].fd, F_SETFL, O_NONBLOCK))
+			die("fcntl: %s", strerror(errno));
+}
+
+static void hold(const struct stream_load *l)
+{
+	int byte;
+
+	while ((byte = getchar()) != EOF) {
+		if (byte != '\n')
+			continue;
+		for (unsigned int i = 0; i < l->n; i++) {
+			client_bind(&l->clients[i], 1);
+			client_echo(&l->clients[i], l->message, l->message_len);
+		}
+		printf("alive %u\n", l->n);
+		fflush(stdout);
+	}
 }
 
 static void open_clients(struct stream_load *l)
@@ -158,8 +163,6 @@ static void open_clients(struct stream_load *l)
 		client_open(c, &l->side, i);
 		client_allocate(c);
 		client_bind(c, 1);
-		if (fcntl(c->fd, F_SETFL, O_NONBLOCK))
-			die("fcntl: %s", strerror(errno));
 	}
 	puts("ready");
 	fflush(stdout);
@@ -167,15 +170,10 @@ static void open_clients(struct stream_load *l)
 
 static int sink(const char *where)
 {
-	struct tp_addr addr;
-	struct sockaddr_storage ss;
-	int fd, least = 1;
+	struct tp_addr addr = endpoint_named(where);
+	int fd = endpoint_open(&addr, NULL), least = 1;
 
-	if (!address_parse_port(&addr, where))
-		die("%s is not an address", where);
-	fd = socket(addr.family == 4 ? AF_INET : AF_INET6, SOCK_DGRAM, 0);
-	if (fd < 0 || setsockopt(fd, SOL_SOCKET, SO_RCVBUF, &least, sizeof(least)) ||
-	    bind(fd, (struct sockaddr *)&ss, address_to_sockaddr(&addr, &ss)))
+	if (setsockopt(fd, SOL_SOCKET, SO_RCVBUF, &least, sizeof(least)))
 		die("%s: %s", where, strerror(errno));
 	for (;;)
 		pause();
@@ -207,10 +205,7 @@ static bool set_transport(struct client_side *side, const char *word)
 static void parse(struct stream_load *l, int argc, char **argv)
 {
 	static const struct option options[] = {
-		{ "server", required_argument, NULL, 's' },
-		{ "local", required_argument, NULL, 'l' },
-		{ "peer", required_argument, NULL, 'p' }, { "user", required_argument, NULL, 'u' },
-		{ "password", required_argument, NULL, 'w' },
+		CLIENT_OPTIONS,
 		{ "transport", required_argument, NULL, 't' },
 		{ "clients", required_argument, NULL, 'n' },
 		{ "payload", required_argument, NULL, 'b' },
@@ -222,30 +217,24 @@ static void parse(struct stream_load *l, int argc, char **argv)
 
 	while ((c = getopt_long(argc, argv, "", options, NULL)) != -1) {
 		switch (c) {
-		case 's': ok &= address_parse_port(&l->side.server, optarg); break;
-		case 'l': ok &= address_parse_port(&l->side.local, optarg); break;
-		case 'p': ok &= address_parse_port(&l->side.peer, optarg); break;
-		case 'u': l->side.user = optarg; break;
-		case 'w': l->side.password = optarg; break;
 		case 't': ok &= set_transport(&l->side, optarg); break;
 		case 'n': l->n = (unsigned int)atoi(optarg); break;
 		case 'b': l->payload = (unsigned int)atoi(optarg); break;
 		case 'r': l->rate = strtoull(optarg, NULL, 10); break;
 		case 'S': l->seconds = atof(optarg); break;
-		default: ok = false;
+		default: ok &= client_option(&l->side, c, optarg);
 		}
 	}
-	if (!ok || optind != argc || !l->side.server.port || !l->side.local.port ||
-	    !l->side.peer.port || !l->side.user || !l->side.password || !l->n || !l->payload ||
+	if (!ok || optind != argc || !client_told_all(&l->side) || !l->n || !l->payload ||
 	    l->payload % 4 || l->payload > PAYLOAD_MAX)
-		die("--server IP:PORT --local IP:PORT --peer IP:PORT --user NAME --password TEXT\n"
+		die(CLIENT_USAGE "\n"
 		    "  [--transport udp|tcp|tls|tls1.2] [--clients N] [--payload BYTES (of 4)]\n"
 		    "  [--rate N] [--seconds S]\n  or: sink IP:PORT");
 }
 
 int main(int argc, char **argv)
 {
-	struct stream_load l = { .n = 1, .payload = 160 };
+	struct stream_load l = { .side.lifetime_s = LIFETIME_S, .n = 1, .payload = 160 };
 
 	if (argc == 3 && !strcmp(argv[1], "sink"))
 		return sink(argv[2]);
@@ -256,10 +245,11 @@ int main(int argc, char **argv)
 	l.message[3] = (uint8_t)l.payload;
 	l.message_len = TP_CHANNEL_HDR_LEN + l.payload;
 	open_clients(&l);
-	if (l.seconds > 0)
+	if (l.seconds > 0) {
+		do_not_block(&l);
 		run(&l);
-	else
-		while (getchar() != EOF)
-			;
+	} else {
+		hold(&l);
+	}
 	return EXIT_SUCCESS;
 }

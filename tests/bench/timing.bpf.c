@@ -57,22 +57,22 @@ static int run_nothing(__u32 i, struct run *run)
 	return run->verdict == XDP_ABORTED;
 }
 
-SEC("xdp") int time_relay(struct xdp_md *ctx)
+static __always_inline int timed(struct xdp_md *ctx, int (*run_one)(__u32, struct run *))
 {
 	struct run run = { .ctx = ctx, .verdict = XDP_ABORTED };
 	__u64 from = bpf_ktime_get_ns();
-	long done = bpf_loop(runs, run_relay, &run, 0);
+	long done = bpf_loop(runs, run_one, &run, 0);
 
 	elapsed_ns = bpf_ktime_get_ns() - from;
 	return done == runs ? run.verdict : XDP_ABORTED;
 }
 
+SEC("xdp") int time_relay(struct xdp_md *ctx)
+{
+	return timed(ctx, run_relay);
+}
+
 SEC("xdp") int time_nothing(struct xdp_md *ctx)
 {
-	struct run run = { .ctx = ctx, .verdict = XDP_ABORTED };
-	__u64 from = bpf_ktime_get_ns();
-	long done = bpf_loop(runs, run_nothing, &run, 0);
-
-	elapsed_ns = bpf_ktime_get_ns() - from;
-	return done == runs ? run.verdict : XDP_ABORTED;
+	return timed(ctx, run_nothing);
 }
