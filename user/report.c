@@ -252,8 +252,10 @@ static json_t *allocation(const struct entry *e, uint64_t now_ns)
 
 	add(&fast.up, &e->rows.up);
 	add(&fast.down, &e->rows.down);
-	return json_pack("{s:o,s:o,s:s,s:o,s:o,s:I,s:I,s:i,s:o,s:o,s:o,s:o}",
-		"client", address(&a->client), "server", address(&a->server),
+	return json_pack("{s:o,s:o*,s:o,s:s,s:o,s:o,s:I,s:I,s:i,s:o,s:o,s:o,s:o}",
+		"client", address(&a->client),
+		"proxy", a->proxy.family ? address(&a->proxy) : NULL,
+		"server", address(&a->server),
 		"transport", transport(a->transport),
 		"relayed", relayed(a, now_ns), "user", name(a->user, sizeof(a->user)),
 		"expires_s", seconds_left(last, now_ns),
