@@ -14,12 +14,13 @@ import time
 
 sys.path.insert(0, os.path.dirname(__file__))
 from lab import AF, CLIENT, PEER, SERVER, Lab, Tap
-from turn import (REFRESH, Client, attr, channel_data, message, parse, read_address,
+from turn import (ALLOCATE, REFRESH, Client, attr, channel_data, message, parse, read_address,
                   send_indication)
 
 PORT, OTHER_PORT = 4000, 4001
 LONG, SHORT = 600, 1		# udp-proxy-timeout: as good as for ever, and soon over
-BINDING, CHANGE_REQUEST = 1, 3
+BINDING, CHANGE_REQUEST, TICKET = 1, 3, 0x8030
+MOVES = 8
 SIGNATURE = b'\r\n\r\n\0\r\nQUIT\n'
 FAR = {4: '8.8.4.4', 6: '2a00:9::9'}
 STRANGER = {4: '11.0.2.9'}	# another peer
@@ -297,6 +298,34 @@ def goes_on(clients):
     peer.close()
 
 
+def moves():
+    """RFC 8016, from a proxy's port to another, to none and back, from worker to worker."""
+    client = client_of(Proxied(lab, header(), False))
+    answer, txid = client.request(ALLOCATE, attr(0x19, bytes([17, 0, 0, 0])), attr(TICKET, b''))
+    relayed, ticket = read_address(answer[0x16], txid), answer[TICKET]
+    peer = udp('peer', PEER)
+    client.bind(0x4000, peer.getsockname())
+    good = 0
+    for i in range(MOVES):
+        text = b'from there %d' % i
+        if i % 3 == 2:
+            client.sock = udp('client', CLIENT)
+            client.sock.connect((SERVER[4], 3478))
+        else:
+            client.sock = Proxied(lab, header(FAR[4 + i % 2 * 2]), False)
+        client.nonce = b''
+        ticket = client.request(REFRESH, attr(TICKET, ticket))[0][TICKET]
+        client.sock.send(channel_data(0x4000, text))
+        good += peer.recvfrom(2048) == (text, relayed)
+        peer.sendto(text, relayed)
+        good += client.sock.recv(2048) == channel_data(0x4000, text)
+    tap.same(good, 2 * MOVES, f'{mode}: an allocation moves {MOVES} times')
+    tap.same(len(allocations()), 1, f'{mode}: and is one')
+    client.close()
+    tap.same(allocations(), [], f'{mode}: and ends')
+    peer.close()
+
+
 def said(text, times=1):
     return open(lab.log.name).read().count(text) >= times
 
@@ -342,11 +371,12 @@ def reload():
 lab.run('peer', f'ip addr add {STRANGER[4]}/24 dev eth0')
 lab.run('client', f'ip addr add {NO_PROXY[6]}/64 dev eth0 nodad')
 for mode in ('xdp', 'user'):
-    start(LONG, f'--udp-proxy-port={PORT}')
+    start(LONG, f'--udp-proxy-port={PORT}', '--mobility')
     for family, way in ((4, 4), (6, 6), (6, 4), (4, 6)):
         relays(family, way, True, f'{mode}, IPv{family} by {way}, header on all')
         relays(family, way, False, f'{mode}, IPv{family} by {way}, on the first')
     not_confused()
+    moves()
     lab.stop()
 start(LONG, f'--udp-proxy-port={PORT}')
 malformed()
