@@ -74,7 +74,7 @@ const struct conf_directive conf_table[] = {
 	  .help = "for how long those proxies keep a silent client's port; 0: for nobody, they "
 		  "put a header before every datagram" },
 	{ WORKS("trusted-proxy-ip", "IP|IP-IP|CIDR"), .set = conf_set_ranges, AT(trusted_proxies),
-	  .flags = CONF_REPEAT | CONF_GUARD,
+	  .flags = CONF_RELOAD | CONF_REPEAT | CONF_GUARD,
 	  .help = "whose headers are taken on those ports; none: nobody's" },
 	INFO("udp-self-balance", NULL, "not needed: the kernel spreads clients over the workers"),
 	SILENT("udp-recvmmsg", NULL),

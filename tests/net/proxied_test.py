@@ -341,30 +341,37 @@ def start(timeout, *directives):
 
 
 def reload():
-    """Its port and its timeout; who is trusted stays until the next start."""
+    """Its port, its timeout, and who is trusted."""
     conf = f'{lab.tmp}/t.conf'
-    with open(conf, 'w') as f:
-        f.write(f'udp-proxy-port={PORT}\n')
-    lab.start('--dataplane=user', *(f'--trusted-proxy-ip={ip}' for ip in PROXIES), conf=conf)
+
+    def change(*lines):
+        with open(conf, 'w') as f:
+            f.writelines(f'{line}\n' for line in lines)
+        if lab.daemon:
+            turnpike('reload')
+
+    trusted, port = f'trusted-proxy-ip={CLIENT[4]}', f'udp-proxy-port={PORT}'
+    change(trusted, port)
+    lab.start('--dataplane=user', conf=conf)
     proxied = Proxied(lab, header())
     client_of(proxied).allocate(4)
     mapped(proxied)
-    with open(conf, 'w') as f:
-        f.write(f'udp-proxy-port={PORT}\nudp-proxy-timeout=0\n')
-    turnpike('reload')
+    change(trusted, port, 'udp-proxy-timeout=0')
     tap.same(len(allocations()), 1, 'reload: the allocation stays')
     dropped('proxy_unknown', message(BINDING, os.urandom(12)), 'timeout 0, no header', proxied)
     tap.same(mapped(proxied, header()), (FAR[4], 5555), 'timeout 0, with one')
     tap.same(mapped(proxied, header('8.8.8.8')), ('8.8.8.8', 5555), 'timeout 0, another client')
     tap.same(allocations(), [], 'timeout 0: what the one before had is gone')
     client_of(Proxied(lab, header())).allocate(4)
-    with open(conf, 'w') as f:
-        f.write(f'udp-proxy-port={OTHER_PORT}\n')
-    turnpike('reload')
+    change(trusted, f'udp-proxy-port={OTHER_PORT}')
     tap.same(allocations(), [], 'another port: what came by the old one ends')
     proxied = Proxied(lab, header(), port=OTHER_PORT)
     tap.same(mapped(proxied, header()), (FAR[4], 5555), 'another port: served')
     tap.ok(f'UDP, proxies {SERVER[4]}:{OTHER_PORT}\n' in turnpike('status'), 'status names it')
+    change(f'trusted-proxy-ip={CLIENT[6]}', f'udp-proxy-port={OTHER_PORT}')
+    before = lab.counts()
+    proxied.send(message(BINDING, os.urandom(12)))
+    tap.ok(until(lambda: lab.counted(before).get('proxy_untrusted') == 1), 'trusted no more')
     lab.stop()
 
 

@@ -138,6 +138,26 @@ static void what_is_no_header(void **state)
 	assert_int_equal(parse(&h, &t, PROXY_HEAD), -EPROTO);
 }
 
+static void ipv4_as_ipv6(void **state)
+{
+	struct text t = header(0x21, 0x22, 0);
+	struct proxy_header h;
+
+	(void)state;
+	for (unsigned int end = 0; end < 2; end++) {
+		memset(t.p + PROXY_HEAD + 16 * end, 0, 10);
+		memset(t.p + PROXY_HEAD + 16 * end + 10, 0xff, 2);
+		assert_int_equal(parse_datagram(&h, &t, t.len), 0);
+		/* as long as one end is IPv6 it is */
+		assert_int_equal(h.client.family, end ? 4 : 6);
+		assert_int_equal(h.server.family, end ? 4 : 6);
+	}
+	assert_memory_equal(h.client.ip, "\1\1\1\1\0\0\0\0\0\0\0\0\0\0\0\0", 16);
+	assert_memory_equal(h.server.ip, "\2\2\2\2\0\0\0\0\0\0\0\0\0\0\0\0", 16);
+	assert_int_equal(ntohs(h.client.port), 1000);
+	assert_int_equal(ntohs(h.server.port), 3478);
+}
+
 /* A datagram has all of its header in it, or none. */
 static void before_datagrams(void **state)
 {
@@ -190,6 +210,7 @@ int main(void)
 		cmocka_unit_test(connections_of_the_proxys_own),
 		cmocka_unit_test(what_is_no_header),
 		cmocka_unit_test(before_datagrams),
+		cmocka_unit_test(ipv4_as_ipv6),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

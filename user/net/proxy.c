@@ -12,6 +12,7 @@
 #define DGRAM		0x02
 
 static const uint8_t signature[12] = "\r\n\r\n\0\r\nQUIT\n";
+static const uint8_t mapped[12] = { [10] = 0xff, [11] = 0xff };
 
 static struct tp_addr end_of(uint8_t family, const uint8_t *ip, const uint8_t *port)
 {
@@ -20,6 +21,17 @@ static struct tp_addr end_of(uint8_t family, const uint8_t *ip, const uint8_t *p
 	memcpy(addr.ip, ip, family == 4 ? 4 : 16);
 	memcpy(&addr.port, port, sizeof(addr.port));
 	return addr;
+}
+
+/* RFC 4291 section 2.5.5.2: what a proxy whose sockets are for both families knows of IPv4. */
+static bool is_mapped(const struct tp_addr *addr)
+{
+	return addr->family == 6 && !memcmp(addr->ip, mapped, sizeof(mapped));
+}
+
+static struct tp_addr unmapped(const struct tp_addr *addr)
+{
+	return end_of(4, addr->ip + sizeof(mapped), (const uint8_t *)&addr->port);
 }
 
 static int parse(struct proxy_header *out, uint8_t protocol, const uint8_t *p, size_t len)
@@ -48,6 +60,10 @@ static int parse(struct proxy_header *out, uint8_t protocol, const uint8_t *p, s
 	p += PROXY_HEAD;
 	out->client = end_of(family, p, p + 2 * ip);
 	out->server = end_of(family, p + ip, p + 2 * ip + 2);
+	if (is_mapped(&out->client) && is_mapped(&out->server)) {
+		out->client = unmapped(&out->client);
+		out->server = unmapped(&out->server);
+	}
 	/* nobody comes from port 0 */
 	return out->client.port && out->server.port ? 0 : -EPROTO;
 }

@@ -15,7 +15,7 @@
 struct proxy_header {
 	size_t len;			/* all of it, addresses and TLVs too */
 	bool own;			/* the proxy's own, as its health checks */
-	struct tp_addr client, server;	/* where it is not */
+	struct tp_addr client, server;	/* where it is not; of one family, IPv4 as such */
 };
 
 /* TLVs are skipped. 0; -EAGAIN: incomplete, out->len is how much there will be (PROXY_HEAD
