@@ -164,6 +164,7 @@ void conf_free(struct conf *conf)
 	free(conf->relay_device);
 	free(conf->listen.v);
 	free(conf->listen_tcp.v);
+	free(conf->listen_proxied.v);
 	free_tls(conf);
 	free(conf->external);
 	free(conf->external_server);

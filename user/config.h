@@ -55,8 +55,11 @@ struct conf {
 	unsigned int n_found;
 	struct conf_addrs listen;	/* what to bind by UDP; filled by conf_resolve() */
 	struct conf_addrs listen_tcp;	/* likewise; each takes plain and TLS, as far as allowed */
+	struct conf_addrs listen_proxied;	/* likewise, by UDP for proxies */
 	uint16_t tls_listening_port;	/* host order, 5349 */
 	uint16_t tcp_proxy_port;	/* host order; 0: none */
+	uint16_t udp_proxy_port;	/* likewise */
+	uint32_t udp_proxy_timeout_s;	/* a proxy's, 60; 0: headers are on all datagrams */
 	struct turn_ranges trusted_proxies;	/* who may speak there */
 	bool no_udp, no_tcp;
 	bool no_tls;			/* asked for, or there is no certificate */

@@ -276,21 +276,34 @@ static void check_metrics(const struct conf *conf, struct conf_errors *errors)
 			    "prometheus-tls without prometheus-cert or cert");
 }
 
-/* What a header says is believed, so it matters who says it. */
-static void check_proxy(const struct conf *conf, struct conf_errors *errors)
+/* What a header says is believed, so it matters who says it. taken: by clients without one. */
+static void check_proxy_port(const struct conf *conf, struct conf_errors *errors,
+			     const char *name, uint16_t port, bool taken)
 {
-	const char *where = conf_where(conf, "tcp-proxy-port");
+	const char *where = conf_where(conf, name);
 
-	if (!conf->tcp_proxy_port)
+	if (!port)
 		return;
 	if (!conf->trusted_proxies.n)
 		conf_report(errors, where, LEVEL_ERROR,
-			    "tcp-proxy-port without trusted-proxy-ip: nobody could connect");
-	if (conf->tcp_proxy_port == conf->listening_port ||
-	    conf->tcp_proxy_port == conf->tls_listening_port)
+			    "%s without trusted-proxy-ip: nobody would be served there", name);
+	if (taken)
 		conf_report(errors, where, LEVEL_ERROR,
-			    "tcp-proxy-port %u is taken by clients without a proxy",
-			    conf->tcp_proxy_port);
+			    "%s %u is taken by clients without a proxy", name, port);
+}
+
+static void check_proxy(const struct conf *conf, struct conf_errors *errors)
+{
+	uint16_t tcp = conf->tcp_proxy_port, udp = conf->udp_proxy_port;
+
+	check_proxy_port(conf, errors, "tcp-proxy-port", tcp,
+			 tcp == conf->listening_port || tcp == conf->tls_listening_port);
+	check_proxy_port(conf, errors, "udp-proxy-port", udp,
+			 udp == conf->listening_port ||
+			 (!conf->no_dtls && udp == conf->tls_listening_port));
+	if (udp && conf->no_udp)
+		conf_report(errors, conf_where(conf, "udp-proxy-port"), LEVEL_WARNING,
+			    "no-udp: udp-proxy-port is off");
 }
 
 /* Off unless it is asked for, as in coturn since 4.17: few clients speak it. */

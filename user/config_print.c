@@ -50,6 +50,7 @@ static void print_listeners(const struct conf *conf, FILE *out)
 
 	fprintf(out, "# listeners and addresses\n");
 	print_addrs(out, "listen", &conf->listen);
+	print_addrs(out, "listen (UDP, proxies)", &conf->listen_proxied);
 	print_addrs(out, "listen (TCP)", &conf->listen_tcp);
 	for (unsigned int i = 0; i < turn->n_relays; i++) {
 		const struct turn_relay_ip *relay = &turn->relays[i];
@@ -61,6 +62,8 @@ static void print_listeners(const struct conf *conf, FILE *out)
 			fprintf(out, ", told as %s says at the start", conf->external_server);
 		fputc('\n', out);
 	}
+	if (conf->listen_proxied.n)
+		fprintf(out, "udp-proxy-timeout = %u seconds\n", conf->udp_proxy_timeout_s);
 	if (conf->listening_device)
 		fprintf(out, "listening-device = %s\n", conf->listening_device);
 	if (conf->relay_device)

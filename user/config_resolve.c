@@ -181,11 +181,14 @@ static void resolve_listeners(struct conf *conf, const struct conf_addrs *ips,
 
 	free(conf->listen.v);
 	free(conf->listen_tcp.v);
-	conf->listen = conf->listen_tcp = (struct conf_addrs){ 0 };
+	free(conf->listen_proxied.v);
+	conf->listen = conf->listen_tcp = conf->listen_proxied = (struct conf_addrs){ 0 };
 	if (!conf->no_udp || !conf->no_dtls) {
 		listen_pair(&conf->listen, conf, ips, plain);
 		listen_aux(&conf->listen, conf, host);
 	}
+	if (conf->udp_proxy_port && !conf->no_udp)
+		listen_at(&conf->listen_proxied, ips, conf->udp_proxy_port);
 	if (!conf->no_dtls)		/* RFC 7350 section 3 */
 		listen_pair(&conf->listen, conf, ips, secure);
 	if (!conf->no_tcp)
@@ -249,6 +252,7 @@ static void resolve_own(struct conf *conf, const struct conf_addrs *host)
 	turn->n_own = 0;
 	add_own(conf, &conf->listen);
 	add_own(conf, &conf->listen_tcp);
+	add_own(conf, &conf->listen_proxied);
 	for (unsigned int i = 0; i < host->n; i++)
 		if (!conf_loopback(&host->v[i]))
 			add(&turn->own, &turn->n_own, &host->v[i]);

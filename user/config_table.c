@@ -68,9 +68,17 @@ const struct conf_directive conf_table[] = {
 	{ WORKS("tcp-proxy-port", "PORT"), .set = conf_set_port, AT(tcp_proxy_port),
 	  .help = "one more TCP port, on which every connection begins with a header of the "
 		  "PROXY protocol, version 2" },
+	{ WORKS("udp-proxy-port", "PORT"), .set = conf_set_port, AT(udp_proxy_port),
+	  .flags = CONF_RELOAD,
+	  .help = "one more UDP port, on which all datagrams of a client, or the first of them, "
+		  "begin with such a header" },
+	{ WORKS("udp-proxy-timeout", "SECONDS"), .set = conf_set_number, AT(udp_proxy_timeout_s),
+	  .max = 86400, .flags = CONF_RELOAD, .initial = "60",
+	  .help = "for how long those proxies keep a silent client's port; 0: for nobody, they "
+		  "put a header before every datagram" },
 	{ WORKS("trusted-proxy-ip", "IP|IP-IP|CIDR"), .set = conf_set_ranges, AT(trusted_proxies),
-	  .flags = CONF_REPEAT | CONF_GUARD,
-	  .help = "who may connect to tcp-proxy-port; none: nobody" },
+	  .flags = CONF_RELOAD | CONF_REPEAT | CONF_GUARD,
+	  .help = "whose headers are taken on those ports; none: nobody's" },
 	INFO("udp-self-balance", NULL, "not needed: the kernel spreads clients over the workers"),
 	SILENT("udp-recvmmsg", NULL),
 	INFO("udp-recvmmsg-log", NULL, "use turnpike stats"),

@@ -108,12 +108,13 @@ static json_t *answer_status(const struct control_sources *from)
 	flows_full(from->shared->flows, &full_journal, &full_rows);
 	if (from->rows)
 		rows_fill(from->rows, used, slots);
-	return json_pack("{s:s,s:i,s:I,s:o,s:o,s:o,s:{s:i,s:i},s:i,s:{s:i,s:i,s:i,s:i,s:I,s:I},"
+	return json_pack("{s:s,s:i,s:I,s:o,s:o,s:o,s:o,s:{s:i,s:i},s:i,s:{s:i,s:i,s:i,s:i,s:I,s:I},"
 			 "s:i,s:o,s:o}",
 		"version", TURNPIKE_VERSION, "pid", (int)getpid(),
 		"uptime_s", (json_int_t)((clock_mono_ns() - from->started_ns) / TURN_NS_PER_S),
 		"dataplane", dataplane_status(from->dataplane, conf),
 		"listening", texts(conf->listen.v, conf->listen.n),
+		"proxied", texts(conf->listen_proxied.v, conf->listen_proxied.n),
 		"relay", relay_texts(turn),
 		"ports", "used", (int)turn_shared_ports(from->shared->turn), "total", (int)ports,
 		"allocations", (int)turn_shared_allocations(from->shared->turn),

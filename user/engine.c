@@ -54,6 +54,7 @@ static void on_tick(evutil_socket_t fd, short what, void *arg)
 	engine_flush(e);
 	engine_streams_sweep(e, now.mono_ns);
 	engine_dtls_sweep(e, now.mono_ns);
+	engine_proxied_sweep(e, now.mono_ns);
 	if (next < now.mono_ns + wait)
 		wait = next > now.mono_ns ? next - now.mono_ns : 1000;
 	tv.tv_sec = (time_t)(wait / TURN_NS_PER_S);
@@ -154,6 +155,7 @@ void engine_free(struct engine *e)
 		free(r);
 	}
 	engine_listeners_close(e);
+	engine_proxied_close(e);
 	engine_mail_close(e);
 	if (e->tick)
 		event_free(e->tick);

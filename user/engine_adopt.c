@@ -14,7 +14,9 @@ static struct engine_leg *leg_of(struct engine *e, const struct tp_alloc *saved)
 
 static bool is_mine(const struct engine *e, const struct tp_alloc *saved)
 {
-	return udp_worker(&saved->client, e->shared->conf->workers) == e->worker;
+	const struct tp_addr *from = saved->proxy.family ? &saved->proxy : &saved->client;
+
+	return udp_worker(from, e->shared->conf->workers) == e->worker;
 }
 
 /* adopted[] is by the journal's index. */
@@ -60,6 +62,7 @@ int engine_adopt(struct engine *e)
 		alloc = leg ? turn_adopt(e->server, saved, leg, now) : NULL;
 		if (alloc) {
 			flows_keep_alloc(e->shared->flows, alloc, e->worker);
+			engine_proxied_adopted(e, alloc);
 			adopted[journal_index(j, saved)] = alloc;
 			n++;
 		} else {

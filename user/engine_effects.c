@@ -88,7 +88,7 @@ static uint8_t reason_of(const struct turn_out *out)
 	return out->head[1] & 0x10 ? TP_R_STUN_ERROR : TP_R_STUN_SUCCESS;
 }
 
-static void udp_leg_send(struct engine_leg *leg, const struct tp_addr *client,
+static void udp_leg_send(struct engine_leg *leg, const struct tp_addr *to,
 			 const struct turn_out *out)
 {
 	const struct engine_listener *l = (const struct engine_listener *)leg;
@@ -96,7 +96,7 @@ static void udp_leg_send(struct engine_leg *leg, const struct tp_addr *client,
 	bool relayed = out->data;
 
 	udp_send(e->tx, &(struct udp_datagram){
-		.fd = l->fd, .to = client,
+		.fd = l->fd, .to = to,
 		.head = out->head, .head_len = out->head_len,
 		.data = out->data, .data_len = out->data_len, .pad = out->pad,
 		.tos = relayed ? e->tos : 0, .ttl = relayed ? e->ttl : 0,
@@ -115,7 +115,7 @@ static void host_to_client(void *ctx, const struct turn_path *path, const struct
 	    (e->ttl_over || !may_relay(e, e->reading->relay, false, out->data_len)))
 		return;
 	if (leg)		/* its connection may be gone, and it may come back (RFC 8016) */
-		leg->ops->send(leg, &path->client, out);
+		leg->ops->send(leg, turn_path_to(path), out);
 }
 
 static void host_to_client_from(void *ctx, const struct tp_addr *server,

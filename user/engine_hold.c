@@ -54,6 +54,7 @@ unsigned int engine_renew(struct engine *e, unsigned int *allocations)
 	if (engine_dtls_renew(e, allocations))
 		log_error("no DTLS: out of memory worker=%u", e->worker);
 
+	engine_proxied_renew(e);
 	engine_flush(e);
 	return ended;
 }

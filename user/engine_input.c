@@ -52,7 +52,9 @@ static void from_listener(struct engine_listener *l, const struct turn_path *pat
 {
 	struct engine *e = l->leg.engine;
 
-	if (e->dtls && len && dtls_is_for(*data))
+	if (l->proxied)
+		engine_proxied_input(l, &path->client, (struct stun_bytes){ data, len }, now);
+	else if (e->dtls && len && dtls_is_for(*data))
 		engine_dtls_input(l, &path->client, data, len, now);
 	else if (e->shared->conf->no_udp)	/* the listener is there for DTLS */
 		engine_count_one(e, TP_R_NOT_TURN, len);

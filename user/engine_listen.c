@@ -30,14 +30,18 @@ static void listener_free(struct engine_listener *l)
 	free(l);
 }
 
-static int listener_add(struct engine *e, const struct tp_addr *addr, int fd)
+static int listener_add(struct engine *e, const struct tp_addr *addr, int fd, bool proxied)
 {
-	struct engine_listener *l = calloc(1, sizeof(*l));
+	struct engine_listener *l;
 
+	if (proxied && engine_proxied_open(e))
+		return -ENOMEM;
+	l = calloc(1, sizeof(*l));
 	if (!l)
 		return -ENOMEM;
 	*l = (struct engine_listener){
 		.leg = { .ops = &engine_udp_leg, .engine = e }, .fd = fd, .addr = *addr,
+		.proxied = proxied,
 	};
 	l->event = event_new(e->base, fd, EV_READ | EV_PERSIST, engine_on_listener, l);
 	if (!l->event || event_add(l->event, NULL)) {
@@ -76,12 +80,14 @@ static unsigned int listener_remove(struct engine *e, const struct tp_addr *addr
 
 int engine_listen(struct engine *e, enum sockets_kind kind, const struct tp_addr *addr, int fd)
 {
-	return kind == SOCKETS_UDP ? listener_add(e, addr, fd) : engine_gate_open(e, addr, fd);
+	if (kind == SOCKETS_TCP)
+		return engine_gate_open(e, addr, fd);
+	return listener_add(e, addr, fd, kind == SOCKETS_UDP_PROXIED);
 }
 
 unsigned int engine_deafen(struct engine *e, enum sockets_kind kind, const struct tp_addr *addr)
 {
-	if (kind == SOCKETS_UDP)
+	if (kind != SOCKETS_TCP)
 		return listener_remove(e, addr);
 	engine_gate_close(e, addr);
 	return 0;

@@ -18,8 +18,8 @@ struct engine_pipe;
 
 /* How what is for a client leaves. */
 struct engine_leg_ops {
-	/* out is copied, or sent before the engine turns to its next input */
-	void (*send)(struct engine_leg *leg, const struct tp_addr *client,
+	/* to: turn_path_to(). out is copied, or sent before the engine turns to its next input */
+	void (*send)(struct engine_leg *leg, const struct tp_addr *to,
 		     const struct turn_out *out);
 	/* The leg's client has this allocation now, or (NULL) none any more. May be NULL. */
 	void (*allocated)(struct engine_leg *leg, struct turn_alloc *alloc);
@@ -54,6 +54,7 @@ struct engine_listener {
 	struct engine_listener *prev, *next;
 	struct event *event;
 	struct tp_addr addr;
+	bool proxied;			/* datagrams begin with a proxy's header */
 	int fd;				/* not owned */
 };
 
@@ -149,6 +150,7 @@ struct engine {
 	struct udp_rx *rx;
 	struct udp_tx *tx;
 	struct engine_listener *listeners;
+	struct proxied *proxied;	/* NULL: there was no listener for proxies yet */
 	struct engine_gate *gates;
 	struct engine_guests streams;
 	struct engine_stream *dirty;
@@ -266,6 +268,17 @@ void engine_dtls_sweep(struct engine *engine, uint64_t now_ns);
 /* A datagram that RFC 7983 says is DTLS. */
 void engine_dtls_input(struct engine_listener *listener, const struct tp_addr *client,
 		       const uint8_t *data, size_t len, struct turn_now now);
+
+/* Clients behind proxies, on UDP. */
+int engine_proxied_open(struct engine *engine);	/* 0 or -ENOMEM; also once more */
+void engine_proxied_close(struct engine *engine);
+/* As the configuration is now. */
+void engine_proxied_renew(struct engine *engine);
+void engine_proxied_sweep(struct engine *engine, uint64_t now_ns);
+/* If it is of such a client: its proxy may not say so again. */
+void engine_proxied_adopted(struct engine *engine, const struct turn_alloc *alloc);
+void engine_proxied_input(struct engine_listener *listener, const struct tp_addr *proxy,
+			  struct stun_bytes data, struct turn_now now);
 
 /* redis-statsdb, if there is one. */
 void engine_tell(const struct engine *engine, const struct turn_alloc *alloc,

@@ -63,7 +63,8 @@ static const char *whose_line(const struct keeper *k, const struct conf *next,
 	if (!where && !had_ip(k, fault))
 		where = where_of(next, "listening-ip", &next->listening_ip, &fault->addr);
 	if (!where)
-		where = conf_where(next, tls ? "tls-listening-port" : "listening-port");
+		where = conf_where(next, fault->kind == SOCKETS_UDP_PROXIED ? "udp-proxy-port" :
+					 tls ? "tls-listening-port" : "listening-port");
 	return where;
 }
 

@@ -256,8 +256,10 @@ static json_t *allocation(const struct entry *e, uint64_t now_ns)
 
 	add(&fast.up, &e->rows.up);
 	add(&fast.down, &e->rows.down);
-	return json_pack("{s:o,s:o,s:s,s:o,s:s,s:i,s:o,s:I,s:I,s:i,s:o,s:o,s:o,s:o}",
-		"client", address(&a->client), "server", address(&a->server),
+	return json_pack("{s:o,s:o*,s:o,s:s,s:o,s:s,s:i,s:o,s:I,s:I,s:i,s:o,s:o,s:o,s:o}",
+		"client", address(&a->client),
+		"proxy", a->proxy.family ? address(&a->proxy) : NULL,
+		"server", address(&a->server),
 		"transport", transport(a->transport),
 		"relayed", relayed(a, now_ns), "relayed_by", a->tcp ? "tcp" : "udp",
 		"connections", a->connections, "user", name(a->user, sizeof(a->user)),

@@ -9,17 +9,27 @@
 #include "net/udp.h"
 #include "sockets.h"
 
-static const char *const kinds[SOCKETS_KINDS] = { "udp", "tcp" };
+static const char *const kinds[SOCKETS_KINDS] = {
+	[SOCKETS_UDP] = "udp", [SOCKETS_UDP_PROXIED] = "udp-proxy", [SOCKETS_TCP] = "tcp",
+};
 
 const struct conf_addrs *sockets_wanted(const struct conf *conf, enum sockets_kind kind)
 {
-	return kind == SOCKETS_UDP ? &conf->listen : &conf->listen_tcp;
+	const struct conf_addrs *const wanted[SOCKETS_KINDS] = {
+		[SOCKETS_UDP] = &conf->listen,
+		[SOCKETS_UDP_PROXIED] = &conf->listen_proxied,
+		[SOCKETS_TCP] = &conf->listen_tcp,
+	};
+
+	return wanted[kind];
 }
 
 const char *sockets_word(const struct conf *conf, enum sockets_kind kind)
 {
 	if (kind == SOCKETS_UDP)
 		return conf->no_dtls ? "udp" : conf->no_udp ? "dtls" : "udp,dtls";
+	if (kind == SOCKETS_UDP_PROXIED)
+		return kinds[kind];
 	return conf->no_tls ? "tcp" : conf->no_tcp ? "tls" : "tcp,tls";
 }
 
@@ -80,11 +90,11 @@ static int open_one(struct sockets *s, enum sockets_kind kind, const struct tp_a
 	int *fd = calloc(s->workers, sizeof(*fd));
 	int err = -ENOMEM;
 
-	if (fd && kind == SOCKETS_UDP)
+	if (fd && kind == SOCKETS_TCP)
+		err = tcp_open_listeners(fd, s->workers, addr, conf->listening_device);
+	else if (fd)
 		err = udp_open_listeners(fd, s->workers, addr, conf->sock_buf_size,
 					 conf->listening_device);
-	else if (fd)
-		err = tcp_open_listeners(fd, s->workers, addr, conf->listening_device);
 	if (!err)
 		err = sockets_add(s, kind, addr, fd);
 	free(fd);

@@ -8,7 +8,7 @@
 
 #include "config.h"
 
-enum sockets_kind { SOCKETS_UDP, SOCKETS_TCP, SOCKETS_KINDS };
+enum sockets_kind { SOCKETS_UDP, SOCKETS_UDP_PROXIED, SOCKETS_TCP, SOCKETS_KINDS };
 
 struct sockets_at {
 	struct tp_addr addr;

@@ -98,8 +98,8 @@ struct tp_row_listener {
  * looked up as one that arrives, and never seen by anybody. */
 #define TP_HOP_HERE		0xffff
 
-/* Next hop of a TP_ROW_PERMISSION: the client is not on plain UDP, and served by the daemon
- * alone. */
+/* Next hop of a TP_ROW_PERMISSION: the client is not on plain UDP, or behind a proxy, and
+ * served by the daemon alone. */
 #define TP_HOP_DAEMON		0xfffe
 
 /* Next hop of a TP_ROW_RELAYED: some permission found no room in the table, so that not
@@ -277,6 +277,8 @@ struct tp_alloc {
 	__u8   open[2];		/* TP_RELAYED_OPEN for good */
 	__u16  connections;	/* with peers, of those that are relayed by TCP */
 	__u32  ticket;		/* RFC 8016: how often its client got one; 0: never */
+	struct tp_addr proxy;	/* that passes on the client's datagrams; family 0: none */
+	__u32  zero;
 } __attribute__((aligned(8)));
 
 /* A permission, and the channel bound to one of its peers if there is one. */
@@ -332,7 +334,7 @@ struct tp_meta {
 	X(NO_CHECKSUM,	"no_checksum",	"passed up: no UDP checksum, or none yet") \
 	X(HEADROOM,	"headroom",	"passed up: no room to grow head or tail") \
 	X(SEND_FORM,	"send_form",	"passed up: Send indication with unusual attributes") \
-	X(STREAM,	"stream",	"passed up: to a client on TCP, TLS or DTLS") \
+	X(STREAM,	"stream",	"passed up: to a client on TCP, TLS or DTLS, or behind a proxy") \
 	X(BAD_FRAME,	"bad_frame",	"dropped: malformed Ethernet, IP or UDP header") \
 	X(BAD_CHANNEL,	"bad_channel",	"dropped: ChannelData longer than its datagram") \
 	X(STRANGER,	"stranger",	"dropped: too many requests without credentials") \
@@ -360,7 +362,11 @@ struct tp_meta {
 	X(ICMP_IGNORED,	"icmp_ignored",	"ICMP error not for a permitted peer") \
 	X(SEND_FAILED,	"send_failed",	"lost: the socket did not take it") \
 	X(SLOW_CLIENT,	"slow_client",	"lost: the client's connection was too slow for it") \
-	X(DTLS,		"dtls",		"DTLS without a message in it: handshake, alert, garbage")
+	X(DTLS,		"dtls",		"DTLS without a message in it: handshake, alert, garbage") \
+	X(PROXY_UNTRUSTED, "proxy_untrusted", "discarded: on udp-proxy-port, not from a trusted proxy") \
+	X(PROXY_HEADER,	"proxy_header",	"discarded: malformed PROXY header") \
+	X(PROXY_UNKNOWN, "proxy_unknown", "discarded: from a proxy, for whom no header has said") \
+	X(PROXY_OTHER,	"proxy_other",	"discarded: PROXY header for another client than just before")
 
 enum tp_reason {
 #define TP_REASON_ENUM(id, word, text) TP_R_##id,
@@ -388,7 +394,7 @@ _Static_assert(sizeof(struct tp_mac) == 16, "tp_mac");
 _Static_assert(sizeof(struct tp_limit) == 64, "tp_limit");
 _Static_assert(sizeof(struct tp_stranger) == 24, "tp_stranger");
 _Static_assert(sizeof(struct tp_binding) == 56, "tp_binding");
-_Static_assert(sizeof(struct tp_alloc) == 320, "tp_alloc");
+_Static_assert(sizeof(struct tp_alloc) == 344, "tp_alloc");
 _Static_assert(sizeof(struct tp_kmod_count) == 32, "tp_kmod_count");
 
 #endif

@@ -125,6 +125,18 @@ static void check_proxy(const uint8_t *p, size_t size)
 	}
 }
 
+static void check_proxied(const uint8_t *p, size_t size)
+{
+	uint8_t *copy = copy_of(p, size);
+	struct proxy_header h;
+	int err = proxy_parse_datagram(&h, copy, size);
+
+	free(copy);
+	CHECK(err == 0 || err == -ENOENT || err == -EPROTO);
+	CHECK(err || (h.len >= PROXY_HEAD && h.len <= size && h.len <= PROXY_MAX));
+	CHECK(err || h.own || (h.client.port && (h.client.family == 4 || h.client.family == 6)));
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
 	uint8_t channels_end;
@@ -137,6 +149,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	size--;
 	check_http(data, size);
 	check_proxy(data, size);
+	check_proxied(data, size);
 	while (size && (taken = check_message(data, size, channels_end))) {
 		data += taken;
 		size -= taken;

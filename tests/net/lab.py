@@ -4,6 +4,7 @@ import atexit
 import ctypes
 import json
 import os
+import re
 import shutil
 import signal
 import socket
@@ -132,11 +133,12 @@ class Lab:
 
     # ----------------------------------------------------------- the daemon
 
-    def start(self, *directives):
+    def start(self, *directives, conf=None):
+        """conf: a file that is read, too."""
         self.log = open(f'{self.tmp}/relay.log', 'w+')
         self.daemon = subprocess.Popen(
             self.enter('relay') + [
-                TURNPIKED, '-n', '--realm=lab', '--lt-cred-mech', '--user=alice:secret',
+                TURNPIKED, *(('-c', conf) if conf else ('-n',)), '--realm=lab', '--lt-cred-mech', '--user=alice:secret',
                 f'--control-socket={self.tmp}/control.sock', f'--pin-path={self.tmp}/bpf/tp',
                 f'--listening-ip={SERVER[4]}', f'--listening-ip={SERVER[6]}',
                 f'--relay-ip={RELAY[4]}', f'--relay-ip={RELAY[6]}', '--relay-threads=2',
@@ -155,7 +157,11 @@ class Lab:
         self.daemon.send_signal(signal.SIGINT)
         self.daemon.wait()
         self.daemon = None
+        self.log.seek(0)
+        said = self.log.read()
         self.log.close()
+        if re.search(r'runtime error:|ERROR: \w*Sanitizer', said):
+            raise RuntimeError('a sanitizer has reported:\n' + said)
 
     def counts(self):
         out = subprocess.run(['build/turnpike', '--socket', f'{self.tmp}/control.sock',

@@ -13,4 +13,6 @@ for name in daemon restart hostile reload listeners stream dtls proxy tcp_relay 
 	echo "# $name"
 	"tests/net/${name}_test.sh" || rc=1
 done
+echo "# proxied"
+tests/net/proxied_test.py || rc=1
 exit $rc

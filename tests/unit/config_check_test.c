@@ -173,6 +173,49 @@ static void resolves_what_is_written(void **state)
 	given_free(&g);
 }
 
+static void ports_for_proxies(void **state)
+{
+	static const struct {
+		const char *text, *said;
+	} wrong[] = {
+		{ "udp-proxy-port=4000\n",
+		  "t:1: error: udp-proxy-port without trusted-proxy-ip" },
+		{ "tcp-proxy-port=4000\n",
+		  "t:1: error: tcp-proxy-port without trusted-proxy-ip" },
+		{ "udp-proxy-port=3478\ntrusted-proxy-ip=10.0.0.1\n",
+		  "t:1: error: udp-proxy-port 3478 is taken by clients without a proxy" },
+		{ "tcp-proxy-port=5349\ntrusted-proxy-ip=10.0.0.1\n",
+		  "t:1: error: tcp-proxy-port 5349 is taken by clients without a proxy" },
+		{ "udp-proxy-port=4000\ntrusted-proxy-ip=10.0.0.1\nno-udp\n",
+		  "t:1: warning: no-udp: udp-proxy-port is off" },
+		{ "udp-proxy-timeout=86401\n", "t:1: error: udp-proxy-timeout" },
+	};
+	struct tp_addr addr;
+	struct given g;
+	bool found = false;
+
+	(void)state;
+	for (unsigned int i = 0; i < sizeof(wrong) / sizeof(*wrong); i++) {
+		given_finish(&g, wrong[i].text);
+		said(&g, wrong[i].said);
+		given_free(&g);
+	}
+	given_finish(&g, "user=a:b\nrealm=r\nlistening-ip=127.0.0.1\nudp-proxy-port=4000\n"
+			 "tcp-proxy-port=4000\ntrusted-proxy-ip=10.0.0.1\n");
+	conf_resolve(&g.conf, &g.errors);
+	assert_int_equal(g.errors.errors, 0);
+	assert_int_equal(g.conf.udp_proxy_timeout_s, 60);
+	assert_int_equal(g.conf.listen.n, 1);
+	assert_int_equal(g.conf.listen_proxied.n, 1);
+	address_parse_port(&addr, "127.0.0.1:4000");
+	assert_true(address_equal(&g.conf.listen_proxied.v[0], &addr));
+	/* whoever is a client here must not be able to write headers to it */
+	for (unsigned int i = 0; i < g.conf.turn.n_own; i++)
+		found |= address_equal(&g.conf.turn.own[i], &addr);
+	assert_true(found);
+	given_free(&g);
+}
+
 static void pairs_external_addresses(void **state)
 {
 	struct tp_addr addr;
@@ -297,6 +340,7 @@ int main(void)
 		cmocka_unit_test(contradictions_are_named),
 		cmocka_unit_test(allocations_are_derived),
 		cmocka_unit_test(resolves_what_is_written),
+		cmocka_unit_test(ports_for_proxies),
 		cmocka_unit_test(pairs_external_addresses),
 		cmocka_unit_test(resolves_the_host),
 		cmocka_unit_test(ephemeral_ports),

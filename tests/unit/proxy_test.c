@@ -17,7 +17,7 @@ struct text {
 static struct text header(uint8_t command, uint8_t family, size_t tlvs)
 {
 	struct text t = { .len = PROXY_HEAD };
-	size_t ip = family == 0x11 ? 4 : family == 0x21 ? 16 : 0;
+	size_t ip = family >> 4 == 1 ? 4 : family >> 4 == 2 ? 16 : 0;
 
 	memcpy(t.p, "\x0d\x0a\x0d\x0a\0\x0d\x0a\x51\x55\x49\x54\x0a", 12);
 	t.p[12] = command;
@@ -35,17 +35,29 @@ static struct text header(uint8_t command, uint8_t family, size_t tlvs)
 	return t;
 }
 
+typedef int (*parser_fn)(struct proxy_header *out, const uint8_t *p, size_t len);
+
 /* From memory that ends where the text does, for AddressSanitizer. */
-static int parse(struct proxy_header *out, const struct text *t, size_t len)
+static int parse_by(parser_fn parser, struct proxy_header *out, const struct text *t, size_t len)
 {
 	uint8_t *copy = malloc(len ? len : 1);
 	int err;
 
 	assert_non_null(copy);
 	memcpy(copy, t->p, len);
-	err = proxy_parse(out, copy, len);
+	err = parser(out, copy, len);
 	free(copy);
 	return err;
+}
+
+static int parse(struct proxy_header *out, const struct text *t, size_t len)
+{
+	return parse_by(proxy_parse, out, t, len);
+}
+
+static int parse_datagram(struct proxy_header *out, const struct text *t, size_t len)
+{
+	return parse_by(proxy_parse_datagram, out, t, len);
 }
 
 static void addresses_of_both_families(void **state)
@@ -126,12 +138,79 @@ static void what_is_no_header(void **state)
 	assert_int_equal(parse(&h, &t, PROXY_HEAD), -EPROTO);
 }
 
+static void ipv4_as_ipv6(void **state)
+{
+	struct text t = header(0x21, 0x22, 0);
+	struct proxy_header h;
+
+	(void)state;
+	for (unsigned int end = 0; end < 2; end++) {
+		memset(t.p + PROXY_HEAD + 16 * end, 0, 10);
+		memset(t.p + PROXY_HEAD + 16 * end + 10, 0xff, 2);
+		assert_int_equal(parse_datagram(&h, &t, t.len), 0);
+		/* as long as one end is IPv6 it is */
+		assert_int_equal(h.client.family, end ? 4 : 6);
+		assert_int_equal(h.server.family, end ? 4 : 6);
+	}
+	assert_memory_equal(h.client.ip, "\1\1\1\1\0\0\0\0\0\0\0\0\0\0\0\0", 16);
+	assert_memory_equal(h.server.ip, "\2\2\2\2\0\0\0\0\0\0\0\0\0\0\0\0", 16);
+	assert_int_equal(ntohs(h.client.port), 1000);
+	assert_int_equal(ntohs(h.server.port), 3478);
+}
+
+/* A datagram has all of its header in it, or none. */
+static void before_datagrams(void **state)
+{
+	static const uint8_t families[] = { 0x12, 0x22 };
+	struct proxy_header h;
+	struct text t;
+
+	(void)state;
+	for (unsigned int i = 0; i < 2; i++) {
+		t = header(0x21, families[i], 40);
+		for (size_t len = 0; len < t.len; len++)
+			assert_int_equal(parse_datagram(&h, &t, len), len < 12 ? -ENOENT : -EPROTO);
+		assert_int_equal(parse_datagram(&h, &t, t.len), 0);
+		assert_int_equal(parse_datagram(&h, &t, t.len + 20), 0);
+		assert_int_equal(h.len, t.len);
+		assert_int_equal(h.client.family, i ? 6 : 4);
+		assert_int_equal(ntohs(h.client.port), 1000);
+		/* nor does a stream have such a one */
+		assert_int_equal(parse(&h, &t, t.len), -EPROTO);
+		t.p[15] = (uint8_t)(2 * (i ? 16 : 4) + 3);
+		assert_int_equal(parse_datagram(&h, &t, t.len), -EPROTO);
+	}
+	for (unsigned int i = 0; i < 12; i++) {
+		t = header(0x21, 0x12, 0);
+		t.p[i] ^= 1;
+		assert_int_equal(parse_datagram(&h, &t, t.len), -ENOENT);
+	}
+	for (unsigned int b = 0; b < 256; b++) {
+		t = header(0x21, 0x12, 0);
+		t.p[13] = (uint8_t)b;
+		assert_int_equal(parse_datagram(&h, &t, t.len), b == 0x12 || !b ? 0 : -EPROTO);
+		assert_int_equal(h.own, !b);
+		t.p[12] = 0x20;
+		assert_int_equal(parse_datagram(&h, &t, t.len), 0);
+		assert_true(h.own);
+		t.p[13] = 0x12;
+		t.p[12] = (uint8_t)b;
+		assert_int_equal(parse_datagram(&h, &t, t.len),
+				 b == 0x20 || b == 0x21 ? 0 : -EPROTO);
+	}
+	t = header(0x21, 0x12, 0);
+	memset(t.p + PROXY_HEAD + 8, 0, 2);
+	assert_int_equal(parse_datagram(&h, &t, t.len), -EPROTO);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(addresses_of_both_families),
 		cmocka_unit_test(connections_of_the_proxys_own),
 		cmocka_unit_test(what_is_no_header),
+		cmocka_unit_test(before_datagrams),
+		cmocka_unit_test(ipv4_as_ipv6),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -108,6 +108,7 @@ static void test_fields_and_counters(void **state)
 	assert_int_equal(json_array_size(json_object_get(r, "allocations")), 1);
 	j = allocation(r, 0);
 	assert_string_equal(text(j, "client"), "11.0.1.2:4000");
+	assert_null(json_object_get(j, "proxy"));
 	assert_string_equal(text(j, "server"), "11.0.1.1:3478");
 	assert_string_equal(text(j, "user"), "alice");
 	assert_string_equal(text(j, "transport"), "udp");

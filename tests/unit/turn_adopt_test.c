@@ -15,6 +15,7 @@ static struct tp_alloc save(const struct world *w, unsigned int families)
 	}
 	saved.client = a->path.client;
 	saved.server = a->path.server;
+	saved.proxy = a->path.proxy;
 	saved.transport = a->path.transport;
 	saved.created_ns = a->created_ns;
 	memcpy(saved.txid, a->txid, sizeof(saved.txid));
@@ -203,6 +204,29 @@ static void G5_bindings(void **state)
 	assert_int_equal(w->chans, 1);
 }
 
+/* The same client by two ports of a proxy, and by itself. */
+static void behind_a_proxy(void **state)
+{
+	struct world *w = *state;
+	const struct tp_addr none = { 0 }, proxy = addr("10.0.0.1:7000");
+	struct tp_alloc saved, own;
+
+	assert_int_equal(allocate(w), 0);
+	own = save(w, 1);
+	w->path.proxy = proxy;
+	assert_int_equal(allocate(w), 0);
+	saved = save(w, 1);
+	restart(w);
+	assert_non_null(adopt(w, &saved));
+	assert_int_equal(refresh(w, -1), 0);
+	w->path.proxy.port ^= 1;
+	assert_int_equal(refresh(w, -1), 437);
+	w->path.proxy = none;
+	assert_int_equal(refresh(w, -1), 437);
+	assert_non_null(adopt(w, &own));
+	assert_int_equal(refresh(w, -1), 0);
+}
+
 static void quota_counts_adopted(void **state)
 {
 	struct world *w = *state;
@@ -259,7 +283,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		T(everything_goes_on), T(dual), T(what_is_not_adopted), T(G5_bindings),
-		T(quota_counts_adopted), T(two_workers),
+		T(behind_a_proxy), T(quota_counts_adopted), T(two_workers),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

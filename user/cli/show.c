@@ -125,6 +125,8 @@ void show_status(const struct cli *cli, const json_t *status)
 	       number(status, "pid"), duration(buf, number(status, "uptime_s")));
 	show_dataplane(json_object_get(status, "dataplane"));
 	show_list("UDP", json_object_get(status, "listening"));
+	if (json_array_size(json_object_get(status, "proxied")))
+		show_list("UDP, proxies", json_object_get(status, "proxied"));
 	show_streams(json_object_get(status, "streams"));
 	show_list("relay", json_object_get(status, "relay"));
 	printf("%-12s %lld of %lld in use\n", "relay ports", number(ports, "used"),
@@ -241,15 +243,24 @@ static int width(int least, const char *shown)
 	return n > least ? n : least;
 }
 
+/* And the way by which it comes. */
+static const char *client_text(char buf[LINE], const json_t *alloc)
+{
+	const char *proxy = text(alloc, "proxy");
+
+	snprintf(buf, LINE, "%s%s%s", text(alloc, "client"), *proxy ? " via " : "", proxy);
+	return buf;
+}
+
 void show_allocations(const struct cli *cli, const json_t *answer)
 {
 	const json_t *list = json_object_get(answer, "allocations"), *a;
 	int client = 6, relay = 7, user = 4;
-	char buf[LINE], up[LINE], down[LINE], left[AMOUNT], age[AMOUNT];
+	char buf[LINE], up[LINE], down[LINE], left[AMOUNT], age[AMOUNT], who[LINE];
 	size_t i;
 
 	json_array_foreach(list, i, a) {
-		client = width(client, text(a, "client"));
+		client = width(client, client_text(who, a));
 		relay = width(relay, relayed(buf, a));
 		user = width(user, text(a, "user"));
 	}
@@ -260,7 +271,7 @@ void show_allocations(const struct cli *cli, const json_t *answer)
 		traffic(up, json_object_get(a, "up"));
 		traffic(down, json_object_get(a, "down"));
 		printf("%-*s %-4s %-*s %-*s %8s %8s %5zu | %s | %s\n", client,
-		       text(a, "client"), text(a, "transport"), relay, relayed(buf, a), user,
+		       client_text(who, a), text(a, "transport"), relay, relayed(buf, a), user,
 		       text(a, "user"),
 		       duration(left, number(a, "expires_s")), duration(age, number(a, "age_s")),
 		       json_array_size(json_object_get(a, "channels")) +

@@ -117,9 +117,9 @@ bool flows_has_rows(const struct flows *flows, const struct turn_alloc *alloc)
 	return flows->rows && alloc->host && !alloc->tcp;
 }
 
-bool flows_is_relayed(uint8_t transport)
+bool flows_is_relayed(uint8_t transport, const struct tp_addr *proxy)
 {
-	return transport == IPPROTO_UDP;
+	return transport == IPPROTO_UDP && !proxy->family;
 }
 
 static void put_relayed(struct flows *flows, const struct turn_alloc *alloc, unsigned int i)
@@ -173,7 +173,7 @@ static void keep_own_rows(struct flows *flows, const struct turn_alloc *alloc)
 			continue;
 		}
 		put_relayed(flows, alloc, i);
-		if (flows_is_relayed(alloc->path.transport))
+		if (flows_is_relayed(alloc->path.transport, &alloc->path.proxy))
 			put_send(flows, alloc, i);
 	}
 }
@@ -195,6 +195,7 @@ static void keep_path(struct flows *flows, const struct turn_alloc *alloc)
 	pthread_mutex_lock(&flows->lock);
 	saved->client = alloc->path.client;
 	saved->server = alloc->path.server;
+	saved->proxy = alloc->path.proxy;
 	saved->transport = alloc->path.transport;
 	pthread_mutex_unlock(&flows->lock);
 }
@@ -312,7 +313,7 @@ void flows_moved(struct flows *flows, const struct tp_addr *src, const struct tp
 		const struct tp_addr *relayed = &owner->relayed[b->peer.family == 6];
 		bool up;
 
-		if (!flows_is_relayed(owner->transport))
+		if (!flows_is_relayed(owner->transport, &owner->proxy))
 			continue;
 		up = goes(src, dst, relayed, &b->peer) && !flows_relay_here(flows, &b->peer);
 

@@ -106,7 +106,7 @@ void flows_keep_channel(struct flows *flows, struct turn_alloc *alloc,
 	saved->channel = htons(channel->number);
 	saved->peer = channel->peer;
 	saved->expires_ns = channel->expires_ns;
-	if (flows->rows && flows_is_relayed(alloc->path.transport))
+	if (flows->rows && flows_is_relayed(alloc->path.transport, &alloc->path.proxy))
 		put_rows(flows, alloc, channel, saved);
 	journal_publish(&saved->state);
 	pthread_mutex_unlock(&flows->lock);
@@ -140,7 +140,7 @@ static void put_pass(struct flows *flows, const struct turn_alloc *alloc,
 	struct row_spec spec = {
 		.kind = TP_ROW_PERMISSION, .channel = TP_KEY_PERMISSION,
 		.src = permission->peer, .dst = relay->local,
-		.out_src = alloc->path.server, .out_dst = alloc->path.client,
+		.out_src = alloc->path.server, .out_dst = *turn_path_to(&alloc->path),
 		.nexthop = TP_HOP_DAEMON,
 		.alloc = saved->alloc, .expires_ns = permission->lease_ns,
 	};
@@ -187,7 +187,7 @@ static void drop_permission(struct flows *flows, const struct turn_alloc *alloc,
 	if (!saved->row_down)
 		return;
 	flows_drop_row(flows, peer->family, &saved->row_down, &owner->fast_down);
-	if (!flows_is_relayed(alloc->path.transport))
+	if (!flows_is_relayed(alloc->path.transport, &alloc->path.proxy))
 		return;
 	nexthop_put(flows->hops, &alloc->path.server, &alloc->path.client);
 	if (!flows_relay_here(flows, peer))
@@ -212,7 +212,7 @@ void flows_keep_permission(struct flows *flows, struct turn_alloc *alloc,
 	saved->peer = permission->peer;
 	saved->expires_ns = permission->expires_ns;
 	if (flows_has_rows(flows, alloc)) {
-		if (flows_is_relayed(alloc->path.transport))
+		if (flows_is_relayed(alloc->path.transport, &alloc->path.proxy))
 			put_permission(flows, alloc, permission, saved);
 		else
 			put_pass(flows, alloc, permission, saved);

@@ -26,10 +26,11 @@ const struct turn_relay_ip *flows_relay_here(const struct flows *flows, const st
 uint16_t flows_row_flags(const struct flows *flows);
 bool flows_has_rows(const struct flows *flows, const struct turn_alloc *alloc);
 /*
- * The kernel relays between UDP and UDP. Of a client on anything else it knows who may send
- * to the relayed address, and passes that up (TP_HOP_DAEMON).
+ * The kernel relays between UDP and UDP. Of a client on anything else, or behind a proxy whose
+ * headers it does not read, it knows who may send to the relayed address, and passes that up
+ * (TP_HOP_DAEMON).
  */
-bool flows_is_relayed(uint8_t transport);
+bool flows_is_relayed(uint8_t transport, const struct tp_addr *proxy);
 void flows_open_relayed(struct flows *flows, const struct turn_alloc *alloc, unsigned int i);
 /* Takes a row out and adds what it counted to *sum; *slot_1 becomes 0. */
 void flows_drop_row(struct flows *flows, uint8_t family, uint32_t *slot_1, struct tp_count *sum);

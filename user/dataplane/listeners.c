@@ -2,19 +2,17 @@
 #include <string.h>
 #include "dataplane/listeners.h"
 
-/* False: there are more than a row can name. */
+/* Adds to port[]. False: there are more than a row can name. */
 static bool list_ports(const struct conf_addrs *listen, __be16 port[TP_LISTENER_PORTS])
 {
-	unsigned int n = 0, i, k;
+	unsigned int i, k;
 
 	for (i = 0; i < listen->n; i++) {
-		for (k = 0; k < n && port[k] != listen->v[i].port; k++)
+		for (k = 0; k < TP_LISTENER_PORTS && port[k] && port[k] != listen->v[i].port; k++)
 			;
-		if (k < n)
-			continue;
-		if (n == TP_LISTENER_PORTS)
+		if (k == TP_LISTENER_PORTS)
 			return false;
-		port[n++] = listen->v[i].port;
+		port[k] = listen->v[i].port;
 	}
 	return true;
 }
@@ -52,7 +50,8 @@ bool listeners_put(struct rows *rows, const struct conf *conf, uint64_t now_ns)
 		return true;
 	if (conf->turn.unauthorized_rps)
 		spec.listener.request_ns = (uint32_t)(TURN_NS_PER_S / conf->turn.unauthorized_rps);
-	if (!list_ports(&conf->listen, spec.listener.port))
+	if (!list_ports(&conf->listen, spec.listener.port) ||
+	    !list_ports(&conf->listen_proxied, spec.listener.port))
 		spec.flags = 0;
 	for (unsigned int i = 0; i < conf->listen.n; i++)
 		all &= put(rows, &spec, &conf->listen.v[i]) != 0;

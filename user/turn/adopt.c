@@ -38,8 +38,11 @@ static bool adopt_ticket(struct turn_server *s, struct alloc *a, const struct tp
 struct turn_alloc *turn_adopt(struct turn_server *server, struct tp_alloc *saved,
 			      void *listener, struct turn_now now)
 {
-	struct turn_path path = path_make(&saved->client, &saved->server, saved->transport,
-					  listener);
+	const struct turn_path on_record = {
+		.client = saved->client, .server = saved->server, .proxy = saved->proxy,
+		.transport = saved->transport,
+	};
+	struct turn_path path = path_on(&on_record, listener);
 	char user[TP_USER_SHOWN] = "";
 	struct alloc *a;
 	int got;

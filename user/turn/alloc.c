@@ -10,7 +10,7 @@
 bool path_same(const struct turn_path *a, const struct turn_path *b)
 {
 	return a->transport == b->transport && address_equal(&a->client, &b->client) &&
-	       address_equal(&a->server, &b->server);
+	       address_equal(&a->server, &b->server) && address_equal(&a->proxy, &b->proxy);
 }
 
 bool path_by(const struct turn_path *path, const struct tp_addr *listener)

@@ -43,7 +43,7 @@ uint64_t binding_disowned(const struct turn_conf *conf, const struct turn_path *
 
 	if (!((msg->has | msg->bad) & DISCOVERY))
 		return 0;
-	if (!conf->rfc5780 || path->transport != TURN_UDP)
+	if (!conf->rfc5780 || path->transport != TURN_UDP || path->proxy.family)
 		return DISCOVERY;
 	origin = origin_of(conf, &path->server);
 	return origin && origin->other[3] ? 0 : STUN_BIT(CHANGE_REQUEST);

@@ -71,7 +71,7 @@ struct reservation {
  * With which worker an allocation lives that does not live where its client's address
  * says, or may have to be found from elsewhere: by a ticket, or by a 5-tuple.
  */
-#define HOME_NAME	40
+#define HOME_NAME	59
 
 struct home {
 	struct table_node node;		/* of turn_shared.homes */
@@ -267,14 +267,12 @@ static inline bool path_by_udp(const struct turn_path *path)
 }
 
 /* Here, since the files of the core may not even say the name of the field. */
-static inline struct turn_path path_make(const struct tp_addr *client,
-					 const struct tp_addr *server, uint8_t transport,
-					 void *socket)
+static inline struct turn_path path_on(const struct turn_path *path, void *socket)
 {
-	return (struct turn_path){
-		.client = *client, .server = *server,
-		.transport = transport, .socket = socket,
-	};
+	struct turn_path other = *path;
+
+	other.socket = socket;
+	return other;
 }
 
 /* A client of this UDP listener, plain or secure. */

@@ -70,7 +70,7 @@ static unsigned int send_flags(const struct turn_path *path, const struct stun_m
 {
 	if (!(m->has & STUN_BIT(DONT_FRAGMENT)))
 		return 0;
-	if (path_by_udp(path) && (path->client.family == 6 || m->peer.family == 6))
+	if (path_by_udp(path) && (turn_path_to(path)->family == 6 || m->peer.family == 6))
 		return 0;
 	return TURN_SEND_DF;
 }
@@ -108,7 +108,7 @@ static bool data_fits(const struct turn_path *path, const struct turn_out *out)
 	/* One record of DTLS; a frame's own length field has 16 bits. */
 	if (path->transport & TURN_SECURE && path_by_udp(path))
 		return len <= TURN_RECORD_MAX;
-	return len <= (path_by_udp(path) ? data_max(path->client.family) : 65535);
+	return len <= (path_by_udp(path) ? data_max(turn_path_to(path)->family) : 65535);
 }
 
 /* RFC 8656 section 12.5: over UDP there is no padding, over a stream there is. */

@@ -22,7 +22,7 @@ void home_name_path(uint8_t name[HOME_NAME], const struct turn_path *path)
 	memset(name, 0, HOME_NAME);
 	name[0] = HOME_PLACE;
 	name[1] = path->transport;
-	put_addr(put_addr(name + 2, &path->client), &path->server);
+	put_addr(put_addr(put_addr(name + 2, &path->client), &path->server), &path->proxy);
 }
 
 void home_name_ticket(uint8_t name[HOME_NAME], const uint8_t ticket[TURN_TICKET_LEN])
@@ -37,7 +37,7 @@ const uint8_t *home_ticket(const struct home *home)
 	return home->name + 1;
 }
 
-_Static_assert(HOME_NAME == 2 + 2 * 19, "home_name_path() fills it");
+_Static_assert(HOME_NAME == 2 + 3 * 19, "home_name_path() fills it");
 
 static struct home *home_lookup(const struct turn_shared *shared, const uint8_t name[HOME_NAME],
 				uint64_t hash)

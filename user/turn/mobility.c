@@ -272,6 +272,12 @@ static bool taken(struct turn_server *s, const struct turn_path *path, uint64_t 
 	return alloc_find(s, path, now_ns) || home_find(s, name, &worker, &a);
 }
 
+bool turn_client_known(struct turn_server *server, const struct turn_path *path,
+		       struct turn_now now)
+{
+	return taken(server, path, now.mono_ns);
+}
+
 int mobility_move(struct request *rq)
 {
 	struct turn_server *s = rq->server;
@@ -387,8 +393,7 @@ void turn_client_gone(struct turn_server *server, const struct turn_path *path,
 
 		settle(server, a, &next);
 	} else {
-		struct turn_path nowhere = path_make(&path->client, &path->server,
-						     path->transport, NULL);
+		struct turn_path nowhere = path_on(path, NULL);
 
 		a->pub.path = nowhere;
 	}

@@ -140,12 +140,19 @@ struct turn_now {
 
 #define TURN_SECURE	0x80		/* turn_path.transport: inside TLS or DTLS */
 
-/* The client's leg, RFC 8656's 5-tuple. */
+/* The client's leg: RFC 8656's 5-tuple, and the way by which it is that. */
 struct turn_path {
 	struct tp_addr client, server;
+	struct tp_addr proxy;		/* whom its datagrams come from and go to; family 0: the
+					 * client itself. By another proxy it is another client. */
 	uint8_t transport;		/* IPPROTO_UDP or IPPROTO_TCP, and TURN_SECURE */
 	void *socket;			/* the host's; where answers leave */
 };
+
+static inline const struct tp_addr *turn_path_to(const struct turn_path *path)
+{
+	return path->proxy.family ? &path->proxy : &path->client;
+}
 
 struct turn_server;
 struct turn_alloc;
@@ -344,6 +351,9 @@ enum tp_reason turn_from_client(struct turn_server *server, const struct turn_pa
  */
 void turn_client_gone(struct turn_server *server, const struct turn_path *path,
 		      struct turn_now now);
+/* Has this client an allocation, with this worker or another one? */
+bool turn_client_known(struct turn_server *server, const struct turn_path *path,
+		       struct turn_now now);
 /* A datagram from a peer to a relayed transport address. */
 enum tp_reason turn_from_peer(struct turn_server *server, struct turn_relay *relay,
 			      const struct tp_addr *peer, const uint8_t *data, size_t len,
