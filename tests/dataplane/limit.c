@@ -4,6 +4,7 @@
 #include <stdio.h>
 #include <string.h>
 #include "cases.h"
+#include "clock.h"
 #include "limit.h"
 
 #define ALLOC	3
@@ -34,6 +35,13 @@ static const struct limited cases[] = {
 	{ "less than a packet a second", 10, 0, 0, false, 1, 1, 1 },
 	{ "row without the flag", 10, 1, 10, true, 200, 200, 200 },
 };
+
+/* The data path's clock moves with the ticks, which a busy machine has late: what it has not
+ * had yet when the test begins, buckets have in it. */
+static uint64_t begin(void)
+{
+	return clock_ns(CLOCK_MONOTONIC_COARSE);
+}
 
 static unsigned int pass_flow(struct world *world, const struct dp_case *c,
 			      const struct case_flow *flow)
@@ -115,7 +123,7 @@ static bool detour_run(struct world *world, const struct detour *d, bool down)
 	const struct limited *limited = (down ? d->down : d->up) ? &l : &none;
 	static struct case_flow flow;
 	struct dp_case c = d->c;
-	uint64_t start = world_now();
+	uint64_t start = begin();
 	bool ok;
 
 	c.data_len = 100;
@@ -157,7 +165,7 @@ bool limit_run(struct world *world)
 
 	for (unsigned int i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
 		const struct limited *l = &cases[i];
-		uint64_t start = world_now();
+		uint64_t start = begin();
 
 		t[ALLOC] = (struct tp_limit){ .byte_price = price(l->bps),
 					      .packet_price = price(l->pps),
@@ -169,7 +177,7 @@ bool limit_run(struct world *world)
 		ok &= about(world, l, start, pass(world, l, false, ALLOC + 1), l->up_again);
 	}
 	/* beyond the table: there is none */
-	ok &= about(world, &cases[0], world_now(), pass(world, &cases[0], false, 1U << 20), 200);
+	ok &= about(world, &cases[0], begin(), pass(world, &cases[0], false, 1U << 20), 200);
 	memset(t, 0, TP_LIMITS(world->tables.meta->allocs) * sizeof(*t));
 	return ok;
 }
