@@ -162,6 +162,15 @@ static void host_alloc_kept(void *ctx, struct turn_alloc *alloc)
 	engine_tell(e, alloc, known ? STATSDB_REFRESHED : STATSDB_NEW);
 }
 
+static void host_client_comes(void *ctx, const struct turn_path *path, struct turn_alloc *alloc)
+{
+	struct engine_leg *leg = path->socket;
+
+	(void)ctx;
+	if (leg && leg->ops->allocated)
+		leg->ops->allocated(leg, alloc);
+}
+
 static void host_channel_kept(void *ctx, struct turn_alloc *alloc, struct turn_channel *channel)
 {
 	struct engine *e = ctx;
@@ -259,6 +268,7 @@ const struct turn_host engine_host = {
 	.to_client = host_to_client,
 	.to_client_from = host_to_client_from,
 	.to_peer = host_to_peer,
+	.client_comes = host_client_comes,
 	.hand_over = engine_hand_over,
 	.alloc_kept = host_alloc_kept,
 	.channel_kept = host_channel_kept,

@@ -137,12 +137,20 @@ struct turn_now {
 	uint64_t wall_s;		/* Unix time: time-limited credentials only */
 };
 
-#define TURN_SECURE	0x80		/* turn_path.transport: inside TLS or DTLS */
+/* turn_path.transport: inside TLS or DTLS; the connection is closed, and nobody's (RFC 8016) */
+#define TURN_SECURE	0x80
+#define TURN_GONE	0x40
+
+/* IPPROTO_UDP or IPPROTO_TCP. */
+static inline uint8_t turn_protocol(uint8_t transport)
+{
+	return transport & (uint8_t)~(TURN_SECURE | TURN_GONE);
+}
 
 /* The client's leg, RFC 8656's 5-tuple. */
 struct turn_path {
 	struct tp_addr client, server;
-	uint8_t transport;		/* IPPROTO_UDP or IPPROTO_TCP, and TURN_SECURE */
+	uint8_t transport;		/* IPPROTO_UDP or IPPROTO_TCP, TURN_SECURE, TURN_GONE */
 	void *socket;			/* the host's; where answers leave */
 };
 
@@ -229,8 +237,11 @@ struct turn_host {
 	/* The same from another of the server's UDP addresses (turn_origin.local). */
 	void (*to_client_from)(void *ctx, const struct tp_addr *server,
 			       const struct tp_addr *client, const struct turn_out *out);
+	/* RFC 8016: the client of this allocation comes by this path, beside the present one;
+	 * with NULL: by this path nobody comes any more, or he who was there has gone. */
+	void (*client_comes)(void *ctx, const struct turn_path *path, struct turn_alloc *alloc);
 	/* This client is another worker's: its datagram, or frame, goes to that worker's
-	 * turn_from_client(). False: it cannot (a connection stays where it is). */
+	 * turn_from_client(). False: it cannot (a stream stays where it is). */
 	bool (*hand_over)(void *ctx, unsigned int worker, const struct turn_path *path,
 			  const uint8_t *data, size_t len);
 	/* flags: TURN_SEND_* */
@@ -337,11 +348,11 @@ unsigned int turn_server_kick(struct turn_server *server,
 enum tp_reason turn_from_client(struct turn_server *server, const struct turn_path *path,
 				const uint8_t *data, size_t len, struct turn_now now);
 /*
- * The client's connection is closed, path.socket goes. Its allocation ends, unless it has
- * a ticket: then it goes on where the client has come to, or waits for it as long as it
- * lives (RFC 8016 section 3.2.2).
+ * The client's connection is closed, path.socket goes. Its allocation ends (true), unless it
+ * has a ticket: then it goes on where the client has come to, or waits for it as long as it
+ * lives (RFC 8016 section 3.2.2), and what peers send meanwhile is discarded.
  */
-void turn_client_gone(struct turn_server *server, const struct turn_path *path,
+bool turn_client_gone(struct turn_server *server, const struct turn_path *path,
 		      struct turn_now now);
 /* A datagram from a peer to a relayed transport address. */
 enum tp_reason turn_from_peer(struct turn_server *server, struct turn_relay *relay,
@@ -367,6 +378,9 @@ void turn_disconnected(struct turn_server *server, struct turn_connection *conne
 /* Whether this is a ConnectionBind request, and to which server's connection: the remainder
  * of a connection's id is its server's number. */
 bool turn_binds(const uint8_t *data, size_t len, unsigned int workers, unsigned int *worker);
+/* Whether this is a Refresh request with a ticket (RFC 8016), and of which server's allocation. */
+bool turn_resumes(struct turn_server *server, const uint8_t *data, size_t len,
+		  unsigned int *worker);
 
 /* Carry out what is due; returns when to call again (CLOCK_MONOTONIC ns, UINT64_MAX never). */
 uint64_t turn_tick(struct turn_server *server, struct turn_now now);
@@ -376,10 +390,13 @@ uint64_t turn_tick(struct turn_server *server, struct turn_now now);
  * the host and returns the allocation, or NULL if it is over, its address is no
  * longer ours, or its port is taken: then the caller removes it from the journal.
  * What is adopted has the record as its host pointer. Permissions come before
- * channels, whose leases depend on them.
+ * channels, whose leases depend on them. A client whose connection went with the
+ * predecessor is gone (TURN_GONE in the record), and needs a ticket.
  */
 struct turn_alloc *turn_adopt(struct turn_server *server, struct tp_alloc *saved,
 			      void *socket, struct turn_now now);
+/* It is not to be carried on: its ports rest, so that nobody gets what is sent to it still. */
+void turn_forgo(struct turn_server *server, const struct tp_alloc *saved, struct turn_now now);
 /*
  * 0, or -errno if the binding is over or not allowed any more. Before it returns
  * 0 it calls channel_kept or permission_kept with host still NULL: there the
