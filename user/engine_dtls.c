@@ -30,22 +30,18 @@ struct way {
 };
 
 struct engine_dtls {
-	struct engine_leg leg;
-	struct engine_dtls *prev, *next;	/* of the strangers, or of the others */
+	struct engine_guest guest;
 	struct engine_dtls *next_here;	/* of the same bucket */
 	struct way way;
 	struct dtls *io;
 	struct event *timer;		/* until the handshake is over */
-	struct turn_alloc *alloc;	/* NULL: a stranger */
-	uint64_t begun_ns, deadline_ns;
-	unsigned int refusals;		/* of requests, without an allocation */
 	bool over;
 };
 
 /* A worker's sessions. */
 struct engine_hall {
 	struct dtls_door *door;
-	struct engine_dtls *strangers, *clients;
+	struct engine_guests guests;
 	struct engine_dtls *buckets[HALL_BUCKETS];
 	uint64_t seed;			/* so that nobody can choose addresses that meet */
 	uint64_t swept_ns;
@@ -108,32 +104,28 @@ static struct engine_dtls **place(struct engine_listener *l, const struct tp_add
 	return at;
 }
 
+/* All guests of the hall are sessions. */
+static struct engine_dtls *session_of(struct engine_guest *g)
+{
+	return (struct engine_dtls *)g;
+}
+
 /* ------------------------------------------------------------- life and death */
 
 /* Without telling core or client. */
 static void session_free(struct engine_dtls *s)
 {
-	struct engine *e = s->leg.engine;
-
-	if (s->alloc) {
-		DL_DELETE(e->dtls->clients, s);
-	} else {
-		DL_DELETE(e->dtls->strangers, s);
-		crowd_leave(e->shared->crowd, &s->way.client, e->now_ns);
-	}
-	engine_parked_forget(e, &s->leg);
-	*place(s->way.listener, &s->way.client) = s->next_here;
+	engine_guest_leave(&s->guest);
+	*place(s->way.listener, &s->guest.client) = s->next_here;
 	if (s->timer)
 		event_free(s->timer);
 	dtls_free(s->io);
 	free(s);
 }
 
-/* RFC 8656 section 5: the allocation goes with the client's end of the 5-tuple. */
 static void session_end(struct engine_dtls *s, struct turn_now now)
 {
-	if (s->alloc)
-		turn_alloc_end(s->leg.engine->server, s->alloc, now);
+	engine_guest_end(&s->guest, now);
 	s->way.tos = s->way.ttl = 0;
 	dtls_finish(s->io);
 	session_free(s);
@@ -143,11 +135,12 @@ static void session_end(struct engine_dtls *s, struct turn_now now)
 static void session_break(struct engine_dtls *s)
 {
 	s->over = true;
-	s->leg.engine->dtls->broken = true;
+	s->guest.leg.engine->dtls->broken = true;
 }
 
 static void wait_for_flight(struct engine_dtls *s)
 {
+	struct engine_guest *g = &s->guest;
 	struct timeval left;
 
 	if (!s->timer)
@@ -155,7 +148,7 @@ static void wait_for_flight(struct engine_dtls *s)
 	if (dtls_ready(s->io)) {
 		event_free(s->timer);
 		s->timer = NULL;
-		s->deadline_ns = s->begun_ns + engine_patience(s->leg.engine, UINT64_MAX);
+		g->deadline_ns = g->begun_ns + engine_patience(g->leg.engine, UINT64_MAX);
 	} else if (dtls_patience(s->io, &left)) {
 		event_add(s->timer, &left);
 	}
@@ -164,7 +157,7 @@ static void wait_for_flight(struct engine_dtls *s)
 static void on_timer(evutil_socket_t fd, short what, void *arg)
 {
 	struct engine_dtls *s = arg;
-	struct engine *e = s->leg.engine;
+	struct engine *e = s->guest.leg.engine;
 
 	(void)fd;
 	(void)what;
@@ -202,30 +195,9 @@ static void dtls_leg_send(struct engine_leg *leg, const struct tp_addr *client,
 		session_break(s);
 }
 
-static void dtls_leg_allocated(struct engine_leg *leg, struct turn_alloc *alloc)
-{
-	struct engine_dtls *s = (struct engine_dtls *)leg;
-	struct engine *e = leg->engine;
-	bool was = s->alloc, is = alloc;
-
-	s->alloc = alloc;
-	if (was == is)
-		return;
-	if (is) {
-		crowd_leave(e->shared->crowd, &s->way.client, e->now_ns);
-		DL_DELETE(e->dtls->strangers, s);
-		DL_APPEND(e->dtls->clients, s);
-		return;
-	}
-	crowd_return(e->shared->crowd, &s->way.client, e->now_ns);
-	DL_DELETE(e->dtls->clients, s);
-	DL_APPEND(e->dtls->strangers, s);
-	s->deadline_ns = engine_now().mono_ns + engine_patience(e, UINT64_MAX);
-}
-
 static const struct engine_leg_ops dtls_leg = {
 	.send = dtls_leg_send,
-	.allocated = dtls_leg_allocated,
+	.allocated = engine_guest_allocated,
 };
 
 /* io becomes the session's. NULL: no memory. */
@@ -241,17 +213,18 @@ static struct engine_dtls *session_new(const struct way *way, struct dtls *io, u
 		free(s);
 		return NULL;
 	}
-	s->leg = (struct engine_leg){ .ops = &dtls_leg, .engine = e };
+	s->guest = (struct engine_guest){
+		.leg = { .ops = &dtls_leg, .engine = e }, .client = way->client, .counted = true,
+		.begun_ns = now_ns, .deadline_ns = now_ns + engine_patience(e, HANDSHAKE_NS),
+	};
 	s->way = *way;
 	s->way.tos = s->way.ttl = 0;
 	s->io = io;
-	s->begun_ns = now_ns;
-	s->deadline_ns = now_ns + engine_patience(e, HANDSHAKE_NS);
 	dtls_send_to(io, &s->way);
 	at = bucket(e->dtls, way->listener, &way->client);
 	s->next_here = *at;
 	*at = s;
-	DL_APPEND(e->dtls->strangers, s);
+	engine_guest_join(&s->guest, &e->dtls->guests);
 	return s;
 }
 
@@ -260,10 +233,10 @@ static struct engine_dtls *session_new(const struct way *way, struct dtls *io, u
 /* What its datagram holds. False: it is over. */
 static bool read_messages(struct engine_dtls *s, struct turn_now now)
 {
-	struct engine *e = s->leg.engine;
+	struct engine *e = s->guest.leg.engine;
 	struct turn_path path = {
-		.client = s->way.client, .server = s->way.listener->addr,
-		.transport = IPPROTO_UDP | TURN_SECURE, .socket = &s->leg,
+		.client = s->guest.client, .server = s->way.listener->addr,
+		.transport = IPPROTO_UDP | TURN_SECURE, .socket = &s->guest.leg,
 	};
 	bool any = false;
 	ssize_t n = 1;
@@ -278,7 +251,7 @@ static bool read_messages(struct engine_dtls *s, struct turn_now now)
 		any = true;
 		e->dtls->used += (size_t)n;
 		reason = engine_from_client(e, &path, at, (size_t)n, now);
-		if (reason == TP_R_STUN_ERROR && !s->alloc && ++s->refusals == ENGINE_REFUSALS)
+		if (engine_guest_refused(&s->guest, reason))
 			return false;
 	}
 	if (!any)
@@ -339,20 +312,20 @@ void engine_dtls_input(struct engine_listener *l, const struct tp_addr *client,
 void engine_dtls_sweep(struct engine *e, uint64_t now_ns)
 {
 	struct engine_hall *hall = e->dtls;
-	struct engine_dtls *s, *next;
+	struct engine_guest *g, *next;
 
 	if (!hall || now_ns < hall->swept_ns + SWEEP_NS)
 		return;
 	hall->swept_ns = now_ns;
 	/* those with an allocation have its lifetime */
-	DL_FOREACH_SAFE(hall->strangers, s, next)
-		if (s->over || s->deadline_ns <= now_ns)
-			session_end(s, engine_now());
+	DL_FOREACH_SAFE(hall->guests.strangers, g, next)
+		if (session_of(g)->over || g->deadline_ns <= now_ns)
+			session_end(session_of(g), engine_now());
 	if (hall->broken) {
 		hall->broken = false;
-		DL_FOREACH_SAFE(hall->clients, s, next)
-			if (s->over)
-				session_end(s, engine_now());
+		DL_FOREACH_SAFE(hall->guests.clients, g, next)
+			if (session_of(g)->over)
+				session_end(session_of(g), engine_now());
 	}
 	udp_flush(e->tx);
 }
@@ -378,30 +351,32 @@ int engine_dtls_open(struct engine *e)
 unsigned int engine_dtls_leave(struct engine *e, const struct engine_listener *l)
 {
 	struct turn_now now = engine_now();
-	struct engine_dtls *s, *next;
+	struct engine_guest *g, *next;
 	unsigned int ended = 0;
 
 	if (!e->dtls)
 		return 0;
-	DL_FOREACH_SAFE(e->dtls->strangers, s, next)
-		if (!l || s->way.listener == l)
-			session_end(s, now);
-	DL_FOREACH_SAFE(e->dtls->clients, s, next) {
-		if (l && s->way.listener != l)
+	DL_FOREACH_SAFE(e->dtls->guests.strangers, g, next)
+		if (!l || session_of(g)->way.listener == l)
+			session_end(session_of(g), now);
+	DL_FOREACH_SAFE(e->dtls->guests.clients, g, next) {
+		if (l && session_of(g)->way.listener != l)
 			continue;
 		ended++;
-		session_end(s, now);
+		session_end(session_of(g), now);
 	}
 	udp_flush(e->tx);
 	return ended;
 }
 
-static void close_all(struct engine_dtls *list)
+static void close_all(struct engine_guest *list)
 {
-	struct engine_dtls *s, *next;
+	struct engine_guest *g, *next;
 
 	/* a client that is told asks the successor sooner */
-	DL_FOREACH_SAFE(list, s, next) {
+	DL_FOREACH_SAFE(list, g, next) {
+		struct engine_dtls *s = session_of(g);
+
 		s->way.tos = s->way.ttl = 0;
 		dtls_finish(s->io);
 		session_free(s);
@@ -423,8 +398,8 @@ void engine_dtls_close(struct engine *e)
 {
 	if (!e->dtls)
 		return;
-	close_all(e->dtls->strangers);
-	close_all(e->dtls->clients);
+	close_all(e->dtls->guests.strangers);
+	close_all(e->dtls->guests.clients);
 	hall_free(e);
 }
 

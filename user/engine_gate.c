@@ -49,11 +49,11 @@ static void take(struct engine_gate *gate, const struct tcp_accepted *in, uint64
 		return;
 	}
 	s->headed = gate->proxied;
-	s->counted = !gate->proxied;
-	s->client = in->client;
+	s->guest.counted = !gate->proxied;
+	s->guest.client = in->client;
 	s->dscp = in->dscp;
-	s->accepted_ns = now_ns;
-	s->deadline_ns = now_ns + engine_patience(e, FIRST_NS);
+	s->guest.begun_ns = now_ns;
+	s->guest.deadline_ns = now_ns + engine_patience(e, FIRST_NS);
 }
 
 static void on_gate(evutil_socket_t fd, short what, void *arg)
@@ -116,14 +116,14 @@ void engine_gate_close(struct engine *e, const struct tp_addr *addr)
 void engine_gates_close(struct engine *e)
 {
 	struct engine_gate *gate, *next_gate;
-	struct engine_stream *s, *next;
+	struct engine_guest *g, *next;
 
-	DL_CONCAT(e->strangers, e->arrivals);
+	DL_CONCAT(e->streams.strangers, e->arrivals);
 	e->arrivals = NULL;
-	DL_FOREACH_SAFE(e->strangers, s, next)
-		engine_stream_free(s);
-	DL_FOREACH_SAFE(e->clients, s, next)
-		engine_stream_free(s);
+	DL_FOREACH_SAFE(e->streams.strangers, g, next)
+		engine_stream_free((struct engine_stream *)g);
+	DL_FOREACH_SAFE(e->streams.clients, g, next)
+		engine_stream_free((struct engine_stream *)g);
 	DL_FOREACH_SAFE(e->gates, gate, next_gate)
 		gate_free(e, gate);
 	free(e->stream_bytes);
@@ -132,15 +132,15 @@ void engine_gates_close(struct engine *e)
 void engine_streams_sweep(struct engine *e, uint64_t now_ns)
 {
 	struct engine_gate *gate;
-	struct engine_stream *s;
+	struct engine_guest *g;
 
 	if (!e->stream_bytes || now_ns < e->swept_ns + SWEEP_NS)
 		return;
 	e->swept_ns = now_ns;
 	/* those with an allocation have its lifetime */
-	DL_FOREACH(e->strangers, s)
-		if (s->deadline_ns <= now_ns)
-			engine_stream_kill(s);
+	DL_FOREACH(e->streams.strangers, g)
+		if (g->deadline_ns <= now_ns)
+			engine_stream_kill((struct engine_stream *)g);
 	DL_FOREACH(e->gates, gate)
 		if (gate->shut && !event_add(gate->event, NULL))
 			gate->shut = false;

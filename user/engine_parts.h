@@ -31,6 +31,23 @@ struct engine_leg {
 	struct engine *engine;
 };
 
+/* A client whose leg is a connection of its own. */
+struct engine_guest {
+	struct engine_leg leg;
+	struct engine_guest *prev, *next;
+	struct engine_guests *among;
+	struct tp_addr client;
+	struct turn_alloc *alloc;	/* NULL: a stranger */
+	uint64_t begun_ns, deadline_ns;
+	unsigned int refusals;		/* of requests, without an allocation */
+	bool counted;			/* in the crowd, unless it has an allocation */
+};
+
+/* A worker's of one kind, by having an allocation. */
+struct engine_guests {
+	struct engine_guest *strangers, *clients;
+};
+
 /* A UDP listener, the leg of all its clients. */
 struct engine_listener {
 	struct engine_leg leg;
@@ -53,23 +70,18 @@ struct engine_gate {
 
 /* One connection of a client, plain or TLS. */
 struct engine_stream {
-	struct engine_leg leg;
-	struct engine_stream *prev, *next;	/* of the worker's strangers, or of the others */
+	struct engine_guest guest;
 	struct engine_stream *next_dirty;
-	struct tp_addr client, server;
+	struct tp_addr server;
 	struct stream io;
 	struct event *readable, *writable;
 	struct outbox out;
 	uint8_t *rest;			/* begin of a message, or unread while answers wait */
 	size_t rest_len;
-	struct turn_alloc *alloc;	/* NULL: a stranger */
 	struct engine_pipe *pipe;	/* that it becomes the client's end of, when settled */
 	struct engine *moves_to;	/* when settled */
-	uint64_t accepted_ns, deadline_ns;
 	uint8_t dscp;
-	unsigned int refusals;		/* of requests, without an allocation */
 	bool headed;			/* a proxy's header comes first */
-	bool counted;			/* in the crowd, unless it has an allocation */
 	bool known;			/* plain or TLS */
 	bool spoken;			/* one whole message was read */
 	bool waits;			/* reads no more before its answers have left */
@@ -138,7 +150,7 @@ struct engine {
 	struct udp_tx *tx;
 	struct engine_listener *listeners;
 	struct engine_gate *gates;
-	struct engine_stream *strangers, *clients;	/* connections, by having an allocation */
+	struct engine_guests streams;
 	struct engine_stream *dirty;
 	struct engine_hall *dtls;	/* NULL: no DTLS */
 	uint8_t *stream_bytes;		/* what is being read or written; ENGINE_STREAM_BYTES.
@@ -159,7 +171,7 @@ struct engine {
 	pthread_cond_t changed;
 	struct engine_mail mail;
 	pthread_mutex_t arrivals_lock;	/* of that */
-	struct engine_stream *arrivals;	/* from other workers */
+	struct engine_guest *arrivals;	/* streams, from other workers */
 	bool relays_shut;		/* some of them */
 	struct tp_count counts[TP_R_MAX];	/* written by the worker, read by any */
 };
@@ -175,10 +187,19 @@ enum tp_reason engine_from_client(struct engine *engine, const struct turn_path 
 /* What was queued for sockets leaves: at the end of every callback. */
 void engine_flush(struct engine *engine);
 
+/* Clients with a leg of their own. */
+void engine_guest_join(struct engine_guest *guest, struct engine_guests *among);
+void engine_guest_leave(struct engine_guest *guest);	/* without telling the core */
+/* engine_leg_ops.allocated */
+void engine_guest_allocated(struct engine_leg *leg, struct turn_alloc *alloc);
+/* RFC 8656 section 5: the allocation goes with the client's end of the 5-tuple. */
+void engine_guest_end(struct engine_guest *guest, struct turn_now now);
+/* With the core's reason for each request; true: it has been refused too often. */
+bool engine_guest_refused(struct engine_guest *guest, enum tp_reason reason);
+
 /* Connections: engine_gate.c makes them and looks after their time, engine_stream.c is
  * what one does. */
 #define ENGINE_STREAM_BYTES	(2 * 65536)
-#define ENGINE_REFUSALS	32		/* without an allocation: then it is guessing passwords */
 /* How long a client may take to an allocation (max-allocate-timeout), and most_ns at most. */
 uint64_t engine_patience(const struct engine *engine, uint64_t most_ns);
 int engine_gate_open(struct engine *engine, const struct tp_addr *addr, int fd);

@@ -24,7 +24,7 @@
 
 static void mark(struct engine_stream *s)
 {
-	struct engine *e = s->leg.engine;
+	struct engine *e = s->guest.leg.engine;
 
 	if (s->dirty)
 		return;
@@ -78,30 +78,9 @@ static void stream_leg_send(struct engine_leg *leg, const struct tp_addr *client
 	mark(s);
 }
 
-static void stream_leg_allocated(struct engine_leg *leg, struct turn_alloc *alloc)
-{
-	struct engine_stream *s = (struct engine_stream *)leg;
-	struct engine *e = leg->engine;
-	bool was = s->alloc, is = alloc;
-
-	s->alloc = alloc;
-	if (was == is)
-		return;
-	if (is) {
-		crowd_leave(e->shared->crowd, &s->client, e->now_ns);
-		DL_DELETE(e->strangers, s);
-		DL_APPEND(e->clients, s);
-		return;
-	}
-	crowd_return(e->shared->crowd, &s->client, e->now_ns);
-	DL_DELETE(e->clients, s);
-	DL_APPEND(e->strangers, s);
-	s->deadline_ns = engine_now().mono_ns + engine_patience(e, UINT64_MAX);
-}
-
 static const struct engine_leg_ops stream_leg = {
 	.send = stream_leg_send,
-	.allocated = stream_leg_allocated,
+	.allocated = engine_guest_allocated,
 };
 
 /* ------------------------------------------------------------------ reading */
@@ -110,19 +89,20 @@ static const struct engine_leg_ops stream_leg = {
 static bool binds(const struct engine_stream *s, const uint8_t *data, size_t len,
 		  unsigned int *worker)
 {
-	const struct conf *conf = s->leg.engine->shared->conf;
+	const struct conf *conf = s->guest.leg.engine->shared->conf;
 
-	return conf->turn.tcp_relay && !s->alloc && turn_binds(data, len, conf->workers, worker);
+	return conf->turn.tcp_relay && !s->guest.alloc &&
+	       turn_binds(data, len, conf->workers, worker);
 }
 
 /* What is about a connection goes to the worker that has it, and with it the whole stream,
  * since all that belongs to an allocation is its worker's alone. */
 static bool is_elsewhere(struct engine_stream *s, const uint8_t *data, size_t len)
 {
-	struct engine **engines = s->leg.engine->shared->engines;
+	struct engine **engines = s->guest.leg.engine->shared->engines;
 	unsigned int worker;
 
-	if (binds(s, data, len, &worker) && engines[worker] != s->leg.engine)
+	if (binds(s, data, len, &worker) && engines[worker] != s->guest.leg.engine)
 		s->moves_to = engines[worker];
 	return s->moves_to;
 }
@@ -130,15 +110,15 @@ static bool is_elsewhere(struct engine_stream *s, const uint8_t *data, size_t le
 static void message(struct engine_stream *s, const uint8_t *data, size_t len, struct turn_now now)
 {
 	struct turn_path path = {
-		.client = s->client, .server = s->server,
-		.transport = transport_of(s), .socket = &s->leg,
+		.client = s->guest.client, .server = s->server,
+		.transport = transport_of(s), .socket = &s->guest.leg,
 	};
-	struct engine *e = s->leg.engine;
+	struct engine *e = s->guest.leg.engine;
 	enum tp_reason reason;
 	unsigned int worker;
 
-	if (!s->spoken && !s->alloc)
-		s->deadline_ns = s->accepted_ns + engine_patience(e, UINT64_MAX);
+	if (!s->spoken && !s->guest.alloc)
+		s->guest.deadline_ns = s->guest.begun_ns + engine_patience(e, UINT64_MAX);
 	s->spoken = true;
 	/* RFC 8656 section 15: the connection's DSCP, Not-ECT, a TTL of its own */
 	e->tos = s->dscp;
@@ -149,14 +129,14 @@ static void message(struct engine_stream *s, const uint8_t *data, size_t len, st
 	/* what comes behind it may be no message: to be seen when it is answered */
 	if (reason == TURN_LATER && binds(s, data, len, &worker))
 		s->asked = s->waits = true;
-	if (reason == TP_R_STUN_ERROR && !s->alloc && ++s->refusals == ENGINE_REFUSALS)
+	if (engine_guest_refused(&s->guest, reason))
 		end(s);
 }
 
 /* Somebody who takes this for a web server. True if that is what it is. */
 static bool is_http(struct engine_stream *s, const uint8_t *p, size_t have)
 {
-	const struct conf *conf = s->leg.engine->shared->conf;
+	const struct conf *conf = s->guest.leg.engine->shared->conf;
 	char answer[HTTP_ANSWER_MAX];
 	struct outbox_message m = { .head = (const uint8_t *)answer };
 	int begins;
@@ -181,7 +161,7 @@ static bool is_http(struct engine_stream *s, const uint8_t *p, size_t have)
 static size_t messages(struct engine_stream *s, const uint8_t *p, size_t have,
 		       struct turn_now now)
 {
-	struct engine *e = s->leg.engine;
+	struct engine *e = s->guest.leg.engine;
 	uint8_t channels_end = e->shared->conf->turn.channels_5766 ? 0x7f : 0x4f;
 	struct frame frame;
 	size_t at = 0;
@@ -191,7 +171,7 @@ static size_t messages(struct engine_stream *s, const uint8_t *p, size_t have,
 	while (at < have && !s->dead && !s->ending && !s->pipe && !s->asked) {
 		enum frame_kind kind = frame_find(&frame, p + at, have - at, channels_end);
 
-		if (kind == FRAME_GARBAGE || (!s->alloc && frame.wire > STRANGER_BYTES)) {
+		if (kind == FRAME_GARBAGE || (!s->guest.alloc && frame.wire > STRANGER_BYTES)) {
 			engine_count_one(e, kind == FRAME_GARBAGE ? TP_R_NOT_TURN : TP_R_TOO_LONG,
 					 have - at);
 			end(s);
@@ -229,7 +209,7 @@ static void keep_rest(struct engine_stream *s, const uint8_t *p, size_t len)
 /* A proxy says whose connection this is. 0: it has; -EAGAIN: not yet; -errno: it is over. */
 static int take_header(struct engine_stream *s)
 {
-	struct engine *e = s->leg.engine;
+	struct engine *e = s->guest.leg.engine;
 	struct proxy_header header;
 	size_t have = s->rest_len;
 	int err = -EAGAIN;
@@ -254,18 +234,18 @@ static int take_header(struct engine_stream *s)
 	if (err)
 		return s->dead ? -ENOMEM : err;
 	if (!header.own) {
-		s->client = header.client;
+		s->guest.client = header.client;
 		s->server = header.server;
 	}
 	s->headed = false;
-	s->counted = crowd_enter(e->shared->crowd, &s->client, engine_now().mono_ns);
-	return s->counted ? 0 : -EBUSY;
+	s->guest.counted = crowd_enter(e->shared->crowd, &s->guest.client, engine_now().mono_ns);
+	return s->guest.counted ? 0 : -EBUSY;
 }
 
 /* False: it is over. */
 static bool know(struct engine_stream *s)
 {
-	const struct engine_shared *shared = s->leg.engine->shared;
+	const struct engine_shared *shared = s->guest.leg.engine->shared;
 	int first = s->headed ? take_header(s) : 0;
 
 	if (!first)
@@ -280,21 +260,19 @@ static bool know(struct engine_stream *s)
 	return !shared->conf->no_tcp;
 }
 
-/* RFC 8656 section 5: the allocation goes with the connection. */
 static void client_ended(struct engine_stream *s, struct turn_now now)
 {
 	s->client_ended = true;
 	event_del(s->readable);
-	if (s->alloc)
-		turn_alloc_end(s->leg.engine->server, s->alloc, now);
+	engine_guest_end(&s->guest, now);
 	end(s);
 }
 
 /* One read and what is in it; false: nothing more for now. */
 static bool read_round(struct engine_stream *s, struct turn_now now)
 {
-	struct engine *e = s->leg.engine;
-	size_t want = s->alloc ? ENGINE_STREAM_BYTES - FRAME_MAX : STRANGER_BYTES;
+	struct engine *e = s->guest.leg.engine;
+	size_t want = s->guest.alloc ? ENGINE_STREAM_BYTES - FRAME_MAX : STRANGER_BYTES;
 	size_t have = s->rest_len, done;
 	bool more;
 	ssize_t n;
@@ -323,6 +301,7 @@ static bool read_round(struct engine_stream *s, struct turn_now now)
 
 static void read_stream(struct engine_stream *s)
 {
+	struct engine *e = s->guest.leg.engine;
 	struct turn_now now = engine_now();
 	int rounds = 0;
 
@@ -338,13 +317,13 @@ static void read_stream(struct engine_stream *s)
 	if (s->io.wants_write)
 		event_add(s->writable, NULL);
 	if (!s->spoken && stream_ready(&s->io))
-		s->deadline_ns = s->accepted_ns + engine_patience(s->leg.engine, SILENT_NS);
+		s->guest.deadline_ns = s->guest.begun_ns + engine_patience(e, SILENT_NS);
 }
 
 static void on_readable(evutil_socket_t fd, short what, void *arg)
 {
 	struct engine_stream *s = arg;
-	struct engine *e = s->leg.engine;
+	struct engine *e = s->guest.leg.engine;
 
 	(void)fd;
 	(void)what;
@@ -370,7 +349,7 @@ static size_t write_size(const struct engine_stream *s)
 
 static void write_stream(struct engine_stream *s)
 {
-	uint8_t *buf = s->leg.engine->stream_bytes;
+	uint8_t *buf = s->guest.leg.engine->stream_bytes;
 
 	while (s->out.bytes && !s->dead) {
 		size_t len = outbox_peek(&s->out, buf, write_size(s)), begun;
@@ -392,7 +371,7 @@ static void write_stream(struct engine_stream *s)
 static void on_writable(evutil_socket_t fd, short what, void *arg)
 {
 	struct engine_stream *s = arg;
-	struct engine *e = s->leg.engine;
+	struct engine *e = s->guest.leg.engine;
 
 	(void)fd;
 	(void)what;
@@ -405,7 +384,7 @@ static void on_writable(evutil_socket_t fd, short what, void *arg)
 /* There is room for answers again: what was read before them first. */
 static void resume(struct engine_stream *s)
 {
-	struct engine *e = s->leg.engine;
+	struct engine *e = s->guest.leg.engine;
 	size_t done;
 
 	s->waits = false;
@@ -421,7 +400,7 @@ static void resume(struct engine_stream *s)
 
 static bool watch(struct engine_stream *s)
 {
-	struct event_base *base = s->leg.engine->base;
+	struct event_base *base = s->guest.leg.engine->base;
 
 	s->readable = event_new(base, s->io.fd, EV_READ | EV_PERSIST, on_readable, s);
 	s->writable = event_new(base, s->io.fd, EV_WRITE, on_writable, s);
@@ -443,11 +422,11 @@ struct engine_stream *engine_stream_new(struct engine *e, const struct tp_addr *
 
 	if (!s)
 		return NULL;
-	s->leg = (struct engine_leg){ .ops = &stream_leg, .engine = e };
+	s->guest.leg = (struct engine_leg){ .ops = &stream_leg, .engine = e };
 	s->server = *server;
 	s->io.fd = fd;
 	if (watch(s)) {
-		DL_APPEND(e->strangers, s);
+		engine_guest_join(&s->guest, &e->streams);
 		return s;
 	}
 	unwatch(s);
@@ -457,16 +436,9 @@ struct engine_stream *engine_stream_new(struct engine *e, const struct tp_addr *
 
 void engine_stream_free(struct engine_stream *s)
 {
-	struct engine *e = s->leg.engine;
+	struct engine *e = s->guest.leg.engine;
 
-	engine_parked_forget(e, &s->leg);
-	if (s->alloc) {
-		DL_DELETE(e->clients, s);
-	} else {
-		DL_DELETE(e->strangers, s);
-		if (s->counted)
-			crowd_leave(e->shared->crowd, &s->client, e->now_ns);
-	}
+	engine_guest_leave(&s->guest);
 	if (s->dirty)
 		LL_DELETE2(e->dirty, s, next_dirty);
 	unwatch(s);
@@ -487,22 +459,23 @@ static void finish(struct engine_stream *s)
 /* A stranger's, with all that it has read and not written. */
 static void move(struct engine_stream *s)
 {
-	struct engine *e = s->leg.engine, *to = s->moves_to;
+	struct engine *e = s->guest.leg.engine, *to = s->moves_to;
 
 	unwatch(s);
-	engine_parked_forget(e, &s->leg);
-	DL_DELETE(e->strangers, s);
+	engine_parked_forget(e, &s->guest.leg);
+	DL_DELETE(e->streams.strangers, &s->guest);
 	s->moves_to = NULL;
-	s->leg.engine = to;
+	s->guest.leg.engine = to;
+	s->guest.among = &to->streams;
 	pthread_mutex_lock(&to->arrivals_lock);
-	DL_APPEND(to->arrivals, s);
+	DL_APPEND(to->arrivals, &s->guest);
 	pthread_mutex_unlock(&to->arrivals_lock);
 	event_active(to->arrival, 0, 0);
 }
 
 void engine_on_arrival(evutil_socket_t fd, short what, void *arg)
 {
-	struct engine_stream *list, *s, *next;
+	struct engine_guest *list, *g, *next;
 	struct engine *e = arg;
 
 	(void)fd;
@@ -511,9 +484,11 @@ void engine_on_arrival(evutil_socket_t fd, short what, void *arg)
 	list = e->arrivals;
 	e->arrivals = NULL;
 	pthread_mutex_unlock(&e->arrivals_lock);
-	DL_FOREACH_SAFE(list, s, next) {
-		DL_DELETE(list, s);
-		DL_APPEND(e->strangers, s);
+	DL_FOREACH_SAFE(list, g, next) {
+		struct engine_stream *s = (struct engine_stream *)g;
+
+		DL_DELETE(list, g);
+		DL_APPEND(e->streams.strangers, g);
 		mark(s);
 		if (!watch(s)) {
 			s->dead = true;
@@ -558,16 +533,15 @@ static void settle(struct engine_stream *s)
 	if (!s->dead && !s->ending)
 		return;
 	now = engine_now();
-	if (s->alloc)
-		turn_alloc_end(s->leg.engine->server, s->alloc, now);
+	engine_guest_end(&s->guest, now);
 	if (s->pipe)
-		turn_disconnected(s->leg.engine->server, s->pipe->core);
+		turn_disconnected(s->guest.leg.engine->server, s->pipe->core);
 	if (s->dead || (s->client_ended && !s->out.bytes)) {
 		engine_stream_free(s);
 		return;
 	}
 	if (!s->timed)
-		s->deadline_ns = now.mono_ns + END_NS;
+		s->guest.deadline_ns = now.mono_ns + END_NS;
 	s->timed = true;
 	if (!s->out.bytes && !s->finished)
 		finish(s);
