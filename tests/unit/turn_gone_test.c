@@ -337,12 +337,19 @@ static void operators(void **state)
 {
 	struct world *w = *state;
 
-	start_by(w, DTLS);
-	ends(w);
+	struct ticket t = start_by(w, DTLS);
+
 	/* it may come by another listener */
 	assert_int_equal(turn_server_deafen(w->server, &w->path.server, w->now), 0);
+	assert_nobody(w);
+	assert_int_equal(turn_server_deafen(w->server, &w->path.server, w->now), 0);
 	assert_int_equal(w->allocs, 1);
-	turn_alloc_end(w->server, w->relay[0]->alloc, w->now);
+	go_by(w, TLS, AWAY);
+	assert_int_equal(resume(w, &t), 0);
+	assert_int_equal(turn_server_deafen(w->server, &w->path.server, w->now), 0);
+	assert_reaches(w, AWAY);
+	ends(w);
+	end_alloc(w);
 	assert_int_equal(w->allocs, 0);
 }
 

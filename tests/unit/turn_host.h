@@ -209,14 +209,13 @@ static inline void host_alloc_kept(void *ctx, struct turn_alloc *a)
 	assert_true(a->parked || !w->parked);
 }
 
-static inline void host_client_comes(void *ctx, const struct turn_path *path,
-				     struct turn_alloc *a)
+static inline void host_client_comes(void *ctx, const struct turn_path *path, bool comes)
 {
 	struct world *w = ctx;
 
 	assert_int_equal(path->transport & TURN_GONE, 0);
 	w->comes_path = *path;
-	w->comes = a;
+	w->comes = comes;
 }
 
 static inline bool host_hand_over(void *ctx, unsigned int worker, const struct turn_path *path,

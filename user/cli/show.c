@@ -229,6 +229,12 @@ static int width(int least, const char *shown)
 	return n > least ? n : least;
 }
 
+/* RFC 8016: between two connections; the client's address is its last one. */
+static bool is_gone(const json_t *alloc)
+{
+	return json_is_true(json_object_get(alloc, "gone"));
+}
+
 void show_allocations(const struct cli *cli, const json_t *answer)
 {
 	const json_t *list = json_object_get(answer, "allocations"), *a;
@@ -248,7 +254,7 @@ void show_allocations(const struct cli *cli, const json_t *answer)
 		traffic(up, json_object_get(a, "up"));
 		traffic(down, json_object_get(a, "down"));
 		printf("%-*s %-4s %-*s %-*s %8s %8s %5zu | %s | %s\n", client,
-		       text(a, "client"), text(a, "transport"), relayed,
+		       text(a, "client"), is_gone(a) ? "gone" : text(a, "transport"), relayed,
 		       joined(buf, json_object_get(a, "relayed")), user, text(a, "user"),
 		       duration(left, number(a, "expires_s")), duration(age, number(a, "age_s")),
 		       json_array_size(json_object_get(a, "channels")), up, down);

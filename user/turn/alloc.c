@@ -241,11 +241,6 @@ void alloc_free(struct turn_server *s, struct alloc *a, uint64_t now_ns)
 	alloc_release(s, a, true);
 }
 
-void turn_alloc_end(struct turn_server *server, struct turn_alloc *alloc, struct turn_now now)
-{
-	alloc_free(server, core_of(alloc, struct alloc, pub), now.mono_ns);
-}
-
 void alloc_forget(struct turn_server *s, struct alloc *a)
 {
 	conn_forget_all(s, a);

@@ -329,8 +329,9 @@ bool mobility_give(struct turn_server *s, struct alloc *a, uint32_t serial);
 void mobility_free(struct turn_server *s, struct alloc *a, bool tell);
 /* The allocation that comes to this 5-tuple. */
 struct alloc *mobility_coming(const struct turn_server *s, const struct turn_path *path);
-/* Nobody comes by way of this UDP address any more. */
-void mobility_leave(struct turn_server *s, struct alloc *a, const struct tp_addr *listener);
+/* Nobody comes by way of this UDP address any more, nor is there on DTLS. */
+void mobility_leave(struct turn_server *s, struct alloc *a, const struct tp_addr *listener,
+		    uint64_t now_ns);
 /* Application data came by this path: if it is where the client comes to, it is there now. */
 void mobility_arrived(struct turn_server *s, struct alloc *a, const struct turn_path *path,
 		      uint64_t now_ns);

@@ -144,7 +144,7 @@ static void next_leave(struct turn_server *s, struct mobility *m)
 	if (!next.client.family)
 		return;
 	next_forget(s, m);
-	s->host->client_comes(s->ctx, &next, NULL);
+	s->host->client_comes(s->ctx, &next, false);
 }
 
 void mobility_free(struct turn_server *s, struct alloc *a, bool tell)
@@ -200,7 +200,8 @@ bool turn_resumes(struct turn_server *server, const uint8_t *data, size_t len,
 	struct stun_msg msg;
 	struct alloc *a;
 
-	if (len < TP_STUN_HDR_LEN || data[0] || data[1] != TURN_REFRESH ||
+	if (!mobility_allowed(server->conf) || len < TP_STUN_HDR_LEN ||
+	    data[0] || data[1] != TURN_REFRESH ||
 	    stun_parse(&msg, data, len) != STUN_OK || msg.ticket.len != TURN_TICKET_LEN)
 		return false;
 	home_name_ticket(name, msg.ticket.p);
@@ -279,7 +280,7 @@ static bool next_set(struct turn_server *s, struct mobility *m, const struct tur
 		return false;
 	m->next = *path;
 	table_add(&s->coming, &m->node, hash_path(s->key, path));
-	s->host->client_comes(s->ctx, path, &m->alloc->pub);
+	s->host->client_comes(s->ctx, path, true);
 	return true;
 }
 
@@ -401,14 +402,6 @@ void mobility_arrived(struct turn_server *s, struct alloc *a, const struct turn_
 		settle(s, a, path);	/* a connection may be another one since */
 }
 
-void mobility_leave(struct turn_server *s, struct alloc *a, const struct tp_addr *listener)
-{
-	struct mobility *m = a->mobility;
-
-	if (m && m->next.client.family && path_by(&m->next, listener))
-		next_leave(s, m);
-}
-
 bool mobility_follow(struct turn_server *s, struct alloc *a, uint64_t now_ns)
 {
 	struct mobility *m = a->mobility;
@@ -432,8 +425,23 @@ static void leave(struct turn_server *s, struct alloc *a)
 	home_remove(s->shared, &a->mobility->place[a->mobility->at]);
 	/* of a connection the kernel relays nothing: no row knows its path */
 	alloc_rename(s, a, &nowhere);
-	s->host->client_comes(s->ctx, &old, NULL);
+	s->host->client_comes(s->ctx, &old, false);
 	s->host->alloc_kept(s->ctx, &a->pub);
+}
+
+void mobility_leave(struct turn_server *s, struct alloc *a, const struct tp_addr *listener,
+		    uint64_t now_ns)
+{
+	struct mobility *m = a->mobility;
+
+	if (!m)
+		return;
+	if (m->next.client.family && path_by(&m->next, listener))
+		next_leave(s, m);
+	if (a->pub.path.transport & TURN_SECURE && path_by(&a->pub.path, listener)) {
+		leave(s, a);
+		mobility_follow(s, a, now_ns);
+	}
 }
 
 bool turn_client_gone(struct turn_server *server, const struct turn_path *path,

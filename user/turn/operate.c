@@ -148,11 +148,15 @@ static bool operate_by(const struct turn_alloc *alloc, const void *arg)
 unsigned int turn_server_deafen(struct turn_server *server, const struct tp_addr *listener,
 				struct turn_now now)
 {
-	struct table_node *node;
+	struct table_node *node, *next;
 	unsigned int i;
 
-	for (i = 0; i < table_chains(&server->allocs); i++)
-		for (node = table_chain(&server->allocs, i); node; node = node->next)
-			mobility_leave(server, core_of(node, struct alloc, node), listener);
+	for (i = 0; i < table_chains(&server->allocs); i++) {
+		for (node = table_chain(&server->allocs, i); node; node = next) {
+			next = node->next;	/* who leaves is in another chain */
+			mobility_leave(server, core_of(node, struct alloc, node), listener,
+				       now.mono_ns);
+		}
+	}
 	return turn_server_kick(server, operate_by, listener, now);
 }

@@ -144,7 +144,7 @@ struct turn_now {
 /* IPPROTO_UDP or IPPROTO_TCP. */
 static inline uint8_t turn_protocol(uint8_t transport)
 {
-	return transport & (uint8_t)~(TURN_SECURE | TURN_GONE);
+	return transport & (0xFF ^ TURN_SECURE ^ TURN_GONE);
 }
 
 /* The client's leg, RFC 8656's 5-tuple. */
@@ -237,9 +237,9 @@ struct turn_host {
 	/* The same from another of the server's UDP addresses (turn_origin.local). */
 	void (*to_client_from)(void *ctx, const struct tp_addr *server,
 			       const struct tp_addr *client, const struct turn_out *out);
-	/* RFC 8016: the client of this allocation comes by this path, beside the present one;
-	 * with NULL: by this path nobody comes any more, or he who was there has gone. */
-	void (*client_comes)(void *ctx, const struct turn_path *path, struct turn_alloc *alloc);
+	/* RFC 8016: beside its present path, an allocation's client comes by this one, or not any
+	 * more; or there (false) it was, and its connection is closed. */
+	void (*client_comes)(void *ctx, const struct turn_path *path, bool comes);
 	/* This client is another worker's: its datagram, or frame, goes to that worker's
 	 * turn_from_client(). False: it cannot (a stream stays where it is). */
 	bool (*hand_over)(void *ctx, unsigned int worker, const struct turn_path *path,
@@ -324,14 +324,12 @@ unsigned int turn_server_realms(struct turn_server *server, const struct turn_re
 /* While on, new allocations are refused (508), or sent to an alternate server (300); what is
  * alive goes on (G18). */
 void turn_server_drain(struct turn_server *server, bool on);
-/* Ends one allocation through the host, as if it had been refreshed to 0. */
-void turn_alloc_end(struct turn_server *server, struct turn_alloc *alloc, struct turn_now now);
 
 /* After turn_shared_renew(). Channels and permissions to peers that are denied now end
  * through the host; returns how many. */
 unsigned int turn_server_renew(struct turn_server *server, const struct turn_conf *conf);
 /* Nobody listens at this UDP address any more: its clients' allocations end, as if refreshed
- * to 0; returns how many. */
+ * to 0 (returns how many), but those with tickets of clients on DTLS, who may come back. */
 unsigned int turn_server_deafen(struct turn_server *server, const struct tp_addr *listener,
 				struct turn_now now);
 /* Ends, as if refreshed to 0, the allocations that match; returns how many. */
