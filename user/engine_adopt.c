@@ -6,10 +6,16 @@
 #include "engine_parts.h"
 #include "log.h"
 
-/* NULL: not served any more. Of what is not plain UDP the connection is gone. */
-static struct engine_leg *leg_of(struct engine *e, const struct tp_alloc *saved)
+/* NULL: not served any more. */
+static struct turn_alloc *adopt(struct engine *e, struct tp_alloc *saved, struct turn_now now)
 {
-	return saved->transport == IPPROTO_UDP ? engine_leg_of(e, &saved->server) : NULL;
+	struct engine_listener *l = engine_listener_of(e, &saved->server);
+
+	if (saved->transport == IPPROTO_UDP)
+		return l ? turn_adopt(e->server, saved, &l->leg, now) : NULL;
+	/* the connection went with the predecessor: who has a ticket may come back */
+	saved->transport |= TURN_GONE;
+	return turn_adopt(e->server, saved, NULL, now);
 }
 
 static bool is_mine(const struct engine *e, const struct tp_alloc *saved)
@@ -51,7 +57,6 @@ int engine_adopt(struct engine *e)
 	if (!adopted)
 		return -ENOMEM;
 	while ((saved = journal_next_alloc(j, &at))) {
-		struct engine_leg *leg = leg_of(e, saved);
 		struct turn_alloc *alloc;
 
 		if (!is_mine(e, saved))
@@ -59,13 +64,14 @@ int engine_adopt(struct engine *e)
 		/* the rows are found again by their keys */
 		memset(saved->row_send, 0, sizeof(saved->row_send));
 		memset(saved->row_relayed, 0, sizeof(saved->row_relayed));
-		alloc = leg ? turn_adopt(e->server, saved, leg, now) : NULL;
+		alloc = adopt(e, saved, now);
 		if (alloc) {
 			flows_keep_alloc(e->shared->flows, alloc, e->worker);
 			engine_proxied_adopted(e, alloc);
 			adopted[journal_index(j, saved)] = alloc;
 			n++;
 		} else {
+			turn_forgo(e->server, saved, now);
 			journal_free_alloc(j, saved);
 			over++;
 		}

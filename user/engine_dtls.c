@@ -35,6 +35,7 @@ struct engine_dtls {
 	struct way way;
 	struct dtls *io;
 	struct event *timer;		/* until the handshake is over */
+	struct engine *with;		/* has its allocation; NULL: nobody, or this one */
 	bool over;
 };
 
@@ -116,19 +117,24 @@ static struct engine_dtls *session_of(struct engine_guest *g)
 static void session_free(struct engine_dtls *s)
 {
 	engine_guest_leave(&s->guest);
-	*place(s->way.listener, &s->guest.client) = s->next_here;
+	*place(s->way.listener, &s->way.client) = s->next_here;
 	if (s->timer)
 		event_free(s->timer);
 	dtls_free(s->io);
 	free(s);
 }
 
-static void session_end(struct engine_dtls *s, struct turn_now now)
+/* True: its allocation has ended with it. */
+static bool session_end(struct engine_dtls *s, struct turn_now now)
 {
-	engine_guest_end(&s->guest, now);
+	bool ended = !s->with && engine_guest_end(&s->guest, now);
+
+	if (s->with)
+		engine_far_ended(s->guest.leg.engine, s->with, &s->guest.path);
 	s->way.tos = s->way.ttl = 0;
 	dtls_finish(s->io);
 	session_free(s);
+	return ended;
 }
 
 /* To be ended as soon as nobody is at work with it. */
@@ -195,6 +201,14 @@ static void dtls_leg_send(struct engine_leg *leg, const struct tp_addr *client,
 		session_break(s);
 }
 
+static void dtls_leg_allocated(struct engine_leg *leg, const struct tp_addr *client, bool is)
+{
+	struct engine_dtls *s = (struct engine_dtls *)leg;
+
+	s->with = NULL;
+	engine_guest_allocated(leg, client, is);
+}
+
 static const struct engine_leg_ops dtls_leg = {
 	.send = dtls_leg_send,
 	.allocated = engine_guest_allocated,
@@ -214,7 +228,11 @@ static struct engine_dtls *session_new(const struct way *way, struct dtls *io, u
 		return NULL;
 	}
 	s->guest = (struct engine_guest){
-		.leg = { .ops = &dtls_leg, .engine = e }, .client = way->client, .counted = true,
+		.leg = { .ops = &dtls_leg, .engine = e }, .counted = true,
+		.path = {
+			.client = way->client, .server = way->listener->addr,
+			.transport = IPPROTO_UDP | TURN_SECURE, .socket = &s->guest.leg,
+		},
 		.begun_ns = now_ns, .deadline_ns = now_ns + engine_patience(e, HANDSHAKE_NS),
 	};
 	s->way = *way;
@@ -234,10 +252,6 @@ static struct engine_dtls *session_new(const struct way *way, struct dtls *io, u
 static bool read_messages(struct engine_dtls *s, struct turn_now now)
 {
 	struct engine *e = s->guest.leg.engine;
-	struct turn_path path = {
-		.client = s->guest.client, .server = s->way.listener->addr,
-		.transport = IPPROTO_UDP | TURN_SECURE, .socket = &s->guest.leg,
-	};
 	bool any = false;
 	ssize_t n = 1;
 
@@ -250,7 +264,7 @@ static bool read_messages(struct engine_dtls *s, struct turn_now now)
 			break;
 		any = true;
 		e->dtls->used += (size_t)n;
-		reason = engine_from_client(e, &path, at, (size_t)n, now);
+		reason = engine_from_client(e, &s->guest.path, at, (size_t)n, now);
 		if (engine_guest_refused(&s->guest, reason))
 			return false;
 	}
@@ -309,6 +323,75 @@ void engine_dtls_input(struct engine_listener *l, const struct tp_addr *client,
 		session_end(s, now);
 }
 
+static struct engine_dtls *session_at(struct engine *e, const struct turn_path *path)
+{
+	struct engine_listener *l = e->dtls ? engine_listener_of(e, &path->server) : NULL;
+
+	return l ? *place(l, &path->client) : NULL;
+}
+
+bool engine_dtls_output(struct engine *e, const struct turn_path *path,
+			const struct turn_out *out)
+{
+	struct engine_dtls *s = session_at(e, path);
+
+	if (s)
+		dtls_leg_send(&s->guest.leg, &path->client, out);
+	return s;
+}
+
+bool engine_dtls_lend(struct engine *e, const struct turn_path *path, struct engine *with)
+{
+	struct engine_dtls *s = session_at(e, path);
+
+	if (!s || s->over || (s->guest.allocated && s->with != with))
+		return false;
+	s->with = with;
+	engine_guest_allocated(&s->guest.leg, &path->client, true);
+	return true;
+}
+
+void engine_dtls_return(struct engine *e, const struct turn_path *path, struct engine *with)
+{
+	struct engine_dtls *s = session_at(e, path);
+
+	if (s && s->with == with)
+		dtls_leg_allocated(&s->guest.leg, &path->client, false);
+}
+
+/* Ends those that match; how many allocations with them. Not by the lists: where one ends,
+ * another may become a stranger (RFC 8016). */
+static unsigned int end_each(struct engine_hall *hall,
+			     bool (*match)(const struct engine_dtls *s, const void *arg),
+			     const void *arg)
+{
+	struct turn_now now = engine_now();
+	unsigned int ended = 0;
+
+	for (unsigned int i = 0; i < HALL_BUCKETS; i++) {
+		struct engine_dtls *s, *next;
+
+		for (s = hall->buckets[i]; s; s = next) {
+			next = s->next_here;
+			if (match(s, arg))
+				ended += session_end(s, now);
+		}
+	}
+	return ended;
+}
+
+static bool is_broken(const struct engine_dtls *s, const void *arg)
+{
+	(void)arg;
+	return s->over;
+}
+
+/* NULL: of any. */
+static bool is_of(const struct engine_dtls *s, const void *listener)
+{
+	return !listener || s->way.listener == listener;
+}
+
 void engine_dtls_sweep(struct engine *e, uint64_t now_ns)
 {
 	struct engine_hall *hall = e->dtls;
@@ -317,16 +400,14 @@ void engine_dtls_sweep(struct engine *e, uint64_t now_ns)
 	if (!hall || now_ns < hall->swept_ns + SWEEP_NS)
 		return;
 	hall->swept_ns = now_ns;
-	/* those with an allocation have its lifetime */
-	DL_FOREACH_SAFE(hall->guests.strangers, g, next)
-		if (session_of(g)->over || g->deadline_ns <= now_ns)
-			session_end(session_of(g), engine_now());
 	if (hall->broken) {
 		hall->broken = false;
-		DL_FOREACH_SAFE(hall->guests.clients, g, next)
-			if (session_of(g)->over)
-				session_end(session_of(g), engine_now());
+		end_each(hall, is_broken, NULL);
 	}
+	/* those with an allocation have its lifetime */
+	DL_FOREACH_SAFE(hall->guests.strangers, g, next)
+		if (g->deadline_ns <= now_ns)
+			session_end(session_of(g), engine_now());
 	udp_flush(e->tx);
 }
 
@@ -350,21 +431,11 @@ int engine_dtls_open(struct engine *e)
 
 unsigned int engine_dtls_leave(struct engine *e, const struct engine_listener *l)
 {
-	struct turn_now now = engine_now();
-	struct engine_guest *g, *next;
-	unsigned int ended = 0;
+	unsigned int ended;
 
 	if (!e->dtls)
 		return 0;
-	DL_FOREACH_SAFE(e->dtls->guests.strangers, g, next)
-		if (!l || session_of(g)->way.listener == l)
-			session_end(session_of(g), now);
-	DL_FOREACH_SAFE(e->dtls->guests.clients, g, next) {
-		if (l && session_of(g)->way.listener != l)
-			continue;
-		ended++;
-		session_end(session_of(g), now);
-	}
+	ended = end_each(e->dtls, is_of, l);
 	udp_flush(e->tx);
 	return ended;
 }

@@ -121,10 +121,10 @@ static void host_to_client(void *ctx, const struct turn_path *path, const struct
 static void host_to_client_from(void *ctx, const struct tp_addr *server,
 				const struct tp_addr *client, const struct turn_out *out)
 {
-	struct engine_leg *leg = engine_leg_of(ctx, server);
+	struct engine_listener *l = engine_listener_of(ctx, server);
 
-	if (leg)
-		leg->ops->send(leg, client, out);
+	if (l)
+		udp_leg_send(&l->leg, client, out);
 }
 
 static void host_to_peer(void *ctx, struct turn_relay *relay, const struct tp_addr *peer,
@@ -144,12 +144,13 @@ static void host_to_peer(void *ctx, struct turn_relay *relay, const struct tp_ad
 	flows_count(relay->alloc, true, len);
 }
 
-static void tell_leg(struct turn_alloc *alloc, struct turn_alloc *now)
+static void host_client_comes(void *ctx, const struct turn_path *path, bool comes)
 {
-	struct engine_leg *leg = alloc->path.socket;
+	struct engine_leg *leg = path->socket;
 
+	(void)ctx;
 	if (leg && leg->ops->allocated)
-		leg->ops->allocated(leg, now);
+		leg->ops->allocated(leg, &path->client, comes);
 }
 
 static void host_alloc_kept(void *ctx, struct turn_alloc *alloc)
@@ -157,7 +158,7 @@ static void host_alloc_kept(void *ctx, struct turn_alloc *alloc)
 	struct engine *e = ctx;
 	bool known = alloc->host;
 
-	tell_leg(alloc, alloc);
+	host_client_comes(e, &alloc->path, true);
 	flows_keep_alloc(e->shared->flows, alloc, e->worker);
 	engine_tell(e, alloc, known ? STATSDB_REFRESHED : STATSDB_NEW);
 }
@@ -182,7 +183,7 @@ static void host_alloc_parked(void *ctx, struct turn_alloc *alloc)
 	struct engine *e = ctx;
 
 	/* it moves: its connection, if it had one, may go without it */
-	tell_leg(alloc, NULL);
+	host_client_comes(e, &alloc->path, false);
 	flows_park_alloc(e->shared->flows, alloc);
 }
 
@@ -224,7 +225,7 @@ static void host_alloc_gone(void *ctx, struct turn_alloc *alloc)
 		flows_park_alloc(e->shared->flows, alloc);
 	engine_tell(e, alloc, STATSDB_DELETED);
 	flows_drop_alloc(e->shared->flows, alloc);
-	tell_leg(alloc, NULL);
+	host_client_comes(e, &alloc->path, false);
 }
 
 static void host_random(void *ctx, void *buf, size_t len)
@@ -259,6 +260,7 @@ const struct turn_host engine_host = {
 	.to_client = host_to_client,
 	.to_client_from = host_to_client_from,
 	.to_peer = host_to_peer,
+	.client_comes = host_client_comes,
 	.hand_over = engine_hand_over,
 	.alloc_kept = host_alloc_kept,
 	.channel_kept = host_channel_kept,

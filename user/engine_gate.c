@@ -50,7 +50,7 @@ static void take(struct engine_gate *gate, const struct tcp_accepted *in, uint64
 	}
 	s->headed = gate->proxied;
 	s->guest.counted = !gate->proxied;
-	s->guest.client = in->client;
+	s->guest.path.client = in->client;
 	s->dscp = in->dscp;
 	s->guest.begun_ns = now_ns;
 	s->guest.deadline_ns = now_ns + engine_patience(e, FIRST_NS);

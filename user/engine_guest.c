@@ -20,43 +20,42 @@ void engine_guest_leave(struct engine_guest *g)
 	struct engine *e = g->leg.engine;
 
 	engine_parked_forget(e, &g->leg);
-	if (g->alloc) {
+	if (g->allocated) {
 		DL_DELETE(g->among->clients, g);
 		return;
 	}
 	DL_DELETE(g->among->strangers, g);
 	if (g->counted)
-		crowd_leave(e->shared->crowd, &g->client, e->now_ns);
+		crowd_leave(e->shared->crowd, &g->path.client, e->now_ns);
 }
 
-void engine_guest_allocated(struct engine_leg *leg, struct turn_alloc *alloc)
+void engine_guest_allocated(struct engine_leg *leg, const struct tp_addr *client, bool is)
 {
 	struct engine_guest *g = (struct engine_guest *)leg;
 	struct engine *e = leg->engine;
-	bool was = g->alloc, is = alloc;
 
-	g->alloc = alloc;
-	if (was == is)
+	(void)client;
+	if (g->allocated == is)
 		return;
+	g->allocated = is;
 	if (is) {
-		crowd_leave(e->shared->crowd, &g->client, e->now_ns);
+		crowd_leave(e->shared->crowd, &g->path.client, e->now_ns);
 		DL_DELETE(g->among->strangers, g);
 		DL_APPEND(g->among->clients, g);
 		return;
 	}
-	crowd_return(e->shared->crowd, &g->client, e->now_ns);
+	crowd_return(e->shared->crowd, &g->path.client, e->now_ns);
 	DL_DELETE(g->among->clients, g);
 	DL_APPEND(g->among->strangers, g);
 	g->deadline_ns = engine_now().mono_ns + engine_patience(e, UINT64_MAX);
 }
 
-void engine_guest_end(struct engine_guest *g, struct turn_now now)
+bool engine_guest_end(struct engine_guest *g, struct turn_now now)
 {
-	if (g->alloc)
-		turn_alloc_end(g->leg.engine->server, g->alloc, now);
+	return g->allocated && turn_client_gone(g->leg.engine->server, &g->path, now);
 }
 
 bool engine_guest_refused(struct engine_guest *g, enum tp_reason reason)
 {
-	return reason == TP_R_STUN_ERROR && !g->alloc && ++g->refusals == REFUSALS;
+	return reason == TP_R_STUN_ERROR && !g->allocated && ++g->refusals == REFUSALS;
 }

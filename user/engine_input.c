@@ -93,7 +93,7 @@ void engine_on_listener(evutil_socket_t fd, short what, void *arg)
 
 static bool is_stream(const struct turn_alloc *alloc)
 {
-	return (alloc->path.transport & ~TURN_SECURE) == IPPROTO_TCP;
+	return turn_protocol(alloc->path.transport) == IPPROTO_TCP;
 }
 
 static void from_peer(struct engine *e, struct engine_relay *r, const struct udp_received *in,

@@ -6,7 +6,7 @@
 #include "address.h"
 #include "engine_parts.h"
 
-static struct engine_listener *listener_of(const struct engine *e, const struct tp_addr *addr)
+struct engine_listener *engine_listener_of(const struct engine *e, const struct tp_addr *addr)
 {
 	struct engine_listener *l;
 
@@ -16,11 +16,13 @@ static struct engine_listener *listener_of(const struct engine *e, const struct 
 	return NULL;
 }
 
-struct engine_leg *engine_leg_of(struct engine *e, const struct tp_addr *server)
+struct engine_leg *engine_leg_of(struct engine *e, const struct turn_path *path)
 {
-	struct engine_listener *l = listener_of(e, server);
+	struct engine_listener *l = engine_listener_of(e, &path->server);
 
-	return l ? &l->leg : NULL;
+	if (!l)
+		return NULL;
+	return path->transport & TURN_SECURE ? &l->far.leg : &l->leg;
 }
 
 static void listener_free(struct engine_listener *l)
@@ -42,6 +44,7 @@ static int listener_add(struct engine *e, const struct tp_addr *addr, int fd, bo
 	*l = (struct engine_listener){
 		.leg = { .ops = &engine_udp_leg, .engine = e }, .fd = fd, .addr = *addr,
 		.proxied = proxied,
+		.far = { .leg = { .ops = &engine_far_leg, .engine = e }, .server = *addr },
 	};
 	l->event = event_new(e->base, fd, EV_READ | EV_PERSIST, engine_on_listener, l);
 	if (!l->event || event_add(l->event, NULL)) {
@@ -64,12 +67,13 @@ void engine_listeners_close(struct engine *e)
 /* Its clients cannot be answered any more: what they have ends, as if refreshed to 0. */
 static unsigned int listener_remove(struct engine *e, const struct tp_addr *addr)
 {
-	struct engine_listener *l = listener_of(e, addr);
+	struct engine_listener *l = engine_listener_of(e, addr);
 	unsigned int ended;
 
 	if (!l)
 		return 0;
 	engine_parked_forget(e, &l->leg);
+	engine_parked_forget(e, &l->far.leg);
 	ended = engine_dtls_leave(e, l);
 	ended += turn_server_deafen(e->server, addr, engine_now());
 	engine_flush(e);		/* what is queued names the descriptor */

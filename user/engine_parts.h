@@ -21,8 +21,9 @@ struct engine_leg_ops {
 	/* to: turn_path_to(). out is copied, or sent before the engine turns to its next input */
 	void (*send)(struct engine_leg *leg, const struct tp_addr *to,
 		     const struct turn_out *out);
-	/* The leg's client has this allocation now, or (NULL) none any more. May be NULL. */
-	void (*allocated)(struct engine_leg *leg, struct turn_alloc *alloc);
+	/* Whether an allocation is this client's now, be it that it only comes to it (RFC 8016).
+	 * May be NULL. */
+	void (*allocated)(struct engine_leg *leg, const struct tp_addr *client, bool is);
 };
 
 /* A client's leg, which turn_path.socket points to: a UDP listener, or one connection. */
@@ -36,8 +37,8 @@ struct engine_guest {
 	struct engine_leg leg;
 	struct engine_guest *prev, *next;
 	struct engine_guests *among;
-	struct tp_addr client;
-	struct turn_alloc *alloc;	/* NULL: a stranger */
+	struct turn_path path;
+	bool allocated;			/* else a stranger */
 	uint64_t begun_ns, deadline_ns;
 	unsigned int refusals;		/* of requests, without an allocation */
 	bool counted;			/* in the crowd, unless it has an allocation */
@@ -48,9 +49,16 @@ struct engine_guests {
 	struct engine_guest *strangers, *clients;
 };
 
-/* A UDP listener, the leg of all its clients. */
+/* The leg of those clients on DTLS of a listener whose sessions other workers have. */
+struct engine_far {
+	struct engine_leg leg;
+	struct tp_addr server;
+};
+
+/* A UDP listener, the leg of all its clients without DTLS. */
 struct engine_listener {
 	struct engine_leg leg;
+	struct engine_far far;
 	struct engine_listener *prev, *next;
 	struct event *event;
 	struct tp_addr addr;
@@ -73,7 +81,6 @@ struct engine_gate {
 struct engine_stream {
 	struct engine_guest guest;
 	struct engine_stream *next_dirty;
-	struct tp_addr server;
 	struct stream io;
 	struct event *readable, *writable;
 	struct outbox out;
@@ -193,9 +200,10 @@ void engine_flush(struct engine *engine);
 void engine_guest_join(struct engine_guest *guest, struct engine_guests *among);
 void engine_guest_leave(struct engine_guest *guest);	/* without telling the core */
 /* engine_leg_ops.allocated */
-void engine_guest_allocated(struct engine_leg *leg, struct turn_alloc *alloc);
-/* RFC 8656 section 5: the allocation goes with the client's end of the 5-tuple. */
-void engine_guest_end(struct engine_guest *guest, struct turn_now now);
+void engine_guest_allocated(struct engine_leg *leg, const struct tp_addr *client, bool is);
+/* RFC 8656 section 5: the allocation goes with the client's end of the 5-tuple (true), unless
+ * the client may come back (RFC 8016). */
+bool engine_guest_end(struct engine_guest *guest, struct turn_now now);
 /* With the core's reason for each request; true: it has been refused too often. */
 bool engine_guest_refused(struct engine_guest *guest, enum tp_reason reason);
 
@@ -239,14 +247,20 @@ void engine_pipe_join(struct engine_pipe *pipe, struct engine_stream *stream);
 void engine_pipe_free(struct engine_pipe *pipe);
 
 void engine_listeners_close(struct engine *engine);
-/* The UDP leg of this server address; NULL: not ours. */
-struct engine_leg *engine_leg_of(struct engine *engine, const struct tp_addr *server);
+/* NULL: not ours. */
+struct engine_listener *engine_listener_of(const struct engine *engine,
+					   const struct tp_addr *addr);
+/* The leg of a client by UDP, or of one on DTLS whose session another worker has. NULL: this
+ * server address is not ours. */
+struct engine_leg *engine_leg_of(struct engine *engine, const struct turn_path *path);
 
 int engine_mail_open(struct engine *engine);	/* 0 or -1 */
 void engine_mail_close(struct engine *engine);
 /* turn_host.hand_over */
 bool engine_hand_over(void *ctx, unsigned int worker, const struct turn_path *path,
 		      const uint8_t *data, size_t len);
+/* A DTLS session here has ended, whose allocation lives there. */
+void engine_far_ended(struct engine *engine, struct engine *to, const struct turn_path *path);
 
 /* Keep what the core will know later (TURN_LATER); false: it is lost. */
 bool engine_park(struct engine *engine, const struct turn_path *path, const uint8_t *data,
@@ -268,6 +282,13 @@ void engine_dtls_sweep(struct engine *engine, uint64_t now_ns);
 /* A datagram that RFC 7983 says is DTLS. */
 void engine_dtls_input(struct engine_listener *listener, const struct tp_addr *client,
 		       const uint8_t *data, size_t len, struct turn_now now);
+/* For a client whose allocation another worker has. False: there is no such session. */
+bool engine_dtls_output(struct engine *engine, const struct turn_path *path,
+			const struct turn_out *out);
+/* That worker has its allocation, or not any more. False: it cannot, there is no such session,
+ * or it has an allocation. */
+bool engine_dtls_lend(struct engine *engine, const struct turn_path *path, struct engine *with);
+void engine_dtls_return(struct engine *engine, const struct turn_path *path, struct engine *with);
 
 /* Clients behind proxies, on UDP. */
 int engine_proxied_open(struct engine *engine);	/* 0 or -ENOMEM; also once more */
@@ -285,7 +306,7 @@ void engine_tell(const struct engine *engine, const struct turn_alloc *alloc,
 		 enum statsdb_kind kind);
 
 extern const struct turn_host engine_host;	/* ctx is the engine */
-extern const struct engine_leg_ops engine_udp_leg;
+extern const struct engine_leg_ops engine_udp_leg, engine_far_leg;
 
 /* Event callbacks; arg is the struct engine_listener or engine_relay. */
 void engine_on_listener(evutil_socket_t fd, short what, void *arg);

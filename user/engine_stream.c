@@ -48,11 +48,6 @@ static void end(struct engine_stream *s)
 
 /* -------------------------------------------------------------- as the core sees it */
 
-static uint8_t transport_of(const struct engine_stream *s)
-{
-	return IPPROTO_TCP | (s->io.ssl ? TURN_SECURE : 0);
-}
-
 static void stream_leg_send(struct engine_leg *leg, const struct tp_addr *client,
 			    const struct turn_out *out)
 {
@@ -91,33 +86,39 @@ static bool binds(const struct engine_stream *s, const uint8_t *data, size_t len
 {
 	const struct conf *conf = s->guest.leg.engine->shared->conf;
 
-	return conf->turn.tcp_relay && !s->guest.alloc &&
+	return conf->turn.tcp_relay && !s->guest.allocated &&
 	       turn_binds(data, len, conf->workers, worker);
 }
 
-/* What is about a connection goes to the worker that has it, and with it the whole stream,
- * since all that belongs to an allocation is its worker's alone. */
+/* RFC 8016. *worker has the allocation. */
+static bool resumes(const struct engine_stream *s, const uint8_t *data, size_t len,
+		    unsigned int *worker)
+{
+	return !s->guest.allocated &&
+	       turn_resumes(s->guest.leg.engine->server, data, len, worker);
+}
+
+/* What is about a connection, or an allocation that the client comes back to, goes to the worker
+ * that has it, and with it the whole stream, since all that belongs to an allocation is its
+ * worker's alone. */
 static bool is_elsewhere(struct engine_stream *s, const uint8_t *data, size_t len)
 {
-	struct engine **engines = s->guest.leg.engine->shared->engines;
+	struct engine *e = s->guest.leg.engine;
 	unsigned int worker;
 
-	if (binds(s, data, len, &worker) && engines[worker] != s->guest.leg.engine)
-		s->moves_to = engines[worker];
+	if ((binds(s, data, len, &worker) || resumes(s, data, len, &worker)) &&
+	    worker != e->worker)
+		s->moves_to = e->shared->engines[worker];
 	return s->moves_to;
 }
 
 static void message(struct engine_stream *s, const uint8_t *data, size_t len, struct turn_now now)
 {
-	struct turn_path path = {
-		.client = s->guest.client, .server = s->server,
-		.transport = transport_of(s), .socket = &s->guest.leg,
-	};
 	struct engine *e = s->guest.leg.engine;
 	enum tp_reason reason;
 	unsigned int worker;
 
-	if (!s->spoken && !s->guest.alloc)
+	if (!s->spoken && !s->guest.allocated)
 		s->guest.deadline_ns = s->guest.begun_ns + engine_patience(e, UINT64_MAX);
 	s->spoken = true;
 	/* RFC 8656 section 15: the connection's DSCP, Not-ECT, a TTL of its own */
@@ -125,7 +126,7 @@ static void message(struct engine_stream *s, const uint8_t *data, size_t len, st
 	e->ttl = 0;
 	e->ttl_over = false;
 	e->now_ns = now.mono_ns;
-	reason = engine_from_client(e, &path, data, len, now);
+	reason = engine_from_client(e, &s->guest.path, data, len, now);
 	/* what comes behind it may be no message: to be seen when it is answered */
 	if (reason == TURN_LATER && binds(s, data, len, &worker))
 		s->asked = s->waits = true;
@@ -171,7 +172,7 @@ static size_t messages(struct engine_stream *s, const uint8_t *p, size_t have,
 	while (at < have && !s->dead && !s->ending && !s->pipe && !s->asked) {
 		enum frame_kind kind = frame_find(&frame, p + at, have - at, channels_end);
 
-		if (kind == FRAME_GARBAGE || (!s->guest.alloc && frame.wire > STRANGER_BYTES)) {
+		if (kind == FRAME_GARBAGE || (!s->guest.allocated && frame.wire > STRANGER_BYTES)) {
 			engine_count_one(e, kind == FRAME_GARBAGE ? TP_R_NOT_TURN : TP_R_TOO_LONG,
 					 have - at);
 			end(s);
@@ -234,11 +235,12 @@ static int take_header(struct engine_stream *s)
 	if (err)
 		return s->dead ? -ENOMEM : err;
 	if (!header.own) {
-		s->guest.client = header.client;
-		s->server = header.server;
+		s->guest.path.client = header.client;
+		s->guest.path.server = header.server;
 	}
 	s->headed = false;
-	s->guest.counted = crowd_enter(e->shared->crowd, &s->guest.client, engine_now().mono_ns);
+	s->guest.counted = crowd_enter(e->shared->crowd, &s->guest.path.client,
+				       engine_now().mono_ns);
 	return s->guest.counted ? 0 : -EBUSY;
 }
 
@@ -255,8 +257,10 @@ static bool know(struct engine_stream *s)
 	if (first < 0)
 		return false;
 	s->known = true;
-	if (first == TLS_FIRST_BYTE)
+	if (first == TLS_FIRST_BYTE) {
+		s->guest.path.transport |= TURN_SECURE;
 		return !shared->conf->no_tls && !stream_secure(&s->io, shared->tls);
+	}
 	return !shared->conf->no_tcp;
 }
 
@@ -272,7 +276,7 @@ static void client_ended(struct engine_stream *s, struct turn_now now)
 static bool read_round(struct engine_stream *s, struct turn_now now)
 {
 	struct engine *e = s->guest.leg.engine;
-	size_t want = s->guest.alloc ? ENGINE_STREAM_BYTES - FRAME_MAX : STRANGER_BYTES;
+	size_t want = s->guest.allocated ? ENGINE_STREAM_BYTES - FRAME_MAX : STRANGER_BYTES;
 	size_t have = s->rest_len, done;
 	bool more;
 	ssize_t n;
@@ -423,7 +427,9 @@ struct engine_stream *engine_stream_new(struct engine *e, const struct tp_addr *
 	if (!s)
 		return NULL;
 	s->guest.leg = (struct engine_leg){ .ops = &stream_leg, .engine = e };
-	s->server = *server;
+	s->guest.path = (struct turn_path){
+		.server = *server, .transport = IPPROTO_TCP, .socket = &s->guest.leg,
+	};
 	s->io.fd = fd;
 	if (watch(s)) {
 		engine_guest_join(&s->guest, &e->streams);

@@ -40,7 +40,7 @@ static enum transport transport_of(uint8_t transport)
 {
 	bool secure = transport & TURN_SECURE;
 
-	if ((transport & ~TURN_SECURE) == IPPROTO_TCP)
+	if (turn_protocol(transport) == IPPROTO_TCP)
 		return secure ? TLS : TCP;
 	return secure ? DTLS : UDP;
 }

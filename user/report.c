@@ -232,7 +232,7 @@ static const char *transport(uint8_t leg)
 {
 	bool secure = leg & TURN_SECURE;
 
-	if ((leg & ~TURN_SECURE) == IPPROTO_TCP)
+	if (turn_protocol(leg) == IPPROTO_TCP)
 		return secure ? "tls" : "tcp";
 	return secure ? "dtls" : "udp";
 }
@@ -256,11 +256,11 @@ static json_t *allocation(const struct entry *e, uint64_t now_ns)
 
 	add(&fast.up, &e->rows.up);
 	add(&fast.down, &e->rows.down);
-	return json_pack("{s:o,s:o*,s:o,s:s,s:o,s:s,s:i,s:o,s:I,s:I,s:i,s:o,s:o,s:o,s:o}",
+	return json_pack("{s:o,s:o*,s:o,s:s,s:b,s:o,s:s,s:i,s:o,s:I,s:I,s:i,s:o,s:o,s:o,s:o}",
 		"client", address(&a->client),
 		"proxy", a->proxy.family ? address(&a->proxy) : NULL,
 		"server", address(&a->server),
-		"transport", transport(a->transport),
+		"transport", transport(a->transport), "gone", a->transport & TURN_GONE,
 		"relayed", relayed(a, now_ns), "relayed_by", a->tcp ? "tcp" : "udp",
 		"connections", a->connections, "user", name(a->user, sizeof(a->user)),
 		"expires_s", seconds_left(last, now_ns),

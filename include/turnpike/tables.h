@@ -261,7 +261,7 @@ struct tp_alloc {
 	struct tp_addr relayed[2];	/* bound locally; [0] IPv4, [1] IPv6 */
 	__u8   txid[12];	/* of the Allocate that made it (RFC 8656 section 7.2) */
 	__u8   transport;	/* of the client's leg: IPPROTO_UDP or IPPROTO_TCP; with 0x80
-				 * inside DTLS or TLS */
+				 * inside DTLS or TLS, with 0x40 closed, a mobile client's */
 	__u8   tcp;		/* it relays TCP connections (RFC 6062), not datagrams */
 	__u16  worker;
 	__u8   user_id[32];	/* RFC 8489 section 14.4: SHA-256(username ":" realm) */
@@ -362,6 +362,7 @@ struct tp_meta {
 	X(ICMP_IGNORED,	"icmp_ignored",	"ICMP error not for a permitted peer") \
 	X(SEND_FAILED,	"send_failed",	"lost: the socket did not take it") \
 	X(SLOW_CLIENT,	"slow_client",	"lost: the client's connection was too slow for it") \
+	X(CLIENT_GONE,	"client_gone",	"discarded: the mobile client is between two connections") \
 	X(DTLS,		"dtls",		"DTLS without a message in it: handshake, alert, garbage") \
 	X(PROXY_UNTRUSTED, "proxy_untrusted", "discarded: on udp-proxy-port, not from a trusted proxy") \
 	X(PROXY_HEADER,	"proxy_header",	"discarded: malformed PROXY header") \

@@ -27,6 +27,16 @@ ETH_P_ALL = 3
 SO_RCVBUFFORCE = 33
 
 
+def until(what, within=30):
+    """True as soon as what() is."""
+    end = time.monotonic() + within
+    while time.monotonic() < end:
+        if what():
+            return True
+        time.sleep(0.02)
+    return False
+
+
 class Tap:
     def __init__(self):
         self.n = 0
@@ -69,6 +79,9 @@ class Lab:
                        stdout=subprocess.DEVNULL)
 
     def clean(self):
+        if self.daemon:  # the test has failed half way
+            for line in open(self.log.name).read().splitlines()[-40:]:
+                print('#', line)
         self.stop()
         subprocess.run(['scripts/lab.sh', 'down', '--name', self.name], check=False)
         if os.path.ismount(f'{self.tmp}/bpf'):
@@ -144,9 +157,9 @@ class Lab:
                 f'--relay-ip={RELAY[4]}', f'--relay-ip={RELAY[6]}', '--relay-threads=2',
                 '--unauthorized-ratelimit=off', *directives],
             stdout=self.log, stderr=subprocess.STDOUT)
-        end = time.monotonic() + 5
+        end = time.monotonic() + 60
         while time.monotonic() < end and self.daemon.poll() is None:
-            if 'relaying workers=' in open(self.log.name).read():
+            if self.started():
                 return
             time.sleep(0.02)
         raise RuntimeError('no daemon:\n' + open(self.log.name).read())
@@ -163,11 +176,29 @@ class Lab:
         if re.search(r'runtime error:|ERROR: \w*Sanitizer', said):
             raise RuntimeError('a sanitizer has reported:\n' + said)
 
-    def counts(self):
+    def started(self):
+        """How many relay processes there have been."""
+        return open(self.log.name).read().count('relaying workers=')
+
+    def crash(self):
+        """Kills the relay process, and waits for the next one."""
+        started = self.started()
+        child = int(subprocess.run(['pgrep', '-P', str(self.daemon.pid)], check=True, text=True,
+                                   stdout=subprocess.PIPE).stdout)
+        os.kill(child, signal.SIGKILL)
+        until(lambda: self.started() > started)
+
+    def turnpike(self, *command):
         out = subprocess.run(['build/turnpike', '--socket', f'{self.tmp}/control.sock',
-                              '--pin-path', f'{self.tmp}/bpf/tp', 'stats', '--json'],
+                              '--pin-path', f'{self.tmp}/bpf/tp', *command, '--json'],
                              check=True, stdout=subprocess.PIPE).stdout
-        return {r['reason']: r['packets'] for r in json.loads(out)['reasons']}
+        return json.loads(out)
+
+    def counts(self):
+        return {r['reason']: r['packets'] for r in self.turnpike('stats')['reasons']}
+
+    def allocations(self):
+        return self.turnpike('allocations')['allocations']
 
     def counted(self, before):
         """What was added since, without zeros."""

@@ -5,64 +5,14 @@ along, from worker to worker, the kernel relays by the new address from its firs
 and the daemon's end between two of its packets changes nothing."""
 import os
 import signal
-import socket
-import struct
-import subprocess
 import sys
-import time
 
 sys.path.insert(0, os.path.dirname(__file__))
-from lab import AF, CLIENT, PEER, SERVER, Lab, Tap
-from turn import ALLOCATE, REFRESH, Client, attr, channel_data, parse, read_address, send_indication
+from lab import CLIENT, PEER, SERVER, Lab, Tap
+from mobile import Echo, Mobile, both_ways, heard
+from turn import ALLOCATE, channel_data
 
-TICKET = 0x8030
 MOVES = 6
-
-
-class Mobile(Client):
-    def allocate_mobile(self):
-        answer, txid = self.request(ALLOCATE, attr(0x19, bytes([17, 0, 0, 0])),
-                                    attr(TICKET, b''))
-        self.ticket = answer[TICKET]
-        return read_address(answer[0x16], txid)
-
-    def move(self, sock, server):
-        """From now on by this socket; the old one goes on until then."""
-        old = self.sock
-        self.sock = sock
-        self.sock.connect((server, 3478))
-        self.nonce = b''
-        answer, _ = self.request(REFRESH, attr(TICKET, self.ticket))
-        self.ticket = answer[TICKET]
-        return old
-
-
-class Echo:
-    """The peer, by hand: a test can see what comes before it answers."""
-
-    def __init__(self, lab):
-        self.sock = lab.udp('peer', PEER, 4, 3490)
-
-    def sees(self, data):
-        got, self.client = self.sock.recvfrom(2048)
-        return got == data
-
-    def say(self, data):
-        self.sock.sendto(data, self.client)
-
-
-def heard(sock):
-    try:
-        return sock.recv(2048)
-    except (socket.timeout, TimeoutError):
-        return None
-
-
-def both_ways(t, c, echo, name):
-    c.sock.send(channel_data(0x4000, b'up ' + name.encode()))
-    there = echo.sees(b'up ' + name.encode())
-    echo.say(b'down')
-    t.ok(there and heard(c.sock) == channel_data(0x4000, b'down'), f'{name}: both ways')
 
 
 def in_kernel(t, lab, c, echo, name):
@@ -106,12 +56,7 @@ def moves(t, lab, kernel):
 
 def restarted(t, lab, c, echo, kernel):
     """Killed after the client has moved, and once more before it moves on."""
-    child = int(subprocess.run(['pgrep', '-P', str(lab.daemon.pid)], check=True, text=True,
-                               stdout=subprocess.PIPE).stdout)
-    os.kill(child, signal.SIGKILL)
-    end = time.monotonic() + 5
-    while open(lab.log.name).read().count('relaying workers=') < 2 and time.monotonic() < end:
-        time.sleep(0.02)
+    lab.crash()
     both_ways(t, c, echo, f'{kernel}, restarted')
     c.move(lab.udp('client', CLIENT, 4), SERVER[4])
     both_ways(t, c, echo, f'{kernel}, restarted and moved')

@@ -9,9 +9,11 @@ if [ ! -x $TURNPIKED ]; then
 	exit 4
 fi
 rc=0
-for name in daemon restart hostile reload listeners stream dtls proxy tcp_relay credentials; do
+for name in daemon_test.sh restart_test.sh hostile_test.sh reload_test.sh listeners_test.sh \
+	stream_test.sh dtls_test.sh proxy_test.sh tcp_relay_test.sh credentials_test.sh \
+	reconnect_test.py; do
 	echo "# $name"
-	"tests/net/${name}_test.sh" || rc=1
+	"tests/net/$name" || rc=1
 done
 echo "# proxied"
 tests/net/proxied_test.py || rc=1

@@ -8,6 +8,7 @@
 #include <string.h>
 #include "address.h"
 #include "report.h"
+#include "turn/turn.h"
 
 #define S	1000000000ULL
 #define NOW	(1000 * S)
@@ -183,6 +184,21 @@ static void test_left_out(void **state)
 	json_decref(r);
 }
 
+static void test_gone(void **state)
+{
+	json_t *r;
+
+	(void)state;
+	put_alloc(0, "11.0.1.2:1", "there")->transport = IPPROTO_TCP | TURN_SECURE;
+	put_alloc(1, "11.0.1.2:2", "away")->transport = IPPROTO_TCP | TURN_SECURE | TURN_GONE;
+	r = report_allocations(&tables, NOW);
+	assert_string_equal(text(allocation(r, 1), "transport"), "tls");
+	assert_string_equal(text(allocation(r, 1), "client"), "11.0.1.2:2");
+	assert_true(json_is_true(json_object_get(allocation(r, 1), "gone")));
+	assert_true(json_is_false(json_object_get(allocation(r, 0), "gone")));
+	json_decref(r);
+}
+
 static void test_user_is_escaped(void **state)
 {
 	static const char *const names[][2] = {
@@ -283,7 +299,7 @@ int main(void)
 #define TEST(f)	cmocka_unit_test_setup_teardown(f, setup, teardown)
 	const struct CMUnitTest tests[] = {
 		TEST(test_nothing), TEST(test_fields_and_counters), TEST(test_tcp_relayed),
-		TEST(test_row_of_another),
+		TEST(test_row_of_another), TEST(test_gone),
 		TEST(test_left_out), TEST(test_user_is_escaped), TEST(test_users), TEST(test_stats),
 	};
 

@@ -425,6 +425,19 @@ static inline enum tp_reason from_peer(struct world *w, const char *peer, const 
 			      strlen(text), w->now);
 }
 
+static inline bool is_alloc(const struct turn_alloc *alloc, const void *arg)
+{
+	return alloc == arg;
+}
+
+/* An operator ends the one that was made last. */
+static inline void end_alloc(struct world *w)
+{
+	const struct turn_alloc *alloc = w->relay[0]->alloc;
+
+	assert_int_equal(turn_server_kick(w->server, is_alloc, alloc, w->now), 1);
+}
+
 /* What the peer got last. */
 static inline void assert_peer_got(struct world *w, const char *peer, const char *text)
 {

@@ -89,6 +89,8 @@ struct world {
 	unsigned int handed_over;
 	unsigned int parked;			/* now: rows that are off while a client moves */
 	struct turn_path kept_path;		/* of the allocation kept last */
+	struct turn_path comes_path;		/* that the core spoke of last */
+	bool comes;				/* somebody comes by it */
 };
 
 static inline struct tp_addr addr(const char *text)
@@ -205,6 +207,15 @@ static inline void host_alloc_kept(void *ctx, struct turn_alloc *a)
 	w->kept_path = a->path;
 	/* its own rows come back last */
 	assert_true(a->parked || !w->parked);
+}
+
+static inline void host_client_comes(void *ctx, const struct turn_path *path, bool comes)
+{
+	struct world *w = ctx;
+
+	assert_int_equal(path->transport & TURN_GONE, 0);
+	w->comes_path = *path;
+	w->comes = comes;
 }
 
 static inline bool host_hand_over(void *ctx, unsigned int worker, const struct turn_path *path,
@@ -359,6 +370,7 @@ static const struct turn_host fake_host = {
 	.to_client = host_to_client,
 	.to_client_from = host_to_client_from,
 	.to_peer = host_to_peer,
+	.client_comes = host_client_comes,
 	.hand_over = host_hand_over,
 	.alloc_parked = host_alloc_parked,
 	.channel_parked = host_channel_parked,

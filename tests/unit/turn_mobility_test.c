@@ -1,71 +1,6 @@
 // SPDX-License-Identifier: MIT
 /* Mobility (RFC 8016): L26 and R11 to R16 of the catalogue, alone and between two workers. */
-#include "turn_harness.h"
-
-#define HOME	"198.51.100.7:5000"
-#define AWAY	"203.0.113.9:6000"
-#define FAR	"203.0.113.10:6000"
-#define PEER	"9.9.9.1:1000"
-
-struct ticket {
-	uint8_t bytes[64];
-	size_t len;
-};
-
-static struct ticket got(const struct world *w)
-{
-	struct ticket t = { .len = w->reply.ticket.len };
-
-	assert_true(w->reply.has & STUN_BIT(MOBILITY_TICKET));
-	assert_int_equal(t.len, TURN_TICKET_LEN);
-	memcpy(t.bytes, w->reply.ticket.p, t.len);
-	return t;
-}
-
-static bool same(const struct ticket *a, const struct ticket *b)
-{
-	return !memcmp(a->bytes, b->bytes, a->len);
-}
-
-static int allocate_mobile(struct world *w)
-{
-	allocate_begin(w);
-	attr_len(w, STUN_T_MOBILITY_TICKET, 0);
-	return ask(w);
-}
-
-/* An allocation with a permission and a channel. */
-static struct ticket start(struct world *w)
-{
-	struct ticket t;
-
-	w->conf.mobility = true;
-	assert_int_equal(allocate_mobile(w), 0);
-	t = got(w);
-	assert_int_equal(bind_channel(w, 0x4000, PEER), 0);
-	assert_int_equal(permit(w, "9.9.9.2"), 0);
-	return t;
-}
-
-static void resume_begin(struct world *w, const struct ticket *t)
-{
-	if (!w->nonce_len)
-		challenge(w);
-	begin(w, TURN_REFRESH);
-	attr(w, STUN_T_MOBILITY_TICKET, t->bytes, t->len);
-}
-
-static int resume(struct world *w, const struct ticket *t)
-{
-	resume_begin(w, t);
-	return ask(w);
-}
-
-static void go(struct world *w, const char *to)
-{
-	client(w, to);
-	challenge(w);
-}
+#include "turn_mobile.h"
 
 static void assert_client_is(struct world *w, const char *text)
 {
@@ -340,33 +275,6 @@ static void G12_same_ticket(void **state)
 	assert_int_equal(w->allocs, 2);
 }
 
-static void connection_closed(void **state)
-{
-	struct world *w = *state;
-	struct ticket t;
-	struct turn_path old;
-
-	w->path.transport = IPPROTO_TCP;
-	t = start(w);
-	turn_client_gone(w->server, &w->path, w->now);
-	assert_int_equal(w->allocs, 1);
-	old = w->path;
-	go(w, AWAY);
-	assert_int_equal(resume(w, &t), 0);
-	t = got(w);
-	/* the connection that it came from may go, too */
-	turn_client_gone(w->server, &w->path, w->now);
-	assert_int_equal(send_channel(w, 0x4000, "x"), TP_R_NO_ALLOCATION);
-	go(w, FAR);
-	assert_int_equal(resume(w, &t), 0);
-	turn_client_gone(w->server, &old, w->now);
-	assert_client_is(w, FAR);
-	assert_int_equal(refresh(w, 0), 0);
-	assert_int_equal(allocate(w), 0);
-	turn_client_gone(w->server, &w->path, w->now);
-	assert_int_equal(w->allocs, 0);
-}
-
 static void survives_a_restart(void **state)
 {
 	struct world *w = *state;
@@ -494,7 +402,7 @@ int main(void)
 		T(moves_when_data_comes), T(requests_by_either_path), T(L26_R13_refused),
 		T(R16_retransmission), T(allocate_retransmitted), T(R14_chained),
 		T(restless), T(other_family), T(never_without_authentication), T(G12_same_ticket),
-		T(connection_closed), T(survives_a_restart), T(to_another_worker),
+		T(survives_a_restart), T(to_another_worker),
 		T(taken_with_another_worker),
 	};
 

@@ -133,7 +133,7 @@ static void expired(struct world *w)
 static void kicked(struct world *w)
 {
 	assert_int_equal(allocate_new(w), 0);
-	turn_alloc_end(w->server, w->relay[0]->alloc, w->now);
+	end_alloc(w);
 	assert_int_equal(refresh(w, 0), 437);
 }
 

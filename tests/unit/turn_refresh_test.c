@@ -202,7 +202,7 @@ static void kicked(void **state)
 
 	assert_int_equal(allocate(w), 0);
 	assert_int_equal(bind_channel(w, 0x4000, "9.9.9.9:9"), 0);
-	turn_alloc_end(w->server, w->relay[0]->alloc, w->now);
+	end_alloc(w);
 	assert_int_equal(w->allocs + w->perms + w->chans + w->sockets, 0);
 	assert_int_equal(refresh(w, -1), 437);
 }

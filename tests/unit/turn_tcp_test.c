@@ -436,7 +436,7 @@ static void control_ends(void **state)
 
 	three(w);
 	before = w->n_client;
-	turn_alloc_end(w->server, w->relay[0]->alloc, w->now);
+	end_alloc(w);
 	assert_int_equal(w->conn_closes, 3);
 	assert_int_equal(w->n_client, before + 1);	/* the open Connect request */
 	heard(w);
@@ -523,7 +523,7 @@ static void Q14_any_order(void **state)
 			if (k == 0 && w->conn_closes == 0)
 				turn_disconnected(w->server, c[0]);
 		}
-		turn_alloc_end(w->server, w->relay[0]->alloc, w->now);
+		end_alloc(w);
 		assert_int_equal(w->conn_closes, 3);
 		assert_int_equal(w->conns, 0);
 	}

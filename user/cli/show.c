@@ -252,6 +252,12 @@ static const char *client_text(char buf[LINE], const json_t *alloc)
 	return buf;
 }
 
+/* RFC 8016: between two connections; the client's address is its last one. */
+static const char *transport_text(const json_t *alloc)
+{
+	return json_is_true(json_object_get(alloc, "gone")) ? "gone" : text(alloc, "transport");
+}
+
 void show_allocations(const struct cli *cli, const json_t *answer)
 {
 	const json_t *list = json_object_get(answer, "allocations"), *a;
@@ -271,7 +277,7 @@ void show_allocations(const struct cli *cli, const json_t *answer)
 		traffic(up, json_object_get(a, "up"));
 		traffic(down, json_object_get(a, "down"));
 		printf("%-*s %-4s %-*s %-*s %8s %8s %5zu | %s | %s\n", client,
-		       client_text(who, a), text(a, "transport"), relay, relayed(buf, a), user,
+		       client_text(who, a), transport_text(a), relay, relayed(buf, a), user,
 		       text(a, "user"),
 		       duration(left, number(a, "expires_s")), duration(age, number(a, "age_s")),
 		       json_array_size(json_object_get(a, "channels")) +

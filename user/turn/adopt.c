@@ -28,6 +28,24 @@ static int adopt_relay(struct turn_server *s, struct alloc *a, const struct tp_a
 	return err;
 }
 
+void turn_forgo(struct turn_server *server, const struct tp_alloc *saved, struct turn_now now)
+{
+	unsigned int i;
+
+	for (i = 0; i < 2; i++) {
+		uint16_t port = ntohs(saved->relayed[i].port);
+		uint64_t end_ns = saved->expires_ns[i];
+		struct pool *pool;
+
+		if (end_ns > now.mono_ns)
+			end_ns = now.mono_ns;
+		pool = saved->relayed[i].family ?
+		       port_pool(server->shared, &saved->relayed[i]) : NULL;
+		if (pool && port_take_this(server->shared, pool, port, now.mono_ns))
+			port_give(server->shared, pool, port, end_ns + TURN_REST_NS);
+	}
+}
+
 static bool adopt_ticket(struct turn_server *s, struct alloc *a, const struct tp_alloc *saved)
 {
 	if (!mobility_allowed(s->conf) || !saved->ticket)
@@ -48,7 +66,8 @@ struct turn_alloc *turn_adopt(struct turn_server *server, struct tp_alloc *saved
 	int got;
 
 	if (!turn_conf_relays(server->conf) || server->conf->stun_only ||
-	    alloc_find(server, &path, now.mono_ns))
+	    (path_gone(&path) ? !mobility_allowed(server->conf) || !saved->ticket :
+				alloc_find(server, &path, now.mono_ns) != NULL))
 		return NULL;
 	memcpy(user, saved->user, sizeof(user) - 1);
 	a = alloc_new(&path, user);

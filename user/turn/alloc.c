@@ -15,7 +15,7 @@ bool path_same(const struct turn_path *a, const struct turn_path *b)
 
 bool path_by(const struct turn_path *path, const struct tp_addr *listener)
 {
-	return (path->transport & ~TURN_SECURE) == TURN_UDP &&
+	return path_by_udp(path) && !path_gone(path) &&
 	       address_equal(&path->server, listener);
 }
 
@@ -200,9 +200,9 @@ static void alloc_unlink(struct turn_server *s, struct alloc *a)
 	table_remove(&s->allocs, &a->node);
 }
 
-static void alloc_release(struct turn_server *s, struct alloc *a)
+static void alloc_release(struct turn_server *s, struct alloc *a, bool tell)
 {
-	mobility_free(s, a);
+	mobility_free(s, a, tell);
 	table_clear(&a->perms);
 	table_clear(&a->by_number);
 	table_clear(&a->by_peer);
@@ -226,12 +226,7 @@ void alloc_free(struct turn_server *s, struct alloc *a, uint64_t now_ns)
 	alloc_close(s, a, 1, now_ns);
 	quota_release(s->shared, &a->charge);
 	quota_bandwidth_release(s->shared, a->pub.max_bps);
-	alloc_release(s, a);
-}
-
-void turn_alloc_end(struct turn_server *server, struct turn_alloc *alloc, struct turn_now now)
-{
-	alloc_free(server, core_of(alloc, struct alloc, pub), now.mono_ns);
+	alloc_release(s, a, true);
 }
 
 void alloc_forget(struct turn_server *s, struct alloc *a)
@@ -239,7 +234,7 @@ void alloc_forget(struct turn_server *s, struct alloc *a)
 	conn_forget_all(s, a);
 	alloc_strip(s, a, 0, false);
 	alloc_unlink(s, a);
-	alloc_release(s, a);
+	alloc_release(s, a, false);
 }
 
 void alloc_drop(struct turn_server *s, struct alloc *a, unsigned int i, uint64_t now_ns)

@@ -63,7 +63,7 @@ static int allocate_families(const struct request *rq, struct wish *wish)
 /* Check 3, and RFC 6062 section 5.1 for TCP. */
 static int allocate_transport(const struct request *rq)
 {
-	uint8_t leg = rq->path->transport & ~TURN_SECURE;
+	uint8_t leg = turn_protocol(rq->path->transport);
 
 	if (!has(rq, STUN_BIT(REQUESTED_TRANSPORT)))
 		return 400;

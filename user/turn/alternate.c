@@ -9,7 +9,7 @@ static const struct turn_alternates *alternate_list(const struct turn_conf *conf
 						    uint8_t transport)
 {
 	const struct turn_alternates *own;
-	bool udp = (transport & ~TURN_SECURE) == TURN_UDP;
+	bool udp = turn_protocol(transport) == TURN_UDP;
 
 	if (transport & TURN_SECURE)
 		return conf->alternates[ALTERNATES_TLS].n || !udp ?

@@ -277,7 +277,7 @@ int conn_bind_request(struct request *rq)
 	struct turn_server *s = rq->server;
 	struct conn *c;
 
-	if ((rq->path->transport & ~TURN_SECURE) != TURN_TCP || rq->alloc ||
+	if (turn_protocol(rq->path->transport) != TURN_TCP || rq->alloc ||
 	    !(rq->msg->has & STUN_BIT(CONNECTION_ID)))
 		return 400;
 	c = conn_find(s, rq->msg->connection);

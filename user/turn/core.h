@@ -263,7 +263,12 @@ static inline unsigned int alloc_index(uint8_t family)
 /* Plain or DTLS. */
 static inline bool path_by_udp(const struct turn_path *path)
 {
-	return (path->transport & ~TURN_SECURE) == TURN_UDP;
+	return turn_protocol(path->transport) == TURN_UDP;
+}
+
+static inline bool path_gone(const struct turn_path *path)
+{
+	return path->transport & TURN_GONE;
 }
 
 /* Here, since the files of the core may not even say the name of the field. */
@@ -319,14 +324,17 @@ bool mobility_allowed(const struct turn_conf *conf);
 /* Gives an allocation its first ticket, or the one that its journal says it has. False: no
  * memory. */
 bool mobility_give(struct turn_server *s, struct alloc *a, uint32_t serial);
-void mobility_free(struct turn_server *s, struct alloc *a);
+void mobility_free(struct turn_server *s, struct alloc *a, bool tell);
 /* The allocation that comes to this 5-tuple. */
 struct alloc *mobility_coming(const struct turn_server *s, const struct turn_path *path);
-/* Nobody comes by way of this UDP address any more. */
-void mobility_leave(struct turn_server *s, struct alloc *a, const struct tp_addr *listener);
+/* Nobody comes by way of this UDP address any more, nor is there on DTLS. */
+void mobility_leave(struct turn_server *s, struct alloc *a, const struct tp_addr *listener,
+		    uint64_t now_ns);
 /* Application data came by this path: if it is where the client comes to, it is there now. */
 void mobility_arrived(struct turn_server *s, struct alloc *a, const struct turn_path *path,
 		      uint64_t now_ns);
+/* False: nobody is where the client was, and it has not come, or not yet may be, elsewhere. */
+bool mobility_follow(struct turn_server *s, struct alloc *a, uint64_t now_ns);
 /* True if the client's datagram, or its request with a ticket (otherwise NULL), was another
  * worker's, and *reason what became of it. */
 bool mobility_elsewhere(struct turn_server *s, const struct turn_path *path,

@@ -160,9 +160,9 @@ enum tp_reason turn_from_peer(struct turn_server *s, struct turn_relay *relay,
 {
 	struct tp_addr seen = alias_outside(s->conf, from), *peer = &seen;
 	struct stun_bytes bytes = { data, len };
-	const struct alloc *a;
 	const struct chan *c = NULL;
 	const struct perm *p;
+	struct alloc *a;
 
 	if (!relay->local.family || relay->expires_ns <= now.mono_ns)
 		return TP_R_NO_ALLOCATION;
@@ -170,6 +170,8 @@ enum tp_reason turn_from_peer(struct turn_server *s, struct turn_relay *relay,
 	p = perm_find(s, a, peer);
 	if (!perm_alive(p, now.mono_ns))
 		return TP_R_NO_PERMISSION;
+	if (!mobility_follow(s, a, now.mono_ns))
+		return TP_R_CLIENT_GONE;
 	if (p->channels)
 		c = chan_by_peer(s, a, peer);
 	if (c && c->pub.expires_ns > now.mono_ns)
@@ -219,7 +221,8 @@ enum tp_reason turn_icmp(struct turn_server *s, struct turn_relay *relay,
 		return TP_R_ICMP_IGNORED;
 	a = core_of(relay->alloc, struct alloc, pub);
 	if (!icmp_reported(relay->local.family, type) ||
-	    !perm_alive(perm_find(s, a, peer), now.mono_ns) || !icmp_allowed(a, now.mono_ns))
+	    !perm_alive(perm_find(s, a, peer), now.mono_ns) ||
+	    !mobility_follow(s, a, now.mono_ns) || !icmp_allowed(a, now.mono_ns))
 		return TP_R_ICMP_IGNORED;
 	server_txid(s, txid);
 	stun_begin(&w, buf, sizeof(buf), TURN_DATA, STUN_INDICATION, txid);

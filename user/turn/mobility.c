@@ -9,6 +9,10 @@
  *
  * The worker that has the allocation keeps it; others hand over to it what comes from the
  * client's new address. A successor adopts it where that address belongs.
+ *
+ * Section 3.2.2 asks no client to stay with its transport: UDP, TCP, TLS and DTLS may follow
+ * each other. Between the end of one connection and the next there is nobody to send to
+ * ("break before make"): then the path has TURN_GONE, and is equal to nobody's.
  */
 #include <stdlib.h>
 #include <string.h>
@@ -132,12 +136,25 @@ static void next_forget(struct turn_server *s, struct mobility *m)
 	memset(&m->next, 0, sizeof(m->next));
 }
 
-void mobility_free(struct turn_server *s, struct alloc *a)
+/* And who came there is told. */
+static void next_leave(struct turn_server *s, struct mobility *m)
+{
+	struct turn_path next = m->next;
+
+	if (!next.client.family)
+		return;
+	next_forget(s, m);
+	s->host->client_comes(s->ctx, &next, false);
+}
+
+void mobility_free(struct turn_server *s, struct alloc *a, bool tell)
 {
 	struct mobility *m = a->mobility;
 
 	if (!m)
 		return;
+	if (tell)
+		next_leave(s, m);
 	next_forget(s, m);
 	home_remove(s->shared, &m->ticket[0]);
 	home_remove(s->shared, &m->ticket[1]);
@@ -174,6 +191,21 @@ struct alloc *mobility_claimed(struct turn_server *s, const struct stun_msg *msg
 	if (!home_find(s, name, &worker, &a) || !a)
 		return NULL;
 	return alloc_alive(s, a, now_ns) ? a : NULL;
+}
+
+bool turn_resumes(struct turn_server *server, const uint8_t *data, size_t len,
+		  unsigned int *worker)
+{
+	uint8_t name[HOME_NAME];
+	struct stun_msg msg;
+	struct alloc *a;
+
+	if (!mobility_allowed(server->conf) || len < TP_STUN_HDR_LEN ||
+	    data[0] || data[1] != TURN_REFRESH ||
+	    stun_parse(&msg, data, len) != STUN_OK || msg.ticket.len != TURN_TICKET_LEN)
+		return false;
+	home_name_ticket(name, msg.ticket.p);
+	return home_find(server, name, worker, &a);
 }
 
 bool mobility_elsewhere(struct turn_server *s, const struct turn_path *path,
@@ -242,12 +274,13 @@ static bool next_set(struct turn_server *s, struct mobility *m, const struct tur
 {
 	struct home *place = &m->place[!m->at];
 
-	next_forget(s, m);
+	next_leave(s, m);
 	home_name_path(place->name, path);
 	if (!table_reserve(&s->coming) || !home_add(s->shared, place))
 		return false;
 	m->next = *path;
 	table_add(&s->coming, &m->node, hash_path(s->key, path));
+	s->host->client_comes(s->ctx, path, true);
 	return true;
 }
 
@@ -301,6 +334,7 @@ int mobility_move(struct request *rq)
 	memcpy(m->txid, rq->msg->txid, sizeof(m->txid));
 	m->spent_until_ns = rq->now.mono_ns + SPENT_NS;
 	mobility_put(rq, a);
+	mobility_follow(s, a, rq->now.mono_ns);
 	return 0;
 }
 
@@ -369,32 +403,64 @@ void mobility_arrived(struct turn_server *s, struct alloc *a, const struct turn_
 		settle(s, a, path);	/* a connection may be another one since */
 }
 
-void mobility_leave(struct turn_server *s, struct alloc *a, const struct tp_addr *listener)
+bool mobility_follow(struct turn_server *s, struct alloc *a, uint64_t now_ns)
+{
+	struct mobility *m = a->mobility;
+	struct turn_path next;
+
+	if (!path_gone(&a->pub.path))
+		return true;
+	if (!m->next.client.family || !may_settle(m, now_ns))
+		return false;
+	next = m->next;
+	settle(s, a, &next);
+	return true;
+}
+
+static void leave(struct turn_server *s, struct alloc *a)
+{
+	struct turn_path old = a->pub.path;
+	struct turn_path nowhere = path_on(&old, NULL);
+
+	nowhere.transport |= TURN_GONE;
+	home_remove(s->shared, &a->mobility->place[a->mobility->at]);
+	/* of a connection the kernel relays nothing: no row knows its path */
+	alloc_rename(s, a, &nowhere);
+	s->host->client_comes(s->ctx, &old, false);
+	s->host->alloc_kept(s->ctx, &a->pub);
+}
+
+void mobility_leave(struct turn_server *s, struct alloc *a, const struct tp_addr *listener,
+		    uint64_t now_ns)
 {
 	struct mobility *m = a->mobility;
 
-	if (m && m->next.client.family && path_by(&m->next, listener))
-		next_forget(s, m);
+	if (!m)
+		return;
+	if (m->next.client.family && path_by(&m->next, listener))
+		next_leave(s, m);
+	if (a->pub.path.transport & TURN_SECURE && path_by(&a->pub.path, listener)) {
+		leave(s, a);
+		mobility_follow(s, a, now_ns);
+	}
 }
 
-void turn_client_gone(struct turn_server *server, const struct turn_path *path,
+bool turn_client_gone(struct turn_server *server, const struct turn_path *path,
 		      struct turn_now now)
 {
 	struct alloc *a = alloc_find(server, path, now.mono_ns);
 
 	if (!a)
-		return;
+		return false;
 	if (!a->mobility) {
 		alloc_free(server, a, now.mono_ns);
-	} else if (!path_same(&a->pub.path, path)) {
-		next_forget(server, a->mobility);
-	} else if (a->mobility->next.client.family) {
-		struct turn_path next = a->mobility->next;
-
-		settle(server, a, &next);
-	} else {
-		struct turn_path nowhere = path_on(path, NULL);
-
-		a->pub.path = nowhere;
+		return true;
 	}
+	if (path_same(&a->pub.path, path)) {
+		leave(server, a);
+		mobility_follow(server, a, now.mono_ns);
+	} else {
+		next_leave(server, a->mobility);
+	}
+	return false;
 }

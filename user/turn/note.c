@@ -50,7 +50,7 @@ static const char *note_transport(uint8_t transport)
 {
 	bool secure = transport & TURN_SECURE;
 
-	if ((transport & ~TURN_SECURE) == TURN_UDP)
+	if (turn_protocol(transport) == TURN_UDP)
 		return secure ? "dtls" : "udp";
 	return secure ? "tls" : "tcp";
 }

@@ -139,7 +139,8 @@ unsigned int turn_server_deafen(struct turn_server *server, const struct tp_addr
 {
 	struct table_node *node, *next;
 
+	/* who leaves is met again, and has left */
 	table_each(&server->allocs, node, next)
-		mobility_leave(server, core_of(node, struct alloc, node), listener);
+		mobility_leave(server, core_of(node, struct alloc, node), listener, now.mono_ns);
 	return turn_server_kick(server, operate_by, listener, now);
 }

@@ -138,14 +138,22 @@ struct turn_now {
 	uint64_t wall_s;		/* Unix time: time-limited credentials only */
 };
 
-#define TURN_SECURE	0x80		/* turn_path.transport: inside TLS or DTLS */
+/* turn_path.transport: inside TLS or DTLS; the connection is closed, and nobody's (RFC 8016) */
+#define TURN_SECURE	0x80
+#define TURN_GONE	0x40
+
+/* IPPROTO_UDP or IPPROTO_TCP. */
+static inline uint8_t turn_protocol(uint8_t transport)
+{
+	return transport & (0xFF ^ TURN_SECURE ^ TURN_GONE);
+}
 
 /* The client's leg: RFC 8656's 5-tuple, and the way by which it is that. */
 struct turn_path {
 	struct tp_addr client, server;
 	struct tp_addr proxy;		/* whom its datagrams come from and go to; family 0: the
 					 * client itself. By another proxy it is another client. */
-	uint8_t transport;		/* IPPROTO_UDP or IPPROTO_TCP, and TURN_SECURE */
+	uint8_t transport;		/* IPPROTO_UDP or IPPROTO_TCP, TURN_SECURE, TURN_GONE */
 	void *socket;			/* the host's; where answers leave */
 };
 
@@ -237,8 +245,11 @@ struct turn_host {
 	/* The same from another of the server's UDP addresses (turn_origin.local). */
 	void (*to_client_from)(void *ctx, const struct tp_addr *server,
 			       const struct tp_addr *client, const struct turn_out *out);
+	/* RFC 8016: beside its present path, an allocation's client comes by this one, or not any
+	 * more; or there (false) it was, and its connection is closed. */
+	void (*client_comes)(void *ctx, const struct turn_path *path, bool comes);
 	/* This client is another worker's: its datagram, or frame, goes to that worker's
-	 * turn_from_client(). False: it cannot (a connection stays where it is). */
+	 * turn_from_client(). False: it cannot (a stream stays where it is). */
 	bool (*hand_over)(void *ctx, unsigned int worker, const struct turn_path *path,
 			  const uint8_t *data, size_t len);
 	/* flags: TURN_SEND_* */
@@ -321,14 +332,12 @@ unsigned int turn_server_realms(struct turn_server *server, const struct turn_re
 /* While on, new allocations are refused (508), or sent to an alternate server (300); what is
  * alive goes on (G18). */
 void turn_server_drain(struct turn_server *server, bool on);
-/* Ends one allocation through the host, as if it had been refreshed to 0. */
-void turn_alloc_end(struct turn_server *server, struct turn_alloc *alloc, struct turn_now now);
 
 /* After turn_shared_renew(). Channels and permissions to peers that are denied now end
  * through the host; returns how many. */
 unsigned int turn_server_renew(struct turn_server *server, const struct turn_conf *conf);
 /* Nobody listens at this UDP address any more: its clients' allocations end, as if refreshed
- * to 0; returns how many. */
+ * to 0 (returns how many), but those with tickets of clients on DTLS, who may come back. */
 unsigned int turn_server_deafen(struct turn_server *server, const struct tp_addr *listener,
 				struct turn_now now);
 /* Ends, as if refreshed to 0, the allocations that match; returns how many. */
@@ -345,11 +354,11 @@ unsigned int turn_server_kick(struct turn_server *server,
 enum tp_reason turn_from_client(struct turn_server *server, const struct turn_path *path,
 				const uint8_t *data, size_t len, struct turn_now now);
 /*
- * The client's connection is closed, path.socket goes. Its allocation ends, unless it has
- * a ticket: then it goes on where the client has come to, or waits for it as long as it
- * lives (RFC 8016 section 3.2.2).
+ * The client's connection is closed, path.socket goes. Its allocation ends (true), unless it
+ * has a ticket: then it goes on where the client has come to, or waits for it as long as it
+ * lives (RFC 8016 section 3.2.2), and what peers send meanwhile is discarded.
  */
-void turn_client_gone(struct turn_server *server, const struct turn_path *path,
+bool turn_client_gone(struct turn_server *server, const struct turn_path *path,
 		      struct turn_now now);
 /* Has this client an allocation, with this worker or another one? */
 bool turn_client_known(struct turn_server *server, const struct turn_path *path,
@@ -378,6 +387,9 @@ void turn_disconnected(struct turn_server *server, struct turn_connection *conne
 /* Whether this is a ConnectionBind request, and to which server's connection: the remainder
  * of a connection's id is its server's number. */
 bool turn_binds(const uint8_t *data, size_t len, unsigned int workers, unsigned int *worker);
+/* Whether this is a Refresh request with a ticket (RFC 8016), and of which server's allocation. */
+bool turn_resumes(struct turn_server *server, const uint8_t *data, size_t len,
+		  unsigned int *worker);
 
 /* Carry out what is due; returns when to call again (CLOCK_MONOTONIC ns, UINT64_MAX never). */
 uint64_t turn_tick(struct turn_server *server, struct turn_now now);
@@ -387,10 +399,13 @@ uint64_t turn_tick(struct turn_server *server, struct turn_now now);
  * the host and returns the allocation, or NULL if it is over, its address is no
  * longer ours, or its port is taken: then the caller removes it from the journal.
  * What is adopted has the record as its host pointer. Permissions come before
- * channels, whose leases depend on them.
+ * channels, whose leases depend on them. A client whose connection went with the
+ * predecessor is gone (TURN_GONE in the record), and needs a ticket.
  */
 struct turn_alloc *turn_adopt(struct turn_server *server, struct tp_alloc *saved,
 			      void *socket, struct turn_now now);
+/* It is not to be carried on: its ports rest, so that nobody gets what is sent to it still. */
+void turn_forgo(struct turn_server *server, const struct tp_alloc *saved, struct turn_now now);
 /*
  * 0, or -errno if the binding is over or not allowed any more. Before it returns
  * 0 it calls channel_kept or permission_kept with host still NULL: there the

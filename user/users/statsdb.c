@@ -84,7 +84,7 @@ static const char *type_of(uint8_t transport)
 {
 	bool secure = transport & TURN_SECURE;
 
-	if ((transport & ~TURN_SECURE) == IPPROTO_TCP)
+	if (turn_protocol(transport) == IPPROTO_TCP)
 		return secure ? "TLS/TCP" : "TCP";
 	return secure ? "DTLS" : "UDP";
 }
