@@ -251,13 +251,13 @@ static void generate(struct bench *b, double seconds)
 		.repeat = b->rate ? (int)(b->rate * PACED_SECONDS) + 1 : BATCH_PACKETS,
 		.flags = BPF_F_TEST_XDP_LIVE_FRAMES,
 		.batch_size = b->rate ? PACED_FRAMES : BATCH_FRAMES);
-	uint64_t now = clock_ns(), end = now + (uint64_t)(seconds * NS_PER_S);
+	uint64_t now = clock_mono_ns(), end = now + (uint64_t)(seconds * CLOCK_NS_PER_S);
 
 	b->skel->bss->next_ns = now;
 	do {
 		if (bpf_prog_test_run_opts(bpf_program__fd(b->skel->progs.generate), &opts))
 			die("generator: %s", strerror(errno));
-	} while (clock_ns() < end);
+	} while (clock_mono_ns() < end);
 }
 
 /* -------------------------------------------------------------------- measure */
@@ -315,7 +315,7 @@ static void take(const struct bench *b, struct sample *s)
 	s->softirq_s = softirq_seconds(b->cpu);
 	for (unsigned int i = 0; i < b->n_pids; i++)
 		s->process_s += process_seconds(b->pids[i]);
-	s->at_s = (double)clock_ns() / NS_PER_S;
+	s->at_s = (double)clock_mono_ns() / CLOCK_NS_PER_S;
 }
 
 static void measure(struct bench *b)

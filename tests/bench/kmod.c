@@ -88,15 +88,15 @@ static void measure(const struct run *r)
 	if (setsockopt(r->fd, IPPROTO_UDP, UDP_SEGMENT, &segment, sizeof(segment)))
 		die("UDP_SEGMENT: %s", strerror(errno));
 	for (int i = -WARM_UP; i < ROUNDS; i++) {
-		start = clock_ns();
+		start = clock_mono_ns();
 		send_round(r, packet);
 		if (i >= 0)
-			sent += clock_ns() - start;
-		start = clock_ns();
+			sent += clock_mono_ns() - start;
+		start = clock_mono_ns();
 		if (r->peer >= 0)
 			drain(r);
 		if (i >= 0)
-			drained += clock_ns() - start;
+			drained += clock_mono_ns() - start;
 	}
 	printf("%s %u %llu %llu\n", r->name, r->size,
 	       (unsigned long long)(sent / (ROUNDS * BATCH)),

@@ -55,12 +55,12 @@ static uint64_t ping(int fd, uint64_t number)
 	uint64_t from;
 
 	memcpy(out + 4, &number, sizeof(number));
-	from = clock_ns();
+	from = clock_mono_ns();
 	if (send(fd, out, sizeof(out), 0) != sizeof(out))
 		die("send: %s", strerror(errno));
 	while (poll(&p, 1, LOST_MS) > 0) {
 		ssize_t n = recv(fd, in, sizeof(in), 0);
-		uint64_t to = clock_ns();
+		uint64_t to = clock_mono_ns();
 
 		/* late answers to what was given up have another number */
 		if (n == sizeof(out) && !memcmp(in, out, sizeof(out)))
@@ -81,12 +81,12 @@ static int by_value(const void *a, const void *b)
 static void measure(int fd, double seconds)
 {
 	static uint64_t ns[PINGS_MAX];
-	uint64_t end = clock_ns() + (uint64_t)(seconds * 1e9), number = 0;
+	uint64_t end = clock_mono_ns() + (uint64_t)(seconds * 1e9), number = 0;
 	size_t n = 0, lost = 0;
 
-	while (number < WARM_UP && clock_ns() < end)
+	while (number < WARM_UP && clock_mono_ns() < end)
 		ping(fd, number++);
-	while (n < PINGS_MAX && clock_ns() < end) {
+	while (n < PINGS_MAX && clock_mono_ns() < end) {
 		ns[n] = ping(fd, number++);
 		if (ns[n])
 			n++;

@@ -149,10 +149,10 @@ int main(int argc, char **argv)
 		if (!load.flows)
 			die("%s: %s", load.flows_file, strerror(errno));
 	}
-	from = clock_ns();
+	from = clock_mono_ns();
 	if (!run_jobs(&load))
 		die("not all clients were served");
-	seconds = (double)(clock_ns() - from) / NS_PER_S;
+	seconds = (double)(clock_mono_ns() - from) / CLOCK_NS_PER_S;
 	if (load.flows && fclose(load.flows))
 		die("%s: %s", load.flows_file, strerror(errno));
 	for (unsigned int job = 0; job < load.jobs; job++)

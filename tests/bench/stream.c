@@ -21,7 +21,7 @@
 #include "endpoint.h"
 
 #define PAUSE_NS	200000		/* where nothing is due, or nobody takes more */
-#define LINGER_NS	(NS_PER_S / 2)	/* for what is still on its way back */
+#define LINGER_NS	(CLOCK_NS_PER_S / 2)	/* for what is still on its way back */
 #define LIFETIME_S	3600		/* nobody refreshes */
 #define PAYLOAD_MAX	1400
 #define READ_BYTES	65536
@@ -90,7 +90,7 @@ static void collect(struct stream_load *l)
 
 		while ((n = taken(c, c->ssl ? SSL_read(c->ssl, buf, sizeof(buf)) :
 				  recv(c->fd, buf, sizeof(buf), 0)))) {
-			uint64_t now = clock_ns();
+			uint64_t now = clock_mono_ns();
 
 			if (l->last_ns && now - l->last_ns > l->gap_ns)
 				l->gap_ns = now - l->last_ns;
@@ -102,10 +102,10 @@ static void collect(struct stream_load *l)
 
 static void run(struct stream_load *l)
 {
-	uint64_t start = clock_ns(), length = (uint64_t)(l->seconds * 1e9), spent, end;
+	uint64_t start = clock_mono_ns(), length = (uint64_t)(l->seconds * 1e9), spent, end;
 	unsigned int next = 0, full = 0;
 
-	while ((spent = clock_ns() - start) < length) {
+	while ((spent = clock_mono_ns() - start) < length) {
 		uint64_t due = l->rate ? (uint64_t)((double)spent * (double)l->rate / 1e9) :
 			       UINT64_MAX;
 
@@ -119,8 +119,8 @@ static void run(struct stream_load *l)
 		full = send_one(l, &l->clients[next]) ? 0 : full + 1;
 		next = (next + 1) % l->n;
 	}
-	end = clock_ns();
-	while (l->rate && clock_ns() < end + LINGER_NS) {
+	end = clock_mono_ns();
+	while (l->rate && clock_mono_ns() < end + LINGER_NS) {
 		collect(l);
 		rest();
 	}
