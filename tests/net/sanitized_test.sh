@@ -9,7 +9,7 @@ if [ ! -x $TURNPIKED ]; then
 	exit 4
 fi
 rc=0
-for name in daemon restart hostile reload listeners stream dtls proxy tcp_relay credentials; do
+for name in daemon restart hostile reload relays listeners stream dtls proxy tcp_relay credentials; do
 	echo "# $name"
 	"tests/net/${name}_test.sh" || rc=1
 done

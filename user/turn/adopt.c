@@ -3,6 +3,7 @@
 #include <arpa/inet.h>
 #include <errno.h>
 #include <string.h>
+#include "address.h"
 #include "turn/core.h"
 #include "pure.h"
 
@@ -11,20 +12,22 @@ static int adopt_relay(struct turn_server *s, struct alloc *a, const struct tp_a
 		       unsigned int i, uint64_t now_ns)
 {
 	const struct tp_addr *local = &saved->relayed[i];
+	const struct turn_relay_ip *ip;
 	uint16_t port = ntohs(local->port);
 	struct pool *pool;
 	int err;
 
 	if (local->family != (i ? 6 : 4) || saved->expires_ns[i] <= now_ns)
 		return -ENOENT;
-	pool = port_pool(s->shared, local);
-	if (!pool)
+	ip = turn_relay_here(s->conf, local);
+	pool = ip && port ? pool_of(&s->shared->pools, ip) : NULL;
+	if (!pool || !address_same_ip(&ip->local, local))
 		return -EADDRNOTAVAIL;
-	if (!port_take_this(s->shared, pool, port, now_ns))
+	if (!port_take_this(pool, port, now_ns))
 		return -EADDRINUSE;
 	err = alloc_relay(s, a, pool, port, saved->expires_ns[i]);
 	if (err)
-		port_give(s->shared, pool, port, 0);
+		port_give(pool, port, 0);
 	return err;
 }
 
@@ -62,7 +65,7 @@ struct turn_alloc *turn_adopt(struct turn_server *server, struct tp_alloc *saved
 	got = !adopt_relay(server, a, saved, 0, now.mono_ns);
 	got += !adopt_relay(server, a, saved, 1, now.mono_ns);
 	/* It was within the limits when it was made. */
-	if (!got || quota_bandwidth(server->shared, NULL, saved, &a->pub.max_bps) ||
+	if (!got || quota_bandwidth(server->shared, NULL, saved, a) ||
 	    quota_carry_on(server->shared, a->pub.user_id, &a->charge) ||
 	    !adopt_ticket(server, a, saved) ||
 	    !alloc_add(server, a)) {
