@@ -145,6 +145,7 @@ void conf_free(struct conf *conf)
 	free(turn->realm);
 	free(turn->software);
 	free(turn->relays);
+	free(turn->former);
 	free(turn->allowed.v);
 	free(turn->denied.v);
 	free(turn->own);

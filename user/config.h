@@ -159,9 +159,15 @@ void conf_load(struct conf *conf, const struct conf_source *source, struct conf_
  * change before the next start is as in running, and said. conf_image_write() gives a
  * memory file with everything to make that configuration from, or -errno; holding it
  * another process makes the same one with conf_image_read(). 0 or -errno.
+ *
+ * Relay addresses and ports of before that next does not have are in next->turn.former, until
+ * conf_drop_former() hears that nothing is left there.
  */
 int conf_reload(struct conf *next, const struct conf_source *source, const struct conf *running,
 		struct conf_errors *errors);
+void conf_drop_former(struct conf *next,
+		      bool (*left)(const void *ctx, const struct turn_former *former),
+		      const void *ctx);
 int conf_image_write(const struct conf *conf);
 /* The running configuration with what its certificates' files hold now: as conf_reload(), or
  * -EALREADY if they hold what it has. */

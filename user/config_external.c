@@ -151,7 +151,7 @@ struct tp_addr conf_external_of(const struct conf *conf, const struct tp_addr *l
 	const struct conf_external *external = written_for(conf, local);
 	struct tp_addr told;
 
-	for (unsigned int i = 0; !external && i < conf->n_found; i++)
+	for (unsigned int i = 0; conf->external_auto && !external && i < conf->n_found; i++)
 		if (address_same_ip(&conf->found[i].private, local))
 			external = &conf->found[i];
 	told = external ? external->public : *local;
@@ -175,6 +175,32 @@ void conf_keep_external(struct conf *next, const struct conf *running)
 {
 	for (unsigned int i = 0; i < running->n_found; i++)
 		append(&next->found, &next->n_found, &running->found[i]);
+}
+
+static bool is_found(const struct conf *conf, const struct tp_addr *local)
+{
+	for (unsigned int i = 0; i < conf->n_found; i++)
+		if (address_same_ip(&conf->found[i].private, local))
+			return true;
+	return false;
+}
+
+bool conf_external_known(const struct conf *conf, struct conf_errors *errors)
+{
+	char text[ADDRESS_TEXT];
+	bool known = true;
+
+	for (unsigned int i = 0; i < conf->turn.n_relays; i++) {
+		const struct tp_addr *local = &conf->turn.relays[i].local;
+
+		if (!conf_asks_external(conf, local) || is_found(conf, local))
+			continue;
+		conf_report(errors, conf_where_auto(conf), LEVEL_ERROR,
+			    "external-ip=auto: what %s is outside is asked for at the next start "
+			    "only", address_text(local, text));
+		known = false;
+	}
+	return known;
 }
 
 const char *conf_where_auto(const struct conf *conf)

@@ -146,6 +146,13 @@ static void put_addrs(FILE *out, const struct tp_addr *v, unsigned int n)
 	put(out, n ? v : &none, n * sizeof(*v));
 }
 
+static void put_former(FILE *out, const struct turn_conf *turn)
+{
+	put(out, &turn->n_former, sizeof(turn->n_former));
+	for (unsigned int i = 0; i < turn->n_former; i++)
+		put(out, &turn->former[i], sizeof(turn->former[i]));
+}
+
 int conf_image_write(const struct conf *conf)
 {
 	int fd = memfd_create("turnpike-config", MFD_CLOEXEC), copy = fd < 0 ? -1 : dup(fd), err;
@@ -163,6 +170,7 @@ int conf_image_write(const struct conf *conf)
 	}
 	put_addrs(out, conf->host.v, conf->host.n);
 	put_addrs(out, conf->turn.broadcasts, conf->turn.n_broadcasts);
+	put_former(out, &conf->turn);
 	for (unsigned int i = 0; i < conf->n_files; i++) {
 		put(out, conf->files[i].path, strlen(conf->files[i].path));
 		put(out, conf->files[i].bytes, conf->files[i].len);
@@ -241,7 +249,34 @@ static bool take_seen(struct conf *image, FILE *in)
 	return true;
 }
 
-/* Only given, files and what was seen of *image are filled in. */
+/* A piece of this very size. */
+static bool take_fixed(FILE *in, void *to, size_t size)
+{
+	size_t len;
+	char *bytes = take(in, &len);
+	bool fits = bytes && len == size;
+
+	if (fits)
+		memcpy(to, bytes, size);
+	free(bytes);
+	return fits;
+}
+
+static bool take_former(struct turn_conf *turn, FILE *in)
+{
+	struct turn_former former;
+	unsigned int n;
+
+	if (!take_fixed(in, &n, sizeof(n)))
+		return false;
+	while (n && take_fixed(in, &former, sizeof(former))) {
+		conf_add_former(turn, &former);
+		n--;
+	}
+	return !n;
+}
+
+/* Only given, files, what was seen and what was before of *image are filled in. */
 static int image_read(struct conf *image, int fd)
 {
 	int copy = dup(fd), err = -EPROTO;
@@ -249,7 +284,6 @@ static int image_read(struct conf *image, int fd)
 	struct conf_file file = { 0 };
 	unsigned int n;
 	size_t len;
-	char *head;
 
 	if (!in) {
 		err = -errno;
@@ -257,15 +291,11 @@ static int image_read(struct conf *image, int fd)
 			close(copy);
 		return err;
 	}
-	head = take(in, &len);
-	if (!head || len != sizeof(n))
-		goto out;
-	memcpy(&n, head, sizeof(n));
-	if (n > GIVEN_MAX)
+	if (!take_fixed(in, &n, sizeof(n)) || n > GIVEN_MAX)
 		goto out;
 	while (n && take_given(image, in))
 		n--;
-	if (n || !take_seen(image, in))
+	if (n || !take_seen(image, in) || !take_former(&image->turn, in))
 		goto out;
 	while ((file.path = take(in, &len))) {
 		file.bytes = take(in, &file.len);
@@ -277,7 +307,6 @@ static int image_read(struct conf *image, int fd)
 	}
 	err = 0;
 out:
-	free(head);
 	fclose(in);
 	return err;
 }
@@ -287,21 +316,14 @@ out:
 /* What derives from what cannot change while the server runs, or is random. */
 static void keep(struct conf *next, const struct conf *running)
 {
-	struct turn_conf *turn = &next->turn;
-
 	if (!conf_where(next, "stateless-nonce-secret"))
-		memcpy(turn->nonce_key, running->turn.nonce_key, sizeof(turn->nonce_key));
+		memcpy(next->turn.nonce_key, running->turn.nonce_key,
+		       sizeof(next->turn.nonce_key));
 	next->workers = running->workers;
 	next->max_allocations = running->max_allocations;
-	free(turn->relays);
-	turn->n_relays = running->turn.n_relays;
-	turn->relays = calloc(turn->n_relays + 1, sizeof(*turn->relays));
-	if (!turn->relays)
-		abort();
-	memcpy(turn->relays, running->turn.relays, turn->n_relays * sizeof(*turn->relays));
 }
 
-/* What was read and seen on the way to from. */
+/* What was read and seen on the way to from, and was before. */
 static void move_sources(struct conf *to, struct conf *from)
 {
 	struct seen taken[SEEN], left[SEEN];
@@ -314,6 +336,10 @@ static void move_sources(struct conf *to, struct conf *from)
 		*left[i].v = NULL;
 		*left[i].n = 0;
 	}
+	to->turn.former = from->turn.former;
+	to->turn.n_former = from->turn.n_former;
+	from->turn.former = NULL;
+	from->turn.n_former = 0;
 	for (unsigned int i = 0; i < from->n_files; i++)
 		file_add(to, &from->files[i]);
 	free(from->files);
@@ -342,6 +368,7 @@ static void image_free(struct conf *image)
 	conf_given_free(image);
 	free(image->host.v);
 	free(image->turn.broadcasts);
+	free(image->turn.former);
 }
 
 /* What is left of image is freed. */
@@ -457,24 +484,6 @@ static void report_kept(const struct conf *running, const struct conf *fresh,
 	}
 }
 
-/* Relaying goes on from where it did, whatever the listening addresses are now. */
-static void report_relays(const struct conf *running, const struct conf *fresh,
-			  struct conf_errors *errors)
-{
-	const struct turn_conf *old = &running->turn, *new = &fresh->turn;
-	const char *where = conf_where(fresh, "listening-ip");
-	bool same = old->n_relays == new->n_relays;
-
-	if (fresh->relay_ip.n || running->relay_ip.n)
-		return;			/* said of relay-ip itself */
-	for (unsigned int i = 0; same && i < old->n_relays; i++)
-		same = address_equal(&old->relays[i].local, &new->relays[i].local);
-	if (!same)
-		conf_report(errors, where ? where : conf_where(running, "listening-ip"),
-			    LEVEL_WARNING, "without relay-ip relay addresses are the listening "
-			    "addresses of the start: they stay as they are until the next start");
-}
-
 int conf_reload(struct conf *next, const struct conf_source *source, const struct conf *running,
 		struct conf_errors *errors)
 {
@@ -488,7 +497,6 @@ int conf_reload(struct conf *next, const struct conf_source *source, const struc
 		return -EINVAL;
 	}
 	report_kept(running, &fresh, errors);
-	report_relays(running, &fresh, errors);
 	for (unsigned int i = 0; i < running->n_given; i++)
 		if (!reloads(running->given[i].name))
 			conf_given_add(&merged, running->given[i].name, running->given[i].value,
@@ -500,11 +508,15 @@ int conf_reload(struct conf *next, const struct conf_source *source, const struc
 	conf_init(next);
 	move_sources(next, &fresh);
 	err = assemble(next, &merged, running, &quiet);
-	if (err) {
+	if (err)
 		conf_report(errors, NULL, LEVEL_ERROR, "what has changed contradicts what cannot "
 			    "change before the next start");
+	else if (!conf_external_known(next, errors))
+		err = -EINVAL;
+	if (err)
 		conf_free(next);
-	}
+	else
+		conf_keep_former(next, running);
 	conf_free(&fresh);
 	conf_given_free(&merged);
 	return err;

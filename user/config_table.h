@@ -107,6 +107,8 @@ bool conf_relays(const struct conf *conf);
 struct tp_addr conf_external_of(const struct conf *conf, const struct tp_addr *local);
 /* Of a running server (external-ip=auto), which does not ask again. */
 void conf_keep_external(struct conf *next, const struct conf *running);
+/* With external-ip=auto, of every relay address; false, and reported: there is a new one. */
+bool conf_external_known(const struct conf *conf, struct conf_errors *errors);
 void conf_check_external(const struct conf *conf, struct conf_errors *errors);
 bool conf_is_domain(const char *name);
 bool conf_loopback(const struct tp_addr *addr);
@@ -123,6 +125,10 @@ void conf_find_origins(struct conf *conf, const struct conf_addrs *ips,
 		       struct conf_errors *errors);
 /* max_allocations where it was not given: what the quota or the ports allow. */
 void conf_derive_allocations(struct conf *conf, unsigned int n_relays);
+
+/* Where running relays and next does not (config_former.c). */
+void conf_keep_former(struct conf *next, const struct conf *running);
+void conf_add_former(struct turn_conf *turn, const struct turn_former *former);
 
 /* Setters (config_value.c). */
 void conf_set_bool(const struct conf_line *line);

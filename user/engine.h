@@ -59,6 +59,8 @@ void engine_free(struct engine *engine);
 void engine_hold(struct engine *engine);
 void engine_go_on(struct engine *engine);
 unsigned int engine_renew(struct engine *engine, unsigned int *allocations);
+/* A tc program is to see what comes to relayed addresses first. */
+void engine_refuse_gro(struct engine *engine);
 void engine_drain(struct engine *engine, bool on);
 unsigned int engine_kick(struct engine *engine,
 			 bool (*match)(const struct turn_alloc *alloc, const void *arg),

@@ -163,6 +163,13 @@ static void host_alloc_kept(void *ctx, struct turn_alloc *alloc)
 	engine_tell(e, alloc, known ? STATSDB_REFRESHED : STATSDB_NEW);
 }
 
+static void host_alloc_limited(void *ctx, struct turn_alloc *alloc)
+{
+	struct engine *e = ctx;
+
+	flows_limit(e->shared->flows, alloc);
+}
+
 static void host_channel_kept(void *ctx, struct turn_alloc *alloc, struct turn_channel *channel)
 {
 	struct engine *e = ctx;
@@ -263,6 +270,7 @@ const struct turn_host engine_host = {
 	.client_comes = host_client_comes,
 	.hand_over = engine_hand_over,
 	.alloc_kept = host_alloc_kept,
+	.alloc_limited = host_alloc_limited,
 	.channel_kept = host_channel_kept,
 	.permission_kept = host_permission_kept,
 	.alloc_parked = host_alloc_parked,

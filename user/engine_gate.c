@@ -30,26 +30,36 @@ static void shut(struct engine_gate *gate, int err)
 	log_warning("no more connections for now worker=%u: error %d", gate->engine->worker, -err);
 }
 
+/* Its connections begin with a proxy's header: by the configuration of now, since a port may
+ * become one, or none any more. */
+static bool is_proxied(const struct engine_gate *gate)
+{
+	uint16_t port = gate->engine->shared->conf->tcp_proxy_port;
+
+	return port && ntohs(gate->addr.port) == port;
+}
+
 static void take(struct engine_gate *gate, const struct tcp_accepted *in, uint64_t now_ns)
 {
 	struct engine *e = gate->engine;
+	bool proxied = is_proxied(gate);
 	struct engine_stream *s;
 
 	/* whose connection a proxy's is shows later */
-	if (gate->proxied ? !acl_listed(&e->shared->conf->trusted_proxies, &in->client) :
-			    !crowd_enter(e->shared->crowd, &in->client, now_ns)) {
+	if (proxied ? !acl_listed(&e->shared->conf->trusted_proxies, &in->client) :
+		      !crowd_enter(e->shared->crowd, &in->client, now_ns)) {
 		close(in->fd);
 		return;
 	}
 	s = engine_stream_new(e, &gate->addr, in->fd);
 	if (!s) {
-		if (!gate->proxied)
+		if (!proxied)
 			crowd_leave(e->shared->crowd, &in->client, now_ns);
 		close(in->fd);
 		return;
 	}
-	s->headed = gate->proxied;
-	s->guest.counted = !gate->proxied;
+	s->headed = proxied;
+	s->guest.counted = !proxied;
 	s->guest.path.client = in->client;
 	s->dscp = in->dscp;
 	s->guest.begun_ns = now_ns;
@@ -82,8 +92,6 @@ int engine_gate_open(struct engine *e, const struct tp_addr *addr, int fd)
 	if (!gate || !e->stream_bytes)
 		goto fail;
 	*gate = (struct engine_gate){ .engine = e, .addr = *addr, .fd = fd };
-	gate->proxied = e->shared->conf->tcp_proxy_port &&
-			ntohs(addr->port) == e->shared->conf->tcp_proxy_port;
 	gate->event = event_new(e->base, fd, EV_READ | EV_PERSIST, on_gate, gate);
 	if (!gate->event || event_add(gate->event, NULL))
 		goto fail;

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT
 /* A worker that stands still, so that the main thread can change what it works with. */
+#include <utlist.h>
 #include "engine_parts.h"
 #include "log.h"
 
@@ -57,6 +58,15 @@ unsigned int engine_renew(struct engine *e, unsigned int *allocations)
 	engine_proxied_renew(e);
 	engine_flush(e);
 	return ended;
+}
+
+void engine_refuse_gro(struct engine *e)
+{
+	const struct engine_relay *r;
+
+	DL_FOREACH(e->relays, r)
+		if (r->relay && !r->relay->alloc->tcp)
+			udp_refuse_gro(r->fd);
 }
 
 void engine_drain(struct engine *e, bool on)

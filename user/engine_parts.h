@@ -73,7 +73,6 @@ struct engine_gate {
 	struct event *event;
 	struct tp_addr addr;
 	bool shut;			/* no descriptors: to be tried again */
-	bool proxied;			/* connections begin with a proxy's header */
 	int fd;				/* not owned */
 };
 

@@ -68,24 +68,6 @@ static const char *whose_line(const struct keeper *k, const struct conf *next,
 	return where;
 }
 
-/* What comes in there is relayed by the daemon. */
-static void warn_slow(const struct keeper *k, const struct conf *next,
-		      const struct sockets *added, struct conf_errors *errors)
-{
-	const struct sockets_of *of = &added->of[SOCKETS_UDP];
-	char name[IF_NAMESIZE], text[ADDRESS_TEXT];
-
-	for (unsigned int i = 0; i < of->n; i++) {
-		struct sockets_fault at = { .kind = SOCKETS_UDP, .addr = of->v[i].addr };
-
-		if (dataplane_misses(&k->dataplane, &at.addr, name))
-			conf_report(errors, whose_line(k, next, &at), LEVEL_WARNING,
-				    "%s is on %s, where the kernel relays from the next start "
-				    "on: until then the daemon does",
-				    address_text(&at.addr, text), name);
-	}
-}
-
 static int open_added(struct keeper *k, const struct conf *next, struct sockets *added,
 		      struct conf_errors *errors)
 {
@@ -99,9 +81,43 @@ static int open_added(struct keeper *k, const struct conf *next, struct sockets 
 			    strerror(-err));
 	if (!err && k->dataplane.tc)
 		sockets_refuse_gro(added);
-	if (!err)
-		warn_slow(k, next, added, errors);
 	return err;
+}
+
+/* --------------------------------------------------------------- interfaces */
+
+/* To those that next brings the kernel's programs are attached now. */
+static int attach_added(struct keeper *k, const struct conf *next, struct conf_errors *errors)
+{
+	bool had_tc = k->dataplane.tc;
+	char why[XDP_WHY];
+	int err = dataplane_renew(&k->dataplane, next, k->conf, why);
+
+	if (err)
+		conf_report(errors, conf_where(next, "dataplane"), LEVEL_ERROR, "dataplane=%s: %s",
+			    dataplane_word(next->dataplane), why);
+	else if (k->dataplane.tc && !had_tc)
+		sockets_refuse_gro(&k->setup.sockets);
+	return err;
+}
+
+/* So far as the journal says, which keeps what a successor would carry on. */
+static bool is_left(const void *ctx, const struct turn_former *former)
+{
+	const struct tables *tables = ctx;
+
+	for (uint32_t i = 0; i < tables->meta->allocs; i++) {
+		const struct tp_alloc *a = &tables->allocs[i];
+
+		for (unsigned int k = 0; k < 2 && a->state != TP_ALLOC_FREE; k++) {
+			uint16_t port = ntohs(a->relayed[k].port);
+
+			if (address_same_ip(&a->relayed[k], &former->ip.local) &&
+			    port >= former->min_port && port <= former->max_port)
+				return true;
+		}
+	}
+	return false;
 }
 
 /* ------------------------------------------------------------------- sending */
@@ -130,6 +146,22 @@ static int send_sockets(const struct keeper *k, const struct sockets *added)
 			err = send_patiently(k, LINK_SOCKETS, text, of->v[i].fd, added->workers);
 		}
 	}
+	return err;
+}
+
+static int send_interfaces(const struct keeper *k)
+{
+	char *text = NULL;
+	size_t size;
+	FILE *out = open_memstream(&text, &size);
+	int err;
+
+	if (!out)
+		return -ENOMEM;
+	dataplane_write(&k->dataplane, out);
+	fclose(out);
+	err = send_patiently(k, LINK_INTERFACES, text, NULL, 0);
+	free(text);
 	return err;
 }
 
@@ -172,6 +204,8 @@ static int hand_over(struct keeper *k, struct conf *next, struct sockets *added,
 {
 	int err = send_sockets(k, added);
 
+	if (!err)
+		err = send_interfaces(k);
 	if (!err)
 		err = send_conf(k, next, text);
 	if (err)
@@ -216,7 +250,11 @@ static void reload(struct keeper *k, bool renewal)
 	err = renewal ? conf_renew(next, k->conf, &errors) :
 			conf_reload(next, k->source, k->conf, &errors);
 	read = !err;
-	if (read)
+	if (read) {
+		conf_drop_former(next, is_left, &k->dataplane.tables);
+		err = attach_added(k, next, &errors);
+	}
+	if (read && !err)
 		err = open_added(k, next, &added, &errors);
 	fclose(errors.out);
 	if (err && err != -EALREADY) {
@@ -231,8 +269,10 @@ static void reload(struct keeper *k, bool renewal)
 			log_error("reload: %s: nothing has changed", strerror(-err));
 	}
 	sockets_close(&added);
-	if (err && read)
+	if (err && read) {
+		dataplane_trim(&k->dataplane, k->conf);
 		conf_free(next);
+	}
 	if (err)
 		free(next);
 	free(text);
@@ -263,6 +303,10 @@ void keeper_reloaded(struct keeper *k)
 {
 	bool again = k->again;
 
+	if (k->reloading) {
+		dataplane_trim(&k->dataplane, k->conf);
+		send_interfaces(k);
+	}
 	k->reloading = k->again = false;
 	if (again && k->link >= 0)
 		reload(k, false);

@@ -16,6 +16,7 @@ enum link_kind {
 				 * is sockets_write()'s, the descriptors are the workers' */
 	LINK_CONF,		/* from it: conf_image_write()'s file and the log's descriptor,
 				 * where there is a log file; text has warnings */
+	LINK_INTERFACES,	/* from it: what relays where, now; text is dataplane_write()'s */
 	LINK_TAKEN,		/* to it: LINK_CONF is done with, in force or not */
 	LINK_DRAIN,		/* either way: take no new allocations … */
 	LINK_SERVE,		/* … or do again */

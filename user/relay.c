@@ -208,6 +208,7 @@ static void relay_free(struct relay *r)
 	free(r->engines);
 	users_free(r->shared.users);
 	statsdb_free(r->shared.statsdb);
+	statsdb_free(r->former);
 	flows_free(r->shared.flows);
 	limits_free(r->limits);
 	journal_free(r->shared.journal);

@@ -11,6 +11,7 @@
 #include "net/crowd.h"
 #include "net/tls.h"
 #include "relay_parts.h"
+#include "users/statsdb.h"
 
 #define DRAIN_LOOK_S	1
 
@@ -64,21 +65,66 @@ static void drop_tls(struct relay *r, const struct conf *conf)
 	r->shared.tls = NULL;
 }
 
+static bool same_text(const char *a, const char *b)
+{
+	return a && b ? !strcmp(a, b) : a == b;
+}
+
+/* Who is told of allocations from now on, if anybody else; false: no memory. */
+static bool open_statsdb(const struct relay *r, const struct conf *next, struct statsdb **db)
+{
+	*db = r->shared.statsdb;
+	if (same_text(next->redis_statsdb, r->conf->redis_statsdb))
+		return true;
+	*db = NULL;
+	if (!next->redis_statsdb)
+		return true;
+	*db = statsdb_new(next->redis_statsdb);
+	if (*db && !statsdb_start(*db))
+		return true;
+	statsdb_free(*db);
+	return false;
+}
+
+/* The old one may take a while to say its last, if its Redis does not answer. */
+static void put_statsdb(struct relay *r, struct statsdb *db)
+{
+	if (db == r->shared.statsdb)
+		return;
+	r->former = r->shared.statsdb;
+	if (r->former)
+		statsdb_end(r->former);
+	r->shared.statsdb = db;
+}
+
+static void drop_statsdb(const struct relay *r, struct statsdb *db)
+{
+	if (db != r->shared.statsdb)
+		statsdb_free(db);
+}
+
 /* The workers stand still: the flow tables' listeners at once, too, since what they may answer
  * can have changed. */
 static bool put_held(struct relay *r, struct conf *next, struct ended *ended)
 {
-	if (!relay_listen(r, next) || !put_tls(r, next) || !metrics_renew(r->metrics, next))
+	struct statsdb *statsdb;
+
+	if (!relay_listen(r, next) || !put_tls(r, next) || !metrics_renew(r->metrics, next) ||
+	    !open_statsdb(r, next, &statsdb))
 		return false;
-	if (!turn_shared_renew(r->shared.turn, &next->turn))
+	if (!flows_renew(r->shared.flows, &next->turn) ||
+	    !turn_shared_renew(r->shared.turn, &next->turn)) {
+		flows_renew(r->shared.flows, &r->conf->turn);
+		drop_statsdb(r, statsdb);
 		return false;
+	}
+	put_statsdb(r, statsdb);
 	r->shared.conf = next;
-	flows_renew(r->shared.flows, &next->turn);
-	limits_renew(r->limits, &next->turn);
 	crowd_limit(r->shared.crowd, next->turn.unauthorized_rps != 0);
 	ended->allocations = relay_deafen(r, next);
 	for (unsigned int i = 0; i < next->workers; i++)
 		ended->peers += engine_renew(r->engines[i], &ended->allocations);
+	flows_mark(r->shared.flows);
 	drop_tls(r, next);
 	return true;
 }
@@ -109,6 +155,8 @@ static void take_conf(struct relay *r, const struct link_message *message)
 		free(next);
 		return;
 	}
+	statsdb_free(r->former);
+	r->former = NULL;
 	if (!put_conf(r, next, &ended)) {
 		log_error("reload: out of memory: nothing has changed");
 		finish_reload(r, json_pack("{s:s}", "error", "out of memory"));
@@ -259,6 +307,25 @@ json_t *relay_kick(void *ctx, const json_t *request)
 	return json_pack("{s:i}", "ended", (int)ended);
 }
 
+/* --------------------------------------------------------------- interfaces */
+
+static void take_interfaces(struct relay *r, const char *text)
+{
+	bool filters;
+
+	if (!dataplane_read(r->setup->dataplane, text, &filters)) {
+		log_error("interfaces: status shows what was");
+		return;
+	}
+	if (!filters || r->shared.tc)
+		return;
+	hold(r);
+	r->shared.tc = true;
+	for (unsigned int i = 0; i < r->conf->workers; i++)
+		engine_refuse_gro(r->engines[i]);
+	go_on(r);
+}
+
 /* --------------------------------------------------------------------- link */
 
 static void take_message(struct relay *r, const struct link_message *message)
@@ -266,6 +333,9 @@ static void take_message(struct relay *r, const struct link_message *message)
 	switch (message->kind) {
 	case LINK_SOCKETS:
 		relay_take_sockets(r, message);
+		break;
+	case LINK_INTERFACES:
+		take_interfaces(r, message->text);
 		break;
 	case LINK_CONF:
 		take_conf(r, message);

@@ -19,6 +19,7 @@ struct relay {
 	struct rows *rows;		/* NULL with dataplane user */
 	struct nexthops *hops;		/* likewise */
 	struct limits *limits;
+	struct statsdb *former;		/* shared.statsdb before the last reload, ended */
 	struct engine_shared shared;
 	struct engine **engines;
 	struct control_sources sources;

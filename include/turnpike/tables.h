@@ -334,7 +334,7 @@ struct tp_meta {
 	X(NO_CHECKSUM,	"no_checksum",	"passed up: no UDP checksum, or none yet") \
 	X(HEADROOM,	"headroom",	"passed up: no room to grow head or tail") \
 	X(SEND_FORM,	"send_form",	"passed up: Send indication with unusual attributes") \
-	X(STREAM,	"stream",	"passed up: to a client on TCP, TLS or DTLS, or behind a proxy") \
+	X(STREAM,	"stream",	"passed up: to a client on a stream, DTLS or a proxy") \
 	X(BAD_FRAME,	"bad_frame",	"dropped: malformed Ethernet, IP or UDP header") \
 	X(BAD_CHANNEL,	"bad_channel",	"dropped: ChannelData longer than its datagram") \
 	X(STRANGER,	"stranger",	"dropped: too many requests without credentials") \
@@ -364,10 +364,10 @@ struct tp_meta {
 	X(SLOW_CLIENT,	"slow_client",	"lost: the client's connection was too slow for it") \
 	X(CLIENT_GONE,	"client_gone",	"discarded: the mobile client is between two connections") \
 	X(DTLS,		"dtls",		"DTLS without a message in it: handshake, alert, garbage") \
-	X(PROXY_UNTRUSTED, "proxy_untrusted", "discarded: on udp-proxy-port, not from a trusted proxy") \
+	X(PROXY_UNTRUSTED, "proxy_untrusted", "discarded: udp-proxy-port, from no trusted proxy") \
 	X(PROXY_HEADER,	"proxy_header",	"discarded: malformed PROXY header") \
 	X(PROXY_UNKNOWN, "proxy_unknown", "discarded: from a proxy, for whom no header has said") \
-	X(PROXY_OTHER,	"proxy_other",	"discarded: PROXY header for another client than just before")
+	X(PROXY_OTHER,	"proxy_other",	"discarded: PROXY header for another client")
 
 enum tp_reason {
 #define TP_REASON_ENUM(id, word, text) TP_R_##id,

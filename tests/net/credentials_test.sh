@@ -373,6 +373,44 @@ count_refreshed()
 	redis get "$1" | grep -c '^refreshed lifetime=700,'
 }
 
+# tell_redis [DBNAME]: who is told from the next reload on
+tell_redis()
+{
+	: >"$TAP_TMP/told.conf"
+	chmod 600 "$TAP_TMP/told.conf"
+	[ -z "$1" ] ||
+		echo "redis-statsdb=ip=$REDIS_SOCKET password=r3dis dbname=$1" >"$TAP_TMP/told.conf"
+}
+
+# count_told DBNAME
+count_told()
+{
+	redis -n "$1" keys 'turn/realm/lab/user/alice/allocation/*' | grep -c .
+}
+
+test_statsdb_reload()
+{
+	tell_redis
+	relay_start --include="$TAP_TMP/told.conf"
+	tap_ok $? "starts without redis-statsdb" "$(cat "$TAP_TMP/relay.log")"
+	client_start "$LAB_RELAY4:3478" alice secret
+	client_say allocate >/dev/null
+	tell_redis 3
+	turnpike reload >/dev/null
+	tap_is "$(client_say refresh 700 | cut -d' ' -f1)" ok "a reload brings one"
+	tap_is "$(within 5 1 count_told 3)" 1 "which is told of the next refresh"
+	tell_redis 4
+	turnpike reload >/dev/null
+	client_say refresh 700 >/dev/null
+	tap_is "$(within 5 1 count_told 4)" 1 "another reload another one"
+	tell_redis
+	turnpike reload >/dev/null
+	client_say refresh 0 >/dev/null
+	client_stop
+	relay_stop
+	tap_is "$(count_told 3) $(count_told 4)" "1 1" "the next none: neither hears of its end"
+}
+
 # ------------------------------------------------------------------- refusals
 
 test_refused()
@@ -405,6 +443,7 @@ if command -v redis-server >/dev/null; then
 	relay_stop
 	test_redis_secrets
 	test_statsdb
+	test_statsdb_reload
 else
 	tap_skip "Redis" "no redis-server"
 fi

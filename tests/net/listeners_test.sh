@@ -3,68 +3,12 @@
 # Listeners that come and go with a reload, while others' traffic goes on.
 . "$(dirname "$0")/tap.sh"
 
-CONF=$TAP_TMP/turnpike.conf
 AUX=$LAB_RELAY4:3500
 
 # write_conf LINE...
 write_conf()
 {
-	printf '%s\n' 'user=alice:secret' 'user=carol:secret' "$@" >"$CONF"
-	chmod 640 "$CONF"
-}
-
-conf_start()
-{
-	: >"$TAP_TMP/relay.log"
-	nsenter --net="/run/netns/$LAB_NAME-relay" -- "$TURNPIKED" -c "$CONF" \
-		--realm=lab --control-socket="$RELAY_SOCKET" --pin-path="$TAP_TMP/bpf/turnpike" \
-		--listening-ip=$LAB_RELAY4 --relay-ip=$LAB_OUTER4 --relay-threads=2 \
-		--dataplane="$1" --unauthorized-ratelimit=off >>"$TAP_TMP/relay.log" 2>&1 &
-	RELAY_PID=$!
-	relay_wait 'relaying workers='
-}
-
-# A second client, on the listener that comes and goes.
-GUEST_PID=''
-
-guest_start()
-{
-	rm -f "$TAP_TMP/in" "$TAP_TMP/out"
-	mkfifo "$TAP_TMP/in" "$TAP_TMP/out"
-	# not by lab_start, which would open both before there is anybody at the other end
-	nsenter --net="/run/netns/$LAB_NAME-client" -- build/tests/net/turn_client "$AUX" carol \
-		secret <"$TAP_TMP/in" >"$TAP_TMP/out" &
-	GUEST_PID=$!
-	exec {GUEST_IN}>"$TAP_TMP/in" {GUEST_OUT}<"$TAP_TMP/out"
-}
-
-guest_say()
-{
-	local answer
-	echo "$*" >&"$GUEST_IN"
-	read -r -t 60 answer <&"$GUEST_OUT" || answer="no answer"
-	echo "$answer"
-}
-
-guest_stop()
-{
-	[ -n "$GUEST_PID" ] || return 0
-	exec {GUEST_IN}>&- {GUEST_OUT}<&-
-	kill "$GUEST_PID" 2>/dev/null
-	wait "$GUEST_PID" 2>/dev/null
-	GUEST_PID=''
-}
-
-# during NAME WANTED COMMAND...: a reload under the first client's traffic
-during()
-{
-	local name=$1 wanted=$2 lost
-	echo "channel 0x4000 2000 100 500" >&"$CLIENT_IN"
-	sleep 0.3
-	turnpike reload >"$TAP_TMP/said" 2>&1
-	tap_is $? "$wanted" "$name" "$(cat "$TAP_TMP/said")"
-	read -r -t 60 lost <&"$CLIENT_OUT"
-	tap_is "$lost" "sent 2000 received 2000 damaged 0" "$name: nobody else loses anything"
+	conf_write 'user=alice:secret' 'user=carol:secret' "$@"
 }
 
 # tcp_asks PORT SECONDS: connects, says so, waits, and asks
@@ -104,9 +48,9 @@ test_added()
 	tap_is "$(client_say allocate | cut -d' ' -f1)" ok "$1: a client allocates"
 	tap_is "$(client_say bind 0x4000 $LAB_PEER4:3480 | cut -d' ' -f1)" ok "$1: binds a channel"
 	write_conf "aux-server=$AUX"
-	during "$1: a listener comes" 0
+	conf_during "$1: a listener comes" 0
 	tap_is "$(listens)" "$LAB_RELAY4:3478 $AUX" "$1: status shows it"
-	guest_start
+	guest_start "$AUX"
 	tap_is "$(guest_say allocate | cut -d' ' -f1)" ok "$1: a client is served there"
 	tap_is "$(guest_say bind 0x4000 $LAB_PEER4:3480 | cut -d' ' -f1)" ok "$1: and bound"
 	tap_is "$(guest_say channel 0x4000 100 100 200)" "sent 100 received 100 damaged 0" \
@@ -133,7 +77,7 @@ time.sleep(30)' $LAB_RELAY4 >"$TAP_TMP/bound"
 	taken=$LAB_PID
 	tap_said bound "$TAP_TMP/bound"
 	write_conf "aux-server=$LAB_RELAY4:3502" "aux-server=$LAB_RELAY4:3501" user=dora:secret
-	during "$1: a port that is taken refuses all of it" 1
+	conf_during "$1: a port that is taken refuses all of it" 1
 	grep -q "turnpike.conf:4: error: listen $LAB_RELAY4:3501/udp: Address already in use" \
 		"$TAP_TMP/said"
 	tap_ok $? "$1: with its line" "$(cat "$TAP_TMP/said")"
@@ -153,7 +97,7 @@ test_removed()
 	asks=$!
 	tap_said connected "$TAP_TMP/tcp"
 	write_conf
-	during "$1: the listener goes" 0
+	conf_during "$1: the listener goes" 0
 	grep -q "1 allocations of listeners that are gone ended" "$TAP_TMP/said"
 	tap_ok $? "$1: with its client's allocation" "$(cat "$TAP_TMP/said")"
 	tap_is "$(relay_allocations '[x["user"] for x in a]')" "['alice']" "$1: and no other"
@@ -164,9 +108,9 @@ test_removed()
 	wait "$asks"
 	tap_is "$(tail -1 "$TAP_TMP/tcp")" 0101 "$1: the one that it had goes on"
 	write_conf "aux-server=$AUX"
-	during "$1: it comes back" 0
+	conf_during "$1: it comes back" 0
 	guest_stop
-	guest_start
+	guest_start "$AUX"
 	tap_is "$(guest_say allocate | cut -d' ' -f1)" ok "$1: and serves again"
 	guest_stop
 }
@@ -190,19 +134,19 @@ test_tls()
 		-subj /CN=lab -keyout "$TAP_TMP/key" -out "$TAP_TMP/cert" 2>/dev/null
 	tap_is "$(tls_shakes)" 0 "$1: no TLS without cert"
 	write_conf "cert=$TAP_TMP/cert" "pkey=$TAP_TMP/key"
-	during "$1: TLS is switched on" 0
+	conf_during "$1: TLS is switched on" 0
 	tap_is "$(tls_shakes)" 1 "$1: and spoken"
 	tap_is "$(dtls_shakes)" 0 "$1: no DTLS unless asked for"
 	write_conf dtls "cert=$TAP_TMP/cert" "pkey=$TAP_TMP/key"
-	during "$1: DTLS is switched on" 0
+	conf_during "$1: DTLS is switched on" 0
 	tap_is "$(dtls_shakes)" 1 "$1: and spoken"
 	tap_is "$(listens)" "$LAB_RELAY4:3478 $LAB_RELAY4:5349" "$1: on one more port"
 	write_conf no-tls "cert=$TAP_TMP/cert" "pkey=$TAP_TMP/key"
-	during "$1: and off" 0
+	conf_during "$1: and off" 0
 	tap_is "$(tls_shakes)" 0 "$1: and not spoken"
 	tap_is "$(tcp_asks 3478 0 | tail -1)" 0101 "$1: TCP is there all along"
 	write_conf no-tcp
-	during "$1: no TCP either" 0
+	conf_during "$1: no TCP either" 0
 	tap_is "$(lab_exec relay ss -Hltn "sport = :3478")" "" "$1: and its socket is closed"
 }
 
@@ -223,7 +167,7 @@ tap_lab
 trap 'guest_stop; tap_clean' EXIT
 for dataplane in xdp user; do
 	write_conf
-	conf_start $dataplane
+	conf_start --relay-ip=$LAB_OUTER4 --dataplane=$dataplane
 	tap_ok $? "$dataplane: starts" "$(cat "$TAP_TMP/relay.log")"
 	test_added $dataplane
 	test_refused $dataplane

@@ -19,6 +19,13 @@ except OSError:
 END2
 }
 
+# reloaded LINE...: what proxied() says after a reload to these
+reloaded()
+{
+	printf '%s\n' "$@" >"$TAP_TMP/more.conf"
+	turnpike reload >/dev/null && proxied $LAB_CLIENT4 $LAB_RELAY4 2>/dev/null
+}
+
 said_of()
 {
 	"$TURNPIKED" -n --check-config --realm=x --listening-ip=127.0.0.1 "$@" 2>&1 >/dev/null |
@@ -44,6 +51,16 @@ tap_ok $? "ran to its end" "$(tail -n 5 "$TAP_TMP/cases.log")"
 tap_is "$(proxied $LAB_CLIENT4 $LAB_RELAY4)" 32 "a trusted proxy is served"
 tap_is "$(proxied $LAB_CLIENT6 $LAB_RELAY6)" 0 "another one is not"
 tap_is "$(grep -c 'relay process ended' "$TAP_TMP/relay.log")" 0 "it did not die"
+relay_stop
+: >"$TAP_TMP/more.conf"
+relay_start --dataplane=user --include="$TAP_TMP/more.conf"
+tap_ok $? "starts without a port for proxies" "$(cat "$TAP_TMP/relay.log")"
+tap_is "$(reloaded tcp-proxy-port=4000 trusted-proxy-ip=$LAB_CLIENT4)" 32 "a reload brings one"
+tap_is "$(reloaded tcp-proxy-port=4000 trusted-proxy-ip=192.0.2.1)" 0 "or trusts somebody else"
+tap_is "$(reloaded tcp-proxy-port=4000 trusted-proxy-ip=$LAB_CLIENT4)" 32 "and back"
+tap_is "$(reloaded aux-server=$LAB_RELAY4:4000)" 0 "it becomes a port like any other"
+tap_is "$(lab_exec relay ss -Hltn "src $LAB_RELAY4:4000" | wc -l)" 2 "which listens on"
+tap_is "$(reloaded)" "" "another reload takes it away"
 relay_stop
 case $(said_of --tcp-proxy-port=4000) in
 "--tcp-proxy-port: error: tcp-proxy-port without trusted-proxy-ip"*) true ;; *) false ;; esac

@@ -4,13 +4,10 @@
 # that the operator ends.
 . "$(dirname "$0")/tap.sh"
 
-CONF=$TAP_TMP/turnpike.conf
-
 # write_conf LINE...
 write_conf()
 {
-	printf '%s\n' 'user=alice:secret' "$@" >"$CONF"
-	chmod 640 "$CONF"
+	conf_write 'user=alice:secret' "$@"
 }
 
 # allocate_as USER PASSWORD: "ok", or "error CODE"
@@ -18,17 +15,6 @@ allocate_as()
 {
 	echo allocate | lab_exec client timeout 20 build/tests/net/turn_client \
 		"$LAB_RELAY4:3478" "$1" "$2" | cut -d' ' -f1,2 | sed 's/^ok .*/ok/'
-}
-
-conf_start()
-{
-	: >"$TAP_TMP/relay.log"
-	nsenter --net="/run/netns/$LAB_NAME-relay" -- "$TURNPIKED" -c "$CONF" \
-		--realm=lab --control-socket="$RELAY_SOCKET" --pin-path="$TAP_TMP/bpf/turnpike" \
-		--listening-ip=$LAB_RELAY4 --relay-ip=$LAB_OUTER4 --relay-threads=2 \
-		--dataplane="$1" --unauthorized-ratelimit=off >>"$TAP_TMP/relay.log" 2>&1 &
-	RELAY_PID=$!
-	relay_wait 'relaying workers='
 }
 
 test_reload()
@@ -40,10 +26,10 @@ test_reload()
 		"$1: and is served"
 	tap_is "$(allocate_as bob builder)" "error 401" "$1: bob is not known"
 
-	write_conf 'user=bob:builder' "min-port=40000"
+	write_conf 'user=bob:builder' sock-buf-size=65536
 	turnpike reload >"$TAP_TMP/out"
 	tap_is $? 0 "$1: a new user, by turnpike reload"
-	grep -q "turnpike.conf:3: warning: min-port: takes effect at the next start only" "$TAP_TMP/out"
+	grep -q "turnpike.conf:3: warning: sock-buf-size: takes effect at the next start only" "$TAP_TMP/out"
 	tap_ok $? "$1: what has to wait is said, with its line" "$(cat "$TAP_TMP/out")"
 	tap_is "$(allocate_as bob builder)" ok "$1: is let in"
 	tap_is "$(client_say channel 0x4000 100 100 200)" "sent 100 received 100 damaged 0" \
@@ -66,6 +52,43 @@ test_reload()
 	tap_is "$(client_say channel 0x4000 20 100 200)" "sent 20 received 0 damaged 0" \
 		"$1: nothing is relayed to that peer any more"
 	tap_is "$(allocate_as bob builder)" "error 401" "$1: who was taken out cannot come in"
+	client_stop
+}
+
+# limited CHANNEL LEAST MOST NAME: of 500 packets so many come back
+limited()
+{
+	local said received
+	said=$(client_say channel "$1" 500 200 200)
+	received=$(sed -n 's/.*received \([0-9]*\).*/\1/p' <<<"$said")
+	[ "${received:--1}" -ge "$2" ] && [ "$received" -le "$3" ]
+	tap_ok $? "$4" "got:  $said" "want: $2 to $3"
+}
+
+# Rates so low that a busy machine's time does not count.
+test_limits()
+{
+	turnpike kick $LAB_CLIENT4 >/dev/null
+	client_start "$LAB_RELAY4:3478"
+	tap_is "$(client_say allocate | cut -d' ' -f1)" ok "$1: a client allocates"
+	tap_is "$(client_say bind 0x4000 $LAB_PEER4:3480 | cut -d' ' -f1)" ok "$1: binds a channel"
+	limited 0x4000 500 500 "$1: without a limit all is relayed"
+	for limit in max-bps=200 user-max-bps=200 max-pps=1; do
+		write_conf $limit
+		turnpike reload >"$TAP_TMP/out" 2>&1
+		tap_is "$(grep -c 'next start' "$TAP_TMP/out")" 0 "$1: $limit comes at once"
+		limited 0x4000 1 100 "$1: $limit holds for who is there"
+	done
+	write_conf max-bps=1000000
+	turnpike reload >/dev/null
+	limited 0x4000 500 500 "$1: a higher one does as well"
+	write_conf max-bps=1000 bps-capacity=1500
+	turnpike reload >/dev/null
+	tap_is "$(allocate_as alice secret)" ok "$1: a capacity has room for a second"
+	tap_is "$(allocate_as alice secret)" "error 486" "$1: and for no third"
+	write_conf
+	turnpike reload >/dev/null
+	limited 0x4000 500 500 "$1: and without one all is again"
 	client_stop
 }
 
@@ -109,10 +132,11 @@ test_drain()
 tap_lab
 for dataplane in xdp user; do
 	write_conf
-	conf_start $dataplane
+	conf_start --relay-ip=$LAB_OUTER4 --dataplane=$dataplane
 	tap_ok $? "$dataplane: starts" "$(cat "$TAP_TMP/relay.log")"
 	test_reload $dataplane
 	test_kick $dataplane
+	test_limits $dataplane
 	test_drain $dataplane
 	turnpike detach >/dev/null
 done

@@ -9,12 +9,10 @@ if [ ! -x $TURNPIKED ]; then
 	exit 4
 fi
 rc=0
-for name in daemon_test.sh restart_test.sh hostile_test.sh reload_test.sh listeners_test.sh \
-	stream_test.sh dtls_test.sh proxy_test.sh tcp_relay_test.sh credentials_test.sh \
-	reconnect_test.py; do
+for name in daemon_test.sh restart_test.sh hostile_test.sh reload_test.sh relays_test.sh \
+	listeners_test.sh stream_test.sh dtls_test.sh proxy_test.sh tcp_relay_test.sh \
+	credentials_test.sh reconnect_test.py proxied_test.py; do
 	echo "# $name"
 	"tests/net/$name" || rc=1
 done
-echo "# proxied"
-tests/net/proxied_test.py || rc=1
 exit $rc

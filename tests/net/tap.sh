@@ -108,22 +108,42 @@ tap_lab()
 
 RELAY_PID='' RELAY_SOCKET=$TAP_TMP/control.sock
 
-# relay_start [DIRECTIVE...]: a daemon in the relay host, ready when this returns 0.
-relay_start()
+# relay_launch ARGUMENT...: a daemon in the relay host, ready when this returns 0.
+relay_launch()
 {
 	[ -z "$RELAY_PID" ] || relay_reports "$TAP_TMP/relay.log"
 	: >"$TAP_TMP/relay.log"
 	# a function in the background would be a shell between the daemon and its signals
 	# as in the unit: not everything that root may
 	nsenter --net="/run/netns/$LAB_NAME-relay" -- setpriv --bounding-set=-sys_admin \
-		"$TURNPIKED" -n --realm=lab --lt-cred-mech --user=alice:secret \
-		--control-socket="$RELAY_SOCKET" --pin-path="$TAP_TMP/bpf/turnpike" \
-		--listening-ip=$LAB_RELAY4 --listening-ip=$LAB_RELAY6 \
-		--relay-ip=$LAB_OUTER4 --relay-ip=$LAB_OUTER6 --relay-threads=2 \
-		--unauthorized-ratelimit=off --rfc5766-channel-numbers \
+		"$TURNPIKED" --realm=lab --control-socket="$RELAY_SOCKET" \
+		--pin-path="$TAP_TMP/bpf/turnpike" --relay-threads=2 --unauthorized-ratelimit=off \
 		"$@" >>"$TAP_TMP/relay.log" 2>&1 &
 	RELAY_PID=$!
 	relay_wait 'relaying workers='
+}
+
+# relay_start [DIRECTIVE...]: one without a file
+relay_start()
+{
+	relay_launch -n --lt-cred-mech --user=alice:secret \
+		--listening-ip=$LAB_RELAY4 --listening-ip=$LAB_RELAY6 \
+		--relay-ip=$LAB_OUTER4 --relay-ip=$LAB_OUTER6 --rfc5766-channel-numbers "$@"
+}
+
+CONF=$TAP_TMP/turnpike.conf
+
+# conf_write LINE...: what conf_start, and then a reload, reads
+conf_write()
+{
+	printf '%s\n' "$@" >"$CONF"
+	chmod 640 "$CONF"
+}
+
+# conf_start [DIRECTIVE...]
+conf_start()
+{
+	relay_launch -c "$CONF" --listening-ip=$LAB_RELAY4 "$@"
 }
 
 # relay_wait TEXT: until the log says it (20 s at most, or TAP_PATIENCE twentieths: a busy
@@ -208,4 +228,48 @@ client_stop()
 	exec {CLIENT_IN}>&- {CLIENT_OUT}<&-
 	kill "$pid" 2>/dev/null
 	wait "$pid" 2>/dev/null
+}
+
+# guest_start SERVER, guest_say, guest_stop: a second client, carol; a test that has one ends it
+# in its trap.
+GUEST_PID=''
+
+guest_start()
+{
+	rm -f "$TAP_TMP/in" "$TAP_TMP/out"
+	mkfifo "$TAP_TMP/in" "$TAP_TMP/out"
+	# not by lab_start, which would open both before there is anybody at the other end
+	nsenter --net="/run/netns/$LAB_NAME-client" -- build/tests/net/turn_client "$1" carol \
+		secret <"$TAP_TMP/in" >"$TAP_TMP/out" &
+	GUEST_PID=$!
+	exec {GUEST_IN}>"$TAP_TMP/in" {GUEST_OUT}<"$TAP_TMP/out"
+}
+
+guest_say()
+{
+	local answer
+	echo "$*" >&"$GUEST_IN"
+	read -r -t 60 answer <&"$GUEST_OUT" || answer="no answer"
+	echo "$answer"
+}
+
+guest_stop()
+{
+	[ -n "$GUEST_PID" ] || return 0
+	exec {GUEST_IN}>&- {GUEST_OUT}<&-
+	kill "$GUEST_PID" 2>/dev/null
+	wait "$GUEST_PID" 2>/dev/null
+	GUEST_PID=''
+}
+
+# conf_during NAME WANTED: a reload, with that exit status, under the first client's traffic
+conf_during()
+{
+	local name=$1 wanted=$2 lost
+	echo "channel 0x4000 2000 100 500" >&"$CLIENT_IN"
+	sleep 0.3
+	turnpike reload >"$TAP_TMP/said" 2>&1
+	tap_is $? "$wanted" "$name" "$(cat "$TAP_TMP/said")"
+	read -r -t 60 lost <&"$CLIENT_OUT"
+	tap_is "$lost" "sent 2000 received 2000 damaged 0" "$name: nobody else loses anything"
 }

@@ -93,6 +93,9 @@ static void what_is_asked_and_told(void **state)
 	is_told(&g.conf, "10.0.0.1:7", "192.0.2.1:7");
 	is_told(&g.conf, "[fd00::2]:7", "[2001:db8::1]:7");
 	conf_keep_external(&next, &g.conf);
+	/* not where nothing is asked any more */
+	is_told(&next, "10.0.0.2:7", "10.0.0.2:7");
+	next.external_auto = true;
 	is_told(&next, "10.0.0.2:7", "192.0.2.9:7");
 	free(next.found);
 	given_free(&g);

@@ -79,13 +79,13 @@ static void test_what_waits_is_kept_and_said(void **state)
 	char *said, *where;
 
 	(void)state;
-	start(&running, "user=alice:secret\nmin-port=50000\nmax-port=50100\n");
-	said = reload(&next, &running, "user=alice:secret\nmin-port=40000\n", 0);
-	assert_non_null(strstr(said, ":2: warning: min-port: takes effect at the next start"));
-	where = strstr(said, "max-port is not given any more: takes effect");
+	start(&running, "user=alice:secret\nsock-buf-size=50000\npidfile=/run/here\n");
+	said = reload(&next, &running, "user=alice:secret\nsock-buf-size=40000\n", 0);
+	assert_non_null(strstr(said, ":2: warning: sock-buf-size: takes effect at the next start"));
+	where = strstr(said, "pidfile is not given any more: takes effect");
 	assert_non_null(where);
-	assert_int_equal(next.turn.min_port, 50000);
-	assert_int_equal(next.turn.max_port, 50100);
+	assert_int_equal(next.sock_buf_size, 50000);
+	assert_string_equal(next.pidfile, "/run/here");
 	free(said);
 	conf_free(&next);
 	conf_free(&running);
@@ -165,11 +165,88 @@ static void test_listeners_follow(void **state)
 	seen.port = htons(5000);
 	assert_memory_equal(&carried.listen.v[1], &seen, sizeof(seen));
 	assert_int_equal(carried.turn.n_broadcasts, next.turn.n_broadcasts);
-	/* relaying goes on from where it did */
-	assert_int_equal(carried.turn.n_relays, running.turn.n_relays);
 	free(said);
 	conf_free(&carried);
 	conf_free(&next);
+	conf_free(&running);
+}
+
+static bool is_left(const void *ctx, const struct turn_former *former)
+{
+	return former->min_port == *(const uint16_t *)ctx;
+}
+
+static void is_former(const struct conf *conf, unsigned int i, uint16_t min_port, uint8_t last)
+{
+	assert_true(i < conf->turn.n_former);
+	assert_int_equal(conf->turn.former[i].min_port, min_port);
+	assert_int_equal(conf->turn.former[i].ip.local.ip[3], last);
+}
+
+/* Where allocations may be left is remembered from reload to reload, and carried along. */
+static void test_relays_change(void **state)
+{
+	static const uint16_t port = 50000;
+	struct conf running, next, third, carried, torn;
+	char *said;
+	int fd;
+
+	(void)state;
+	start(&running, "user=alice:secret\nmin-port=50000\nmax-port=50100\n"
+	      "relay-ip=127.0.0.2\nrelay-ip=127.0.0.3\n");
+	said = reload(&next, &running, "user=alice:secret\nmin-port=49000\nmax-port=50100\n"
+		      "relay-ip=127.0.0.3\n", 0);
+	assert_null(strstr(said, "next start"));
+	free(said);
+	assert_int_equal(next.turn.n_relays, 1);
+	assert_int_equal(next.turn.min_port, 49000);
+	assert_int_equal(next.turn.n_former, 1);	/* the other one has no port less */
+	is_former(&next, 0, 50000, 2);
+	free(reload(&third, &next, "user=alice:secret\nmin-port=60000\nrelay-ip=127.0.0.3\n"
+		    "external-ip=192.0.2.1\n", 0));
+	assert_int_equal(third.turn.n_former, 2);
+	is_former(&third, 0, 49000, 3);
+	is_former(&third, 1, 50000, 2);
+	fd = conf_image_write(&third);
+	assert_int_equal(conf_image_read(&carried, fd, &next), 0);
+	/* torn within the second of them */
+	assert_int_equal(ftruncate(fd, lseek(fd, 0, SEEK_END) - 3), 0);
+	lseek(fd, 0, SEEK_SET);
+	assert_int_not_equal(conf_image_read(&torn, fd, &next), 0);
+	close(fd);
+	assert_int_equal(carried.turn.n_former, 2);
+	assert_memory_equal(carried.turn.former, third.turn.former,
+			    2 * sizeof(*third.turn.former));
+	conf_drop_former(&third, is_left, &port);
+	assert_int_equal(third.turn.n_former, 1);
+	is_former(&third, 0, 50000, 2);
+	conf_free(&carried);
+	conf_free(&third);
+	conf_free(&next);
+	conf_free(&running);
+}
+
+/* Nobody would be asked. */
+static void test_new_address_with_auto_is_refused(void **state)
+{
+	static const char text[] = "user=alice:secret\nexternal-ip=auto\n"
+		"external-ip-server=stun.example.org\nrelay-ip=198.51.100.2\n";
+	struct tp_addr local = { .family = 4, .ip = { 198, 51, 100, 2 } };
+	struct tp_addr public = { .family = 4, .ip = { 192, 0, 2, 2 } };
+	struct conf running, next;
+	char more[sizeof(text) + 32];
+	char *said;
+
+	(void)state;
+	start(&running, text);
+	conf_found_external(&running, &local, &public);
+	free(reload(&next, &running, text, 0));
+	assert_memory_equal(&next.turn.relays[0].external, &public, sizeof(public));
+	conf_free(&next);
+	snprintf(more, sizeof(more), "%srelay-ip=198.51.100.1\n", text);
+	said = reload(&next, &running, more, -22);
+	assert_non_null(strstr(said, ":2: error: external-ip=auto: what 198.51.100.1 is outside"));
+	free(said);
 	conf_free(&running);
 }
 
@@ -278,6 +355,8 @@ int main(void)
 		cmocka_unit_test(test_bad_file_changes_nothing),
 		cmocka_unit_test(test_image_carries_files),
 		cmocka_unit_test(test_listeners_follow),
+		cmocka_unit_test(test_relays_change),
+		cmocka_unit_test(test_new_address_with_auto_is_refused),
 		cmocka_unit_test(test_torn_image_is_refused),
 		cmocka_unit_test(test_certificates_are_renewed),
 	};

@@ -86,6 +86,13 @@ static void packets_are_counted(void **state)
 	end(&f);
 }
 
+/* Two allocations of one user, and one of another. */
+static void set_three(struct fixture *f)
+{
+	for (uint32_t i = 0; i < 3; i++)
+		limits_set(f->limits, i, user((uint8_t)(1 + i / 2)), 0);
+}
+
 static void a_user_shares(void **state)
 {
 	struct fixture f;
@@ -93,9 +100,7 @@ static void a_user_shares(void **state)
 
 	(void)state;
 	start(&f, 0, 10000, 0);
-	limits_set(f.limits, 0, user(1), 0);
-	limits_set(f.limits, 1, user(1), 0);
-	limits_set(f.limits, 2, user(2), 0);
+	set_three(&f);
 	assert_int_equal(f.tables.limits[0].user, f.tables.limits[1].user);
 	assert_int_not_equal(f.tables.limits[0].user, f.tables.limits[2].user);
 	bytes = offered(&f, 0, true, S, 2 * S);
@@ -135,6 +140,64 @@ static void users_come_and_go(void **state)
 	end(&f);
 }
 
+static void renew(struct fixture *f, struct turn_conf *next, uint64_t bps, uint64_t user_bps,
+		  uint32_t pps)
+{
+	*next = f->conf;
+	next->max_bps = bps;
+	next->user_max_bps = user_bps;
+	next->max_pps = pps;
+	limits_renew(f->limits, next);
+}
+
+/* What is reloaded holds for those who run. */
+static void limits_come_and_go(void **state)
+{
+	struct turn_conf next[4];
+	struct fixture f;
+
+	(void)state;
+	start(&f, 0, 0, 0);
+	set_three(&f);
+	assert_int_equal(offered(&f, 0, true, S, 2 * S), 100000);
+	renew(&f, &next[0], 0, 10000, 0);
+	assert_true(limits_any(f.limits));
+	assert_in_range(offered(&f, 0, true, 2 * S, 3 * S), 10000, 20200);
+	assert_true(offered(&f, 1, true, 3 * S, 3 * S + S / 100) <= 300);
+	assert_int_equal(offered(&f, 2, true, 3 * S, 3 * S + S / 20), 5000);
+	renew(&f, &next[1], 0, 0, 50);
+	assert_int_equal(f.tables.limits[0].user, 0);
+	assert_in_range(offered(&f, 0, true, 10 * S, 20 * S), 500 * 100, 552 * 100);
+	/* the user of then is found again when it goes */
+	limits_drop(f.limits, 0);
+	renew(&f, &next[2], 0, 10000, 0);
+	assert_in_range(offered(&f, 1, true, 30 * S, 31 * S), 10000, 20200);
+	limits_drop(f.limits, 1);
+	limits_set(f.limits, 1, user(1), 0);
+	assert_int_not_equal(f.tables.limits[1].user, f.tables.limits[2].user);
+	renew(&f, &next[3], 0, 0, 0);
+	assert_false(limits_any(f.limits));
+	assert_int_equal(offered(&f, 1, true, 40 * S, 41 * S), 100000);
+	end(&f);
+}
+
+/* What one is in debt with at a low price does not bind it at a higher one. */
+static void a_debt_ends_with_its_price(void **state)
+{
+	struct fixture f;
+
+	(void)state;
+	start(&f, 1, 0, 0);
+	limits_set(f.limits, 0, user(1), 1);
+	assert_true(limits_take(f.limits, 0, true, 1000, S));
+	assert_false(limits_take(f.limits, 0, true, 1, 900 * S));
+	limits_price(f.limits, 0, 1);
+	assert_false(limits_take(f.limits, 0, true, 1, 900 * S));
+	limits_price(f.limits, 0, 10000);
+	assert_in_range(offered(&f, 0, true, 900 * S, 901 * S), 10000, 20200);
+	end(&f);
+}
+
 static void who_has_no_record_shares_one(void **state)
 {
 	struct fixture f;
@@ -165,6 +228,8 @@ int main(void)
 		cmocka_unit_test(packets_are_counted),
 		cmocka_unit_test(a_user_shares),
 		cmocka_unit_test(users_come_and_go),
+		cmocka_unit_test(limits_come_and_go),
+		cmocka_unit_test(a_debt_ends_with_its_price),
 		cmocka_unit_test(who_has_no_record_shares_one),
 		cmocka_unit_test(no_limit_is_none),
 	};

@@ -40,6 +40,7 @@ struct world {
 	/* the host's books */
 	unsigned int allocs, chans, perms, sockets;
 	uint64_t perm_lease_ns;		/* of the permission last kept */
+	unsigned int limited;		/* allocations that got another max_bps */
 	unsigned int allocs_kept, chans_kept, perms_kept, closes;
 	uint64_t lease_ns;			/* of the channel kept last */
 	uint64_t port_until[2][PORTS_TRACKED];	/* by family; UINT64_MAX: a socket is open */
@@ -218,6 +219,14 @@ static inline void host_client_comes(void *ctx, const struct turn_path *path, bo
 	w->comes = comes;
 }
 
+static inline void host_alloc_limited(void *ctx, struct turn_alloc *a)
+{
+	struct world *w = ctx;
+
+	assert_ptr_equal(a->host, w);
+	w->limited++;
+}
+
 static inline bool host_hand_over(void *ctx, unsigned int worker, const struct turn_path *path,
 				  const uint8_t *data, size_t len)
 {
@@ -376,6 +385,7 @@ static const struct turn_host fake_host = {
 	.channel_parked = host_channel_parked,
 	.permission_parked = host_permission_parked,
 	.alloc_kept = host_alloc_kept,
+	.alloc_limited = host_alloc_limited,
 	.channel_kept = host_channel_kept,
 	.permission_kept = host_permission_kept,
 	.channel_gone = host_channel_gone,

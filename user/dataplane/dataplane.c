@@ -26,6 +26,9 @@ static bool is_ours(const struct conf *conf, const struct sockaddr *sa)
 	for (unsigned int i = 0; i < conf->turn.n_relays; i++)
 		if (address_same_ip(&addr, &conf->turn.relays[i].local))
 			return true;
+	for (unsigned int i = 0; i < conf->turn.n_former; i++)
+		if (address_same_ip(&addr, &conf->turn.former[i].ip.local))
+			return true;
 	return false;
 }
 
@@ -47,26 +50,6 @@ static int add_interface(struct dataplane *dp, const char *name)
 	return 0;
 }
 
-bool dataplane_misses(const struct dataplane *dp, const struct tp_addr *ip, char name[IF_NAMESIZE])
-{
-	struct ifaddrs *list;
-	struct tp_addr addr;
-	bool misses = false;
-
-	if (dp->mode == DATAPLANE_USER || getifaddrs(&list))
-		return false;
-	for (const struct ifaddrs *i = list; i && !misses; i = i->ifa_next) {
-		misses = i->ifa_addr && address_from_sockaddr(&addr, i->ifa_addr) &&
-			 address_same_ip(&addr, ip);
-		for (unsigned int k = 0; misses && k < dp->n; k++)
-			misses = strcmp(dp->interfaces[k].name, i->ifa_name) != 0;
-		if (misses)
-			snprintf(name, IF_NAMESIZE, "%s", i->ifa_name);
-	}
-	freeifaddrs(list);
-	return misses;
-}
-
 static int find_interfaces(struct dataplane *dp, const struct conf *conf)
 {
 	struct ifaddrs *list;
@@ -79,6 +62,34 @@ static int find_interfaces(struct dataplane *dp, const struct conf *conf)
 			err = add_interface(dp, i->ifa_name);
 	freeifaddrs(list);
 	return err;
+}
+
+/* It is there still, under its name and its number, and has an address of conf's. */
+static bool is_used(const struct xdp_interface *iface, const struct ifaddrs *list,
+		    const struct conf *conf)
+{
+	if (if_nametoindex(iface->name) != iface->ifindex)
+		return false;
+	for (const struct ifaddrs *i = list; i; i = i->ifa_next)
+		if (!strcmp(i->ifa_name, iface->name) && is_ours(conf, i->ifa_addr))
+			return true;
+	return false;
+}
+
+/* Forgets those that are not used. How many, or -errno. */
+static int forget_unused(struct dataplane *dp, const struct conf *conf)
+{
+	unsigned int kept = 0, had = dp->n;
+	struct ifaddrs *list;
+
+	if (getifaddrs(&list))
+		return -errno;
+	for (unsigned int i = 0; i < had; i++)
+		if (is_used(&dp->interfaces[i], list, conf))
+			dp->interfaces[kept++] = dp->interfaces[i];
+	freeifaddrs(list);
+	dp->n = kept;
+	return (int)(had - kept);
 }
 
 /* --------------------------------------------------------------- the choice */
@@ -144,41 +155,46 @@ static int detach_tc_elsewhere(const struct dataplane *dp, const char *pin_path,
 	return err;
 }
 
-static unsigned int attach_all(struct dataplane *dp, const struct conf *conf)
+/* Those from the first of so many on. */
+static void attach_from(struct dataplane *dp, const struct conf *conf, unsigned int first)
 {
-	bool beside_xdp;
+	bool beside_xdp = dp->beside_xdp;
 
-	for (unsigned int i = 0; i < dp->n; i++)
+	for (unsigned int i = first; i < dp->n; i++)
 		attach_one(dp, conf->dataplane, &dp->interfaces[i]);
-	beside_xdp = conf->dataplane == DATAPLANE_AUTO && xdp_needs_tc(dp) &&
+	dp->beside_xdp = conf->dataplane == DATAPLANE_AUTO && xdp_needs_tc(dp) &&
 		(dp->tc || !tc_load(&dp->tc, dp->xdp, dp->tables.meta, dp->why));
-	for (unsigned int i = 0; i < dp->n && beside_xdp; i++) {
+	for (unsigned int i = beside_xdp ? first : 0; i < dp->n && dp->beside_xdp; i++) {
 		if (dp->interfaces[i].mode == XDP_NATIVE)
 			tc_attach(dp->tc, &dp->interfaces[i], true);
 	}
-	/* what now has the other one, or none, last: without a gap */
-	xdp_drop_others(dp->xdp, dp->interfaces, dp->n);
-	detach_tc_elsewhere(dp, conf->pin_path, beside_xdp);
-	return dp->n - count_mode(dp, XDP_NONE);
 }
 
-/* The module is asked for what these two do not take, on whatever interface it comes. */
-static int open_module(struct dataplane *dp, const struct conf *conf, char *why)
+static void detach_elsewhere(const struct dataplane *dp, const struct conf *conf)
 {
-	struct kmod_ports ports = { { 0 } };
-	char before[XDP_WHY];
+	xdp_drop_others(dp->xdp, dp->interfaces, dp->n);
+	detach_tc_elsewhere(dp, conf->pin_path, dp->beside_xdp);
+}
 
+static void add_ports(struct kmod_ports *ports, const struct conf *conf)
+{
 	for (unsigned int i = 0; i < conf->listen.n; i++) {
 		uint16_t port = ntohs(conf->listen.v[i].port);
 
-		kmod_ports_add(&ports, port, port);
+		kmod_ports_add(ports, port, port);
 	}
-	kmod_ports_add(&ports, conf->turn.min_port, conf->turn.max_port);
-	dp->kmod_fd = kmod_open(&dp->tables, &ports, why);
-	if (dp->kmod_fd < 0)
-		return dp->kmod_fd;
-	dp->module = true;
-	for (unsigned int i = 0; i < dp->n; i++) {
+	kmod_ports_add(ports, conf->turn.min_port, conf->turn.max_port);
+	for (unsigned int i = 0; i < conf->turn.n_former; i++)
+		kmod_ports_add(ports, conf->turn.former[i].min_port,
+			       conf->turn.former[i].max_port);
+}
+
+/* The module is asked for what these two do not take, on whatever interface it comes. */
+static void leave_to_module(struct dataplane *dp)
+{
+	char before[XDP_WHY];
+
+	for (unsigned int i = 0; i < dp->n && dp->module; i++) {
 		struct xdp_interface *iface = &dp->interfaces[i];
 
 		if (iface->mode != XDP_NONE)
@@ -187,7 +203,35 @@ static int open_module(struct dataplane *dp, const struct conf *conf, char *why)
 		memcpy(before, iface->why, sizeof(before));
 		snprintf(iface->why, XDP_WHY, "module%s%.140s", before[0] ? "; " : "", before);
 	}
+}
+
+static int open_module(struct dataplane *dp, const struct conf *conf, char *why)
+{
+	struct kmod_ports ports = { { 0 } };
+
+	add_ports(&ports, conf);
+	dp->kmod_fd = kmod_open(&dp->tables, &ports, why);
+	if (dp->kmod_fd < 0)
+		return dp->kmod_fd;
+	dp->module = true;
+	leave_to_module(dp);
 	return 0;
+}
+
+/* The ports of one configuration, or of two where one takes the other's place. */
+static void renew_module(const struct dataplane *dp, const struct conf *conf,
+			 const struct conf *other)
+{
+	struct kmod_ports ports = { { 0 } };
+	char why[XDP_WHY] = "";
+
+	if (!dp->module)
+		return;
+	add_ports(&ports, conf);
+	add_ports(&ports, other);
+	if (kmod_set(dp->kmod_fd, &dp->tables, &ports, why))
+		log_warning("dataplane=%s: the module keeps to the ports that it had: %s",
+			    dataplane_word(conf->dataplane), why);
 }
 
 /* In auto it is no fault that there is none. */
@@ -239,7 +283,10 @@ static int try_kernel(struct dataplane *dp, const struct conf *conf, const struc
 		err = xdp_load(&dp->xdp, conf->pin_path, sizes, &dp->tables, dp->why);
 	if (err)
 		return err;
-	attached = attach_all(dp, conf);
+	attach_from(dp, conf, 0);
+	/* what now has the other one, or none, last: without a gap */
+	detach_elsewhere(dp, conf);
+	attached = dp->n - count_mode(dp, XDP_NONE);
 	err = use_module(dp, conf);
 	attached += count_mode(dp, XDP_KMOD);
 	missing = err ? NULL : first_missing(dp);
@@ -278,14 +325,25 @@ const char *dataplane_mode_word(enum xdp_mode mode)
 	return words[mode];
 }
 
+static void log_interfaces(const struct dataplane *dp, unsigned int first)
+{
+	for (unsigned int i = first; i < dp->n; i++)
+		log_info("interface name=%s xdp=%s why=\"%s\"", dp->interfaces[i].name,
+			 dataplane_mode_word(dp->interfaces[i].mode), dp->interfaces[i].why);
+}
+
 static void log_choice(const struct dataplane *dp)
 {
 	log_info("dataplane mode=%s module=%s%s%s%s", dataplane_word(dp->mode),
 		 dp->module ? "yes" : "no",
 		 dp->why[0] ? " why=\"" : "", dp->why, dp->why[0] ? "\"" : "");
-	for (unsigned int i = 0; i < dp->n; i++)
-		log_info("interface name=%s xdp=%s why=\"%s\"", dp->interfaces[i].name,
-			 dataplane_mode_word(dp->interfaces[i].mode), dp->interfaces[i].why);
+	log_interfaces(dp, 0);
+}
+
+static void set_mode(struct dataplane *dp)
+{
+	dp->mode = count_mode(dp, XDP_NATIVE) ? DATAPLANE_XDP :
+		   count_mode(dp, XDP_TC) ? DATAPLANE_TC : DATAPLANE_KMOD;
 }
 
 static void forget_interfaces(struct dataplane *dp, const char *why)
@@ -310,8 +368,7 @@ int dataplane_open(struct dataplane *dp, const struct conf *conf)
 	if (conf->dataplane != DATAPLANE_USER && turn_conf_relays(&conf->turn)) {
 		err = try_kernel(dp, conf, &sizes);
 		if (!err) {
-			dp->mode = count_mode(dp, XDP_NATIVE) ? DATAPLANE_XDP :
-				   count_mode(dp, XDP_TC) ? DATAPLANE_TC : DATAPLANE_KMOD;
+			set_mode(dp);
 			log_choice(dp);
 			return 0;
 		}
@@ -336,6 +393,53 @@ fail:
 	dp->interfaces = NULL;
 	dp->n = 0;
 	return err;
+}
+
+int dataplane_renew(struct dataplane *dp, const struct conf *next, const struct conf *running,
+		    char why[XDP_WHY])
+{
+	const struct xdp_interface *missing;
+	unsigned int had;
+	int err;
+
+	err = forget_unused(dp, running);
+	had = dp->n;
+	if (err >= 0)
+		err = find_interfaces(dp, next);
+	if (err) {
+		snprintf(why, XDP_WHY, "the host's addresses: %s", strerror(-err));
+		dataplane_trim(dp, running);
+		return err;
+	}
+	if (dp->mode == DATAPLANE_USER) {
+		forget_interfaces(dp, dp->why);
+		return 0;
+	}
+	attach_from(dp, next, had);
+	renew_module(dp, next, running);
+	leave_to_module(dp);
+	missing = next->dataplane == DATAPLANE_AUTO ? NULL : first_missing(dp);
+	if (missing) {
+		snprintf(why, XDP_WHY, "%.15s: %.130s", missing->name, missing->why);
+		dataplane_trim(dp, running);
+		return -EOPNOTSUPP;
+	}
+	set_mode(dp);
+	log_interfaces(dp, had);
+	return 0;
+}
+
+void dataplane_trim(struct dataplane *dp, const struct conf *conf)
+{
+	bool known = forget_unused(dp, conf) >= 0;
+
+	if (dp->mode == DATAPLANE_USER)
+		return;
+	renew_module(dp, conf, conf);
+	if (known)
+		detach_elsewhere(dp, conf);
+	if (dp->n)
+		set_mode(dp);
 }
 
 void dataplane_leave(struct dataplane *dp)

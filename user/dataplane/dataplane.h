@@ -21,6 +21,7 @@ struct dataplane {
 	struct tables tables;
 	struct xdp *xdp;
 	struct tc *tc;			/* where any interface has its filter, else NULL */
+	bool beside_xdp;		/* those with XDP have it, too */
 	bool module;			/* it relays what is passed up */
 	int kmod_fd;			/* as long as this is open; the keeper's, else -1 */
 };
@@ -28,9 +29,19 @@ struct dataplane {
 /* 0, or -errno where dataplane=xdp, tc or kmod cannot be had (why says what is missing)
  * or memory is short. Logs what it took and why. */
 int dataplane_open(struct dataplane *dp, const struct conf *conf);
-/* This host's ip is on an interface, name, where nothing of ours relays. */
-bool dataplane_misses(const struct dataplane *dp, const struct tp_addr *ip,
-		      char name[IF_NAMESIZE]);
+/*
+ * While it relays: to the interfaces that next brings as well, before that is in force. 0, or
+ * -errno where dataplane=xdp, tc or kmod cannot be had there: why says so, and what was
+ * attached is off again.
+ */
+int dataplane_renew(struct dataplane *dp, const struct conf *next, const struct conf *running,
+		    char why[XDP_WHY]);
+/* And off those that conf does not use any more, when nothing else is in force. */
+void dataplane_trim(struct dataplane *dp, const struct conf *conf);
+/* Its interfaces and what serves them, for another process's copy: text to and fro. filters:
+ * whether there is a tc. */
+void dataplane_write(const struct dataplane *dp, FILE *out);
+bool dataplane_read(struct dataplane *dp, const char *text, bool *filters);
 /* Pins and attachments stay; the module lets go. */
 void dataplane_close(struct dataplane *dp);
 /* In a child: what is the keeper's alone. The tables stay. */

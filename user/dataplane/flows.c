@@ -7,8 +7,8 @@
 
 const struct turn_relay_ip *flows_relay_here(const struct flows *flows, const struct tp_addr *ip)
 {
-	for (unsigned int i = 0; i < flows->conf->n_relays; i++) {
-		const struct turn_relay_ip *r = &flows->conf->relays[i];
+	for (unsigned int i = flows->n_relays; i > 0; i--) {
+		const struct turn_relay_ip *r = &flows->relays[i - 1].ip;
 
 		if (address_same_ip(&r->local, ip) || address_same_ip(&r->external, ip))
 			return r;
@@ -18,20 +18,58 @@ const struct turn_relay_ip *flows_relay_here(const struct flows *flows, const st
 
 /* External addresses of this host, which clients of it name as peers. They have no lease's
  * end: who may use one is said by allocations and permissions. */
-static void put_aliases(struct flows *flows)
+static void put_alias(struct flows *flows, struct flows_relay *relay)
 {
-	for (unsigned int i = 0; i < flows->conf->n_relays; i++) {
-		const struct turn_relay_ip *r = &flows->conf->relays[i];
-		struct row_spec spec = {
-			.kind = TP_ROW_ALIAS, .channel = TP_KEY_ALIAS,
-			.src = r->external, .dst.family = r->external.family,
-			.out_src = r->local, .out_dst = r->local,
-			.expires_ns = UINT64_MAX,
-		};
+	const struct turn_relay_ip *r = &relay->ip;
+	struct row_spec spec = {
+		.kind = TP_ROW_ALIAS, .channel = TP_KEY_ALIAS,
+		.src = r->external, .dst.family = r->external.family,
+		.out_src = r->local, .out_dst = r->local,
+		.expires_ns = UINT64_MAX,
+	};
 
-		if (!address_same_ip(&r->external, &r->local))
-			flows->aliases[i] = rows_put(flows->rows, &spec);
+	if (flows->rows && !address_same_ip(&r->external, &r->local))
+		relay->alias = rows_put(flows->rows, &spec);
+}
+
+static bool same_relay(const struct turn_relay_ip *a, const struct turn_relay_ip *b)
+{
+	return address_same_ip(&a->local, &b->local) &&
+	       address_same_ip(&a->external, &b->external);
+}
+
+/* The newest is the last, and found first. */
+static bool add_relay(struct flows *flows, const struct turn_relay_ip *ip)
+{
+	struct flows_relay relay = { .ip = *ip }, *grown;
+	unsigned int i;
+
+	for (i = 0; i < flows->n_relays && !same_relay(&flows->relays[i].ip, ip); i++)
+		;
+	if (i == flows->n_relays) {
+		grown = reallocarray(flows->relays, i + 1, sizeof(*grown));
+		if (!grown)
+			return false;
+		flows->relays = grown;
+		flows->n_relays++;
+	} else {
+		memmove(&flows->relays[i], &flows->relays[i + 1],
+			(flows->n_relays - i - 1) * sizeof(relay));
 	}
+	put_alias(flows, &relay);
+	flows->relays[flows->n_relays - 1] = relay;
+	return true;
+}
+
+static bool add_relays(struct flows *flows, const struct turn_conf *conf)
+{
+	bool ok = true;
+
+	for (unsigned int i = conf->n_former; i > 0; i--)
+		ok = ok && add_relay(flows, &conf->former[i - 1].ip);
+	for (unsigned int i = conf->n_relays; i > 0; i--)
+		ok = ok && add_relay(flows, &conf->relays[i - 1]);
+	return ok;
 }
 
 struct flows *flows_new(struct tables *tables, struct journal *journal, struct rows *rows,
@@ -45,16 +83,11 @@ struct flows *flows_new(struct tables *tables, struct journal *journal, struct r
 	flows->journal = journal;
 	flows->rows = rows;
 	flows->hops = hops;
-	flows->conf = conf;
-	flows->aliases = calloc(conf->n_relays + 1, sizeof(*flows->aliases));
-	if (!flows->aliases) {
-		free(flows);
-		return NULL;
-	}
-	if (rows)
-		put_aliases(flows);
 	pthread_mutex_init(&flows->lock, NULL);
-	return flows;
+	if (add_relays(flows, conf))
+		return flows;
+	flows_free(flows);
+	return NULL;
 }
 
 void flows_free(struct flows *flows)
@@ -62,13 +95,21 @@ void flows_free(struct flows *flows)
 	if (!flows)
 		return;
 	pthread_mutex_destroy(&flows->lock);
-	free(flows->aliases);
+	free(flows->relays);
 	free(flows);
 }
 
-void flows_renew(struct flows *flows, const struct turn_conf *conf)
+bool flows_renew(struct flows *flows, const struct turn_conf *conf)
 {
-	flows->conf = conf;
+	bool limited = flows->limits && limits_any(flows->limits);
+
+	if (!add_relays(flows, conf))
+		return false;
+	if (!flows->limits)
+		return true;
+	limits_renew(flows->limits, conf);
+	flows->unmarked |= limited != limits_any(flows->limits);
+	return true;
 }
 
 void flows_use_limits(struct flows *flows, struct limits *limits)
@@ -106,9 +147,15 @@ void flows_drop_row(struct flows *flows, uint8_t family, uint32_t *slot_1, struc
 
 /* ------------------------------------------------------------- allocations */
 
-uint16_t flows_row_flags(const struct flows *flows)
+/* A realm of the database may have a limit where the configuration has none. */
+static bool is_limited(const struct flows *flows, const struct tp_alloc *saved)
 {
-	return flows->limits && limits_any(flows->limits) ? TP_ROW_LIMITED : 0;
+	return flows->limits && (limits_any(flows->limits) || saved->max_bps);
+}
+
+uint16_t flows_row_flags(const struct flows *flows, const struct tp_alloc *saved)
+{
+	return is_limited(flows, saved) ? TP_ROW_LIMITED : 0;
 }
 
 /* No datagram is for a TCP allocation, and nothing of it for the kernel's data paths. */
@@ -144,7 +191,7 @@ static void put_send(struct flows *flows, const struct turn_alloc *alloc, unsign
 	const struct turn_relay *relay = &alloc->relay[i];
 	struct tp_alloc *saved = alloc->host;
 	struct row_spec spec = {
-		.kind = TP_ROW_SEND, .flags = flows_row_flags(flows),
+		.kind = TP_ROW_SEND, .flags = flows_row_flags(flows, saved),
 		.channel = i ? TP_KEY_SEND6 : TP_KEY_SEND4,
 		.src = alloc->path.client, .dst = alloc->path.server,
 		.out_src = relay->local, .out_dst = relay->external,
@@ -259,6 +306,17 @@ void flows_drop_alloc(struct flows *flows, struct turn_alloc *alloc)
 	alloc->host = NULL;
 }
 
+void flows_limit(struct flows *flows, const struct turn_alloc *alloc)
+{
+	struct tp_alloc *saved = alloc->host;
+
+	if (!saved)
+		return;
+	flows->unmarked |= !saved->max_bps != !alloc->max_bps;
+	saved->max_bps = alloc->max_bps;
+	limits_price(flows->limits, journal_index(flows->journal, saved), alloc->max_bps);
+}
+
 bool flows_allow(struct flows *flows, const struct turn_alloc *alloc, bool up, size_t bytes,
 		 uint64_t now_ns)
 {
@@ -327,6 +385,35 @@ void flows_moved(struct flows *flows, const struct tp_addr *src, const struct tp
 	pthread_mutex_unlock(&flows->lock);
 }
 
+static void mark_alloc(const struct flows *flows, const struct tp_alloc *a)
+{
+	for (unsigned int i = 0; i < 2; i++)
+		rows_set_limited(flows->rows, a->client.family, a->row_send[i],
+				 is_limited(flows, a));
+}
+
+void flows_mark(struct flows *flows)
+{
+	const struct tp_binding *b;
+	const struct tp_alloc *a;
+	uint32_t at = 0;
+
+	if (!flows->rows || !flows->unmarked)
+		return;
+	flows->unmarked = false;
+	while ((a = journal_next_alloc(flows->journal, &at)))
+		mark_alloc(flows, a);
+	at = 0;
+	while ((b = journal_next_binding(flows->journal, &at))) {
+		a = &flows->tables->allocs[b->alloc];
+		/* of the others' peers the kernel only knows who may send */
+		if (!flows_is_relayed(a->transport, &a->proxy))
+			continue;
+		rows_set_limited(flows->rows, a->client.family, b->row_up, is_limited(flows, a));
+		rows_set_limited(flows->rows, b->peer.family, b->row_down, is_limited(flows, a));
+	}
+}
+
 /* The rows that some live binding names, as one bit a slot. */
 struct wanted {
 	uint8_t *bits[2];		/* [0] IPv4, [1] IPv6 */
@@ -371,8 +458,8 @@ void flows_sweep(struct flows *flows)
 				want(&w, i ? 6 : 4, a->row_relayed[i]);
 			}
 		}
-		for (unsigned int i = 0; i < flows->conf->n_relays; i++)
-			want(&w, flows->conf->relays[i].external.family, flows->aliases[i]);
+		for (unsigned int i = 0; i < flows->n_relays; i++)
+			want(&w, flows->relays[i].ip.external.family, flows->relays[i].alias);
 		rows_sweep(flows->rows, is_wanted, &w);
 		pthread_mutex_unlock(&flows->lock);
 	}

@@ -15,12 +15,16 @@
 struct flows;
 struct limits;
 /* rows and hops are NULL without a kernel data path; conf tells this host's relay addresses.
- * Nothing is taken over but borrowed. */
+ * Nothing is taken over but borrowed, conf not even that. */
 struct flows *flows_new(struct tables *tables, struct journal *journal, struct rows *rows,
 			struct nexthops *hops, const struct turn_conf *conf);
 void flows_free(struct flows *flows);
-/* Another configuration with the same relay addresses, while nobody else calls. */
-void flows_renew(struct flows *flows, const struct turn_conf *conf);
+/* Another configuration, while nobody else calls, limits included; what it does not have any
+ * more goes on. False: no memory, and no limit has changed. */
+bool flows_renew(struct flows *flows, const struct turn_conf *conf);
+/* Afterwards, likewise, for each allocation with another max_bps; and then for all of them. */
+void flows_limit(struct flows *flows, const struct turn_alloc *alloc);
+void flows_mark(struct flows *flows);
 /* Before anything is kept: what to write allocations' limits with (borrowed). */
 void flows_use_limits(struct flows *flows, struct limits *limits);
 

@@ -50,7 +50,7 @@ static void put_rows(struct flows *flows, const struct turn_alloc *alloc,
 		     const struct turn_channel *channel, struct tp_binding *saved)
 {
 	const struct turn_relay *relay = relay_of(alloc, &channel->peer);
-	uint16_t flags = flows_row_flags(flows);
+	uint16_t flags = flows_row_flags(flows, alloc->host);
 	struct row_spec up = {
 		.kind = TP_ROW_TO_PEER, .flags = flags,
 		.src = alloc->path.client, .dst = alloc->path.server, .channel = channel->number,
@@ -159,7 +159,7 @@ static void put_permission(struct flows *flows, const struct turn_alloc *alloc,
 	bool here = flows_relay_here(flows, &permission->peer), again = saved->row_down;
 	struct row_spec spec = {
 		.kind = TP_ROW_PERMISSION, .channel = TP_KEY_PERMISSION,
-		.flags = flows_row_flags(flows),
+		.flags = flows_row_flags(flows, alloc->host),
 		.src = permission->peer, .dst = relay->local,
 		.out_src = path->server, .out_dst = path->client,
 		.nexthop = nexthop_find(flows->hops, &path->server, &path->client),

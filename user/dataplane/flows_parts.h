@@ -16,14 +16,19 @@ struct flows {
 	/* A binding and its rows change together: flows_moved() comes from another thread. */
 	pthread_mutex_t lock;
 	uint64_t journal_full, rows_full;
-	const struct turn_conf *conf;
-	uint32_t *aliases;		/* slot + 1 for each of conf's relay addresses, or 0 */
+	bool unmarked;			/* there are rows that want other flags */
+	/* Every one there has been: whether a row holds a next hop follows from them. */
+	struct flows_relay {
+		struct turn_relay_ip ip;
+		uint32_t alias;		/* slot + 1 of its row, or 0 */
+	} *relays;
+	unsigned int n_relays;
 };
 
 /* The relay address that an IP is, by its own or its external name; NULL: somebody else's. */
 const struct turn_relay_ip *flows_relay_here(const struct flows *flows, const struct tp_addr *ip);
-/* What every row that relays is flagged with. */
-uint16_t flows_row_flags(const struct flows *flows);
+/* What a row that relays for this allocation is flagged with. */
+uint16_t flows_row_flags(const struct flows *flows, const struct tp_alloc *saved);
 bool flows_has_rows(const struct flows *flows, const struct turn_alloc *alloc);
 /*
  * The kernel relays between UDP and UDP. Of a client on anything else, or behind a proxy whose

@@ -48,9 +48,24 @@ struct turnpike_tables kmod_tables(const struct tables *tables, const struct kmo
 	};
 }
 
-int kmod_open(const struct tables *tables, const struct kmod_ports *ports, char *why)
+int kmod_set(int fd, const struct tables *tables, const struct kmod_ports *ports, char *why)
 {
 	struct turnpike_tables given = kmod_tables(tables, ports);
+	int err;
+
+	if (!ioctl(fd, TURNPIKE_SET_TABLES, &given))
+		return 0;
+	err = -errno;
+	given.why[sizeof(given.why) - 1] = '\0';
+	if (given.why[0])
+		snprintf(why, XDP_WHY, "the module refuses the tables: %s", given.why);
+	else
+		explain(why, err);
+	return err;
+}
+
+int kmod_open(const struct tables *tables, const struct kmod_ports *ports, char *why)
+{
 	int fd = open(TURNPIKE_DEVICE, O_RDWR | O_CLOEXEC), err;
 
 	if (fd < 0) {
@@ -58,14 +73,9 @@ int kmod_open(const struct tables *tables, const struct kmod_ports *ports, char 
 		explain(why, err);
 		return err;
 	}
-	if (!ioctl(fd, TURNPIKE_SET_TABLES, &given))
+	err = kmod_set(fd, tables, ports, why);
+	if (!err)
 		return fd;
-	err = -errno;
 	close(fd);
-	given.why[sizeof(given.why) - 1] = '\0';
-	if (given.why[0])
-		snprintf(why, XDP_WHY, "the module refuses the tables: %s", given.why);
-	else
-		explain(why, err);
 	return err;
 }

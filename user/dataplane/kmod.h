@@ -21,7 +21,9 @@ struct turnpike_tables kmod_tables(const struct tables *tables, const struct kmo
 /*
  * The module relays in this network namespace from now on, until the descriptor and its
  * copies are closed. The descriptor, or -errno and in why (XDP_WHY bytes) what is missing.
+ * kmod_set(): with other ports from now on; 0 or -errno.
  */
+int kmod_set(int fd, const struct tables *tables, const struct kmod_ports *ports, char *why);
 int kmod_open(const struct tables *tables, const struct kmod_ports *ports, char *why);
 
 #endif

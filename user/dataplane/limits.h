@@ -16,16 +16,19 @@ struct limits;
 /* NULL: no memory. tables and conf are borrowed. */
 struct limits *limits_new(struct tables *tables, const struct turn_conf *conf);
 void limits_free(struct limits *limits);
-/* Another configuration with the same limits, while nobody else calls. */
+/* Another configuration, while nobody else calls: what it says of all allocations holds at
+ * once, what each one has is said by limits_price(). */
 void limits_renew(struct limits *limits, const struct turn_conf *conf);
 
-/* Whether the configuration limits anything at all. */
+/* Whether the configuration limits all allocations. */
 bool limits_any(const struct limits *limits);
 /* An allocation's journal index, its user and its bytes/s (0: no limit); when it is made, or
  * adopted. limits_drop() exactly once for each index that was set. */
 void limits_set(struct limits *limits, uint32_t alloc, const uint8_t user_id[32],
 		uint64_t max_bps);
 void limits_drop(struct limits *limits, uint32_t alloc);
+/* It has other bytes/s now. */
+void limits_price(struct limits *limits, uint32_t alloc, uint64_t max_bps);
 
 #define LIMITS_NO_INDEX	UINT32_MAX	/* an allocation that the journal had no room for */
 /* May the daemon relay so many bytes? Charges them if so. */

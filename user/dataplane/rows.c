@@ -353,6 +353,18 @@ void rows_set_nexthop_up(struct rows *rows, uint8_t family, uint32_t slot_1, uin
 	set_nexthop(rows, family, slot_1, true, nexthop);
 }
 
+void rows_set_limited(struct rows *rows, uint8_t family, uint32_t slot_1, bool limited)
+{
+	struct tp_row *row;
+
+	pthread_mutex_lock(&rows->lock);
+	row = row_named(table_of(rows, family), slot_1);
+	if (row)
+		TP_WRITE(row->flags, (__u8)(limited ? row->flags | TP_ROW_LIMITED :
+					    row->flags & ~TP_ROW_LIMITED));
+	pthread_mutex_unlock(&rows->lock);
+}
+
 void rows_count(const struct rows *rows, uint8_t family, uint32_t slot_1, struct tp_count *count)
 {
 	const struct table *t = &rows->table[family == 6];

@@ -35,6 +35,8 @@ uint32_t rows_put(struct rows *rows, const struct row_spec *spec);
 void rows_del(struct rows *rows, uint8_t family, uint32_t slot_1, struct tp_count *count);
 void rows_set_nexthop(struct rows *rows, uint8_t family, uint32_t slot_1, uint16_t nexthop);
 void rows_set_nexthop_up(struct rows *rows, uint8_t family, uint32_t slot_1, uint16_t nexthop);
+/* TP_ROW_LIMITED, on or off. */
+void rows_set_limited(struct rows *rows, uint8_t family, uint32_t slot_1, bool limited);
 void rows_count(const struct rows *rows, uint8_t family, uint32_t slot_1, struct tp_count *count);
 /* After a restart: delete every row that keep() does not want. */
 void rows_sweep(struct rows *rows, bool (*keep)(void *ctx, uint8_t family, uint32_t slot_1),

@@ -128,38 +128,17 @@ static bool acl_broadcast(const struct turn_conf *conf, const struct tp_addr *ip
 	return false;
 }
 
-static bool acl_relay_ip(const struct turn_conf *conf, const struct tp_addr *ip)
-{
-	unsigned int i;
-
-	for (i = 0; i < conf->n_relays; i++) {
-		if (address_same_ip(&conf->relays[i].local, ip) ||
-		    address_same_ip(&conf->relays[i].external, ip))
-			return true;
-	}
-	return false;
-}
-
 bool acl_own_ip(const struct turn_conf *conf, const struct tp_addr *ip)
 {
+	struct tp_addr any_port = *ip;
 	unsigned int i;
 
 	for (i = 0; i < conf->n_own; i++) {
 		if (address_same_ip(&conf->own[i], ip))
 			return true;
 	}
-	return acl_relay_ip(conf, ip);
-}
-
-/* Relay to relay is how two clients of one server talk; anything else on this
- * host is not what relaying is for. Port 0: any, the caller asks again. */
-static int acl_own(const struct turn_conf *conf, const struct tp_addr *peer)
-{
-	unsigned int port = ntohs(peer->port);
-
-	if (!acl_relay_ip(conf, peer))
-		return 403;
-	return !port || (port >= conf->min_port && port <= conf->max_port) ? 0 : 403;
+	any_port.port = 0;
+	return turn_relay_here(conf, &any_port);
 }
 
 int acl_check_realm(const struct turn_conf *conf, const struct turn_realm *realm,
@@ -175,8 +154,10 @@ int acl_check_realm(const struct turn_conf *conf, const struct turn_realm *realm
 		return 0;
 	if (acl_listed(&conf->denied, peer) || (realm && acl_listed(&realm->denied, peer)))
 		return 403;
+	/* Relay to relay is how two clients of one server talk; anything else on this host is
+	 * not what relaying is for. Port 0: any, the caller asks again. */
 	if (acl_own_ip(conf, peer))
-		return acl_own(conf, peer);
+		return turn_relay_here(conf, peer) ? 0 : 403;
 	if (acl_multicast(peer))
 		return 0;
 	if (acl_loopback(peer))

@@ -3,8 +3,19 @@
 #include <arpa/inet.h>
 #include <errno.h>
 #include <string.h>
+#include "address.h"
 #include "turn/core.h"
 #include "pure.h"
+
+/* Of a relayed address that was bound here, or NULL: it is no relay address any more. */
+static struct pool *adopt_pool(const struct turn_server *s, const struct tp_addr *local)
+{
+	const struct turn_relay_ip *ip = turn_relay_here(s->conf, local);
+
+	if (!ip || !local->port || !address_same_ip(&ip->local, local))
+		return NULL;
+	return pool_of(&s->shared->pools, ip);
+}
 
 /* 0 or -errno; what is over or not ours any more is left out. */
 static int adopt_relay(struct turn_server *s, struct alloc *a, const struct tp_alloc *saved,
@@ -17,14 +28,14 @@ static int adopt_relay(struct turn_server *s, struct alloc *a, const struct tp_a
 
 	if (local->family != (i ? 6 : 4) || saved->expires_ns[i] <= now_ns)
 		return -ENOENT;
-	pool = port_pool(s->shared, local);
+	pool = adopt_pool(s, local);
 	if (!pool)
 		return -EADDRNOTAVAIL;
-	if (!port_take_this(s->shared, pool, port, now_ns))
+	if (!port_take_this(pool, port, now_ns))
 		return -EADDRINUSE;
 	err = alloc_relay(s, a, pool, port, saved->expires_ns[i]);
 	if (err)
-		port_give(s->shared, pool, port, 0);
+		port_give(pool, port, 0);
 	return err;
 }
 
@@ -39,10 +50,9 @@ void turn_forgo(struct turn_server *server, const struct tp_alloc *saved, struct
 
 		if (end_ns > now.mono_ns)
 			end_ns = now.mono_ns;
-		pool = saved->relayed[i].family ?
-		       port_pool(server->shared, &saved->relayed[i]) : NULL;
-		if (pool && port_take_this(server->shared, pool, port, now.mono_ns))
-			port_give(server->shared, pool, port, end_ns + TURN_REST_NS);
+		pool = saved->relayed[i].family ? adopt_pool(server, &saved->relayed[i]) : NULL;
+		if (pool && port_take_this(pool, port, now.mono_ns))
+			port_give(pool, port, end_ns + TURN_REST_NS);
 	}
 }
 
@@ -81,7 +91,7 @@ struct turn_alloc *turn_adopt(struct turn_server *server, struct tp_alloc *saved
 	got = !adopt_relay(server, a, saved, 0, now.mono_ns);
 	got += !adopt_relay(server, a, saved, 1, now.mono_ns);
 	/* It was within the limits when it was made. */
-	if (!got || quota_bandwidth(server->shared, NULL, saved, &a->pub.max_bps) ||
+	if (!got || quota_bandwidth(server->shared, NULL, saved, a) ||
 	    quota_carry_on(server->shared, a->pub.user_id, &a->charge) ||
 	    !adopt_ticket(server, a, saved) ||
 	    !alloc_add(server, a)) {

@@ -187,7 +187,7 @@ static void alloc_close(struct turn_server *s, struct alloc *a, unsigned int i, 
 	if (!r->local.family)
 		return;
 	s->host->relay_close(s->ctx, r);
-	port_give(s->shared, a->pool[i], ntohs(r->local.port), now_ns + TURN_REST_NS);
+	port_give(a->pool[i], ntohs(r->local.port), now_ns + TURN_REST_NS);
 	memset(r, 0, sizeof(*r));
 }
 
@@ -225,7 +225,7 @@ void alloc_free(struct turn_server *s, struct alloc *a, uint64_t now_ns)
 	alloc_close(s, a, 0, now_ns);
 	alloc_close(s, a, 1, now_ns);
 	quota_release(s->shared, &a->charge);
-	quota_bandwidth_release(s->shared, a->pub.max_bps);
+	quota_bandwidth_release(s->shared, a);
 	alloc_release(s, a, true);
 }
 

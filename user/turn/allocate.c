@@ -130,13 +130,13 @@ static int allocate_port(struct request *rq, struct alloc *a, uint8_t family,
 						    (uint16_t)(port + 1), now_ns, a->token);
 			if (a->has_token)
 				return 0;
-			port_give(s->shared, pool, (uint16_t)(port + 1), 0);
+			port_give(pool, (uint16_t)(port + 1), 0);
 			return 508;
 		}
 		if (wish == PORT_PAIR)
-			port_give(s->shared, pool, (uint16_t)(port + 1), 0);
+			port_give(pool, (uint16_t)(port + 1), 0);
 		/* Somebody else's port may stay so: leave it alone for a while. */
-		port_give(s->shared, pool, port,
+		port_give(pool, port,
 			  err == -EADDRINUSE ? now_ns + TURN_REST_NS : 0);
 		if (err != -EADDRINUSE || ++tries == BIND_TRIES)
 			return 508;
@@ -155,7 +155,7 @@ static int allocate_reserved(struct request *rq, struct alloc *a, uint64_t expir
 		return 508;
 	if (!alloc_relay(s, a, pool, port, expires_ns))
 		return 0;
-	port_give(s->shared, pool, port, 0);
+	port_give(pool, port, 0);
 	return 508;
 }
 
@@ -244,7 +244,7 @@ int allocate_request(struct request *rq)
 	a->pub.tcp = rq->msg->transport == TURN_TCP;
 	code = quota_charge(rq, &a->charge);	/* 10 */
 	if (!code)
-		code = quota_bandwidth(s->shared, rq->limits, NULL, &a->pub.max_bps);
+		code = quota_bandwidth(s->shared, rq->limits, NULL, a);
 	if (!code)
 		code = allocate_relays(rq, a, &wish, expires_ns);
 	if (!code && has(rq, STUN_BIT(MOBILITY_TICKET)) && !mobility_give(s, a, 1))

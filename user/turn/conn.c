@@ -201,7 +201,7 @@ int conn_request(struct request *rq)
 	c->key = rq->auth.key;
 	c->fingerprint = m->has & STUN_BIT(FINGERPRINT);
 	memcpy(c->txid, m->txid, sizeof(c->txid));
-	to = alias_inside(s->conf, &m->peer);
+	to = alias_inside(s->shared, &m->peer);
 	if (!s->host->tcp_connect(s->ctx, &c->pub, &to))
 		return CONN_LATER;
 	conn_free(s, c);
@@ -254,7 +254,7 @@ struct turn_connection *turn_accepted(struct turn_server *server, struct turn_re
 				      const struct tp_addr *from, void *host,
 				      struct turn_now now)
 {
-	struct tp_addr peer = alias_outside(server->conf, from);
+	struct tp_addr peer = alias_outside(server->shared, from);
 	struct alloc *a = core_of(relay->alloc, struct alloc, pub);
 	struct conn *c;
 

@@ -50,11 +50,18 @@ struct timer *timer_earliest(const struct timers *ts);
 
 /* ------------------------------------------------------------ shared.c, port.c, ... */
 
-/* One relay address and the state of its ports: when each becomes free
+/* One relay address and the state of its ports, by number: when each becomes free
  * (CLOCK_MONOTONIC ns; 0 long ago), or PORT_IN_USE. Atomic. */
 struct pool {
 	struct tp_addr local, external;
 	uint64_t *free_at;
+};
+
+/* Every relay address there has been, since allocations and reservations point to them. */
+struct pools {
+	struct pool **v;
+	unsigned int n;
+	unsigned int live;		/* the first so many are conf->relays, in that order */
 };
 
 #define PORT_IN_USE	UINT64_MAX
@@ -111,9 +118,7 @@ struct turn_shared {
 	uint64_t key[2];
 	uint64_t now_ns;		/* the latest that any worker saw; atomic */
 
-	struct pool *pools;		/* one for each of conf->relays */
-	unsigned int n_pools;
-	unsigned int n_ports;		/* of each */
+	struct pools pools;
 
 	struct users users;
 	const struct turn_source *source;	/* NULL: everything is in conf */
@@ -131,7 +136,7 @@ struct turn_shared {
 	pthread_mutex_t lock;		/* of what follows */
 	struct table quotas;
 	unsigned int allocations;
-	uint64_t bps;			/* given out of conf->bps_capacity */
+	uint64_t bps;			/* sum of what all allocations may; see bps_capacity */
 	struct reservation reservations[RESERVE_SLOTS];
 
 	/* token buckets for strangers, atomic words; see ratelimit.c */
@@ -154,16 +159,20 @@ struct charge {
 };
 
 struct request;
+struct alloc;
 
 /* 0, 486 or 508, for the request's user and realm. */
 int quota_charge(const struct request *rq, struct charge *charge);
 /* Without limits, for an allocation that is carried on: 0 or 508. */
 int quota_carry_on(struct turn_shared *shared, const uint8_t user_id[32], struct charge *charge);
-/* An allocation's part of bps-capacity: 0, or 486 where nothing is left. *bps is 0 without
- * limit. One that is carried on brings along what it had, and keeps it. */
+/* An allocation's part of bps-capacity, into pub.max_bps: 0, or 486 where nothing is left. One
+ * that is carried on brings along what it had, and keeps it. */
 int quota_bandwidth(struct turn_shared *shared, const struct turn_realm *realm,
-		    const struct tp_alloc *saved, uint64_t *bps);
-void quota_bandwidth_release(struct turn_shared *shared, uint64_t bps);
+		    const struct tp_alloc *saved, struct alloc *a);
+/* True if another configuration gives it another one. */
+bool quota_bandwidth_renew(struct turn_shared *shared, const struct turn_realm *realm,
+			   struct alloc *a);
+void quota_bandwidth_release(struct turn_shared *shared, const struct alloc *a);
 void quota_release(struct turn_shared *shared, struct charge *charge);
 
 bool ratelimit_allows(struct turn_shared *shared, const struct tp_addr *client, uint64_t now_ns);
@@ -174,14 +183,17 @@ struct turn_server;
 /* A port in host order, or 0 if there is none. PORT_PAIR takes the next one too. */
 uint16_t port_take(struct turn_server *s, struct pool *pool, enum port_wish wish,
 		   uint64_t now_ns);
-/* Takes this port if it is free now (or, for a reservation, at exactly free_at). */
-bool port_take_this(struct turn_shared *shared, struct pool *pool, uint16_t port,
-		    uint64_t now_ns);
-bool port_take_reserved(struct turn_shared *shared, struct pool *pool, uint16_t port,
-			uint64_t free_at);
-void port_give(struct turn_shared *shared, struct pool *pool, uint16_t port, uint64_t free_at);
-/* The pool of a bound address, or NULL if it is not (or no longer) ours. */
-struct pool *port_pool(struct turn_shared *shared, const struct tp_addr *local);
+/* Takes this port, of whatever range, if it is free now (or, for a reservation, at exactly
+ * free_at). */
+bool port_take_this(struct pool *pool, uint16_t port, uint64_t now_ns);
+bool port_take_reserved(struct pool *pool, uint16_t port, uint64_t free_at);
+void port_give(struct pool *pool, uint16_t port, uint64_t free_at);
+bool port_used(const struct pool *pool, __be16 port);
+/* As conf wants them, with all that are in old. False, and *pools is empty, without memory. */
+bool pool_list(struct pools *pools, const struct pools *old, const struct turn_conf *conf);
+/* Frees those that other does not have; NULL: all. */
+void pool_unlist(struct pools *pools, const struct pools *other);
+struct pool *pool_of(const struct pools *pools, const struct turn_relay_ip *ip);
 /* The n-th pool to try for a client of this server address, or NULL. */
 struct pool *port_choice(struct turn_shared *shared, const struct tp_addr *server,
 			 uint8_t family, unsigned int n);
@@ -242,6 +254,7 @@ struct alloc {
 	struct pool *pool[2];		/* of each relay */
 	uint8_t token[8];		/* what retransmissions are told again */
 	bool has_token;
+	bool rest;			/* pub.max_bps is what was left of a capacity */
 	uint8_t missing_family;		/* ADDRESS-ERROR-CODE: 1 or 2, 0 for none */
 	uint16_t missing_code;
 	struct mobility *mobility;	/* NULL: no ticket */
@@ -369,8 +382,8 @@ void chan_free(struct turn_server *s, struct chan *c, bool tell);
 
 /* Where to send what is for this peer, and whose it is what comes from there: the same but
  * for relayed addresses of this host, whose external address is what clients know. */
-struct tp_addr alias_inside(const struct turn_conf *conf, const struct tp_addr *peer);
-struct tp_addr alias_outside(const struct turn_conf *conf, const struct tp_addr *peer);
+struct tp_addr alias_inside(const struct turn_shared *shared, const struct tp_addr *peer);
+struct tp_addr alias_outside(const struct turn_shared *shared, const struct tp_addr *peer);
 
 bool acl_own_ip(const struct turn_conf *conf, const struct tp_addr *ip);
 /* The user of all who come with tokens, as user_id has it: nobody's name. */

@@ -24,7 +24,7 @@ static enum tp_reason data_to_peer(struct turn_server *s, struct alloc *a,
 				   const struct tp_addr *peer, struct stun_bytes data,
 				   unsigned int flags)
 {
-	struct tp_addr to = alias_inside(s->conf, peer);
+	struct tp_addr to = alias_inside(s->shared, peer);
 
 	if (data.len > data_max(peer->family))
 		return TP_R_TOO_LONG;
@@ -158,7 +158,7 @@ enum tp_reason turn_from_peer(struct turn_server *s, struct turn_relay *relay,
 			      const struct tp_addr *from, const uint8_t *data, size_t len,
 			      struct turn_now now)
 {
-	struct tp_addr seen = alias_outside(s->conf, from), *peer = &seen;
+	struct tp_addr seen = alias_outside(s->shared, from), *peer = &seen;
 	struct stun_bytes bytes = { data, len };
 	const struct chan *c = NULL;
 	const struct perm *p;
@@ -211,7 +211,7 @@ enum tp_reason turn_icmp(struct turn_server *s, struct turn_relay *relay,
 			 const struct tp_addr *to, uint8_t type, uint8_t code,
 			 uint32_t data, struct turn_now now)
 {
-	struct tp_addr seen = alias_outside(s->conf, to), *peer = &seen;
+	struct tp_addr seen = alias_outside(s->shared, to), *peer = &seen;
 	uint8_t buf[128], txid[TP_STUN_TXID_LEN], value[8];
 	struct turn_out out = { .head = buf };
 	struct stun_writer w;

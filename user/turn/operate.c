@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT
 /* What operators do to a server that runs: another configuration, ending allocations. */
+#include <stdlib.h>
 #include <string.h>
 #include "turn/core.h"
 #include "pure.h"
@@ -8,18 +9,32 @@ bool turn_shared_renew(struct turn_shared *shared, const struct turn_conf *conf)
 {
 	const struct turn_conf *running = shared->conf;
 	struct users users = shared->users;
+	struct pools pools;
 
+	if (!pool_list(&pools, &shared->pools, conf))
+		return false;
 	shared->conf = conf;
 	memset(&shared->users, 0, sizeof(shared->users));
 	if (!user_index(shared)) {
 		user_unindex(&shared->users);
 		shared->conf = running;
 		shared->users = users;
+		pool_unlist(&pools, &shared->pools);
 		return false;
 	}
 	user_unindex(&users);
+	free(shared->pools.v);
+	shared->pools = pools;
 	shared_algorithms(shared);
 	return true;
+}
+
+/* What the database says of its realm, as far as either is known. */
+static const struct turn_realm *operate_realm(const struct turn_server *s, const struct alloc *a)
+{
+	if (!a->realm)
+		return NULL;
+	return realm_find(s, (struct stun_bytes){ (const uint8_t *)a->realm, strlen(a->realm) });
 }
 
 /* What its realm's database says counts; where that is not known, any realm's may let in. */
@@ -28,11 +43,8 @@ static bool operate_denied(const struct turn_server *s, const struct alloc *a,
 {
 	unsigned int i;
 
-	if (a->realm) {
-		struct stun_bytes name = { (const uint8_t *)a->realm, strlen(a->realm) };
-
-		return acl_check_realm(s->conf, realm_find(s, name), peer);
-	}
+	if (a->realm)
+		return acl_check_realm(s->conf, operate_realm(s, a), peer);
 	if (!acl_check(s->conf, peer))
 		return false;
 	for (i = 0; s->realms && i < s->realms->n; i++) {
@@ -83,7 +95,7 @@ static unsigned int operate_gate(struct turn_server *s, struct alloc *a)
 	return ended + operate_conns(s, a);
 }
 
-static unsigned int operate_gates(struct turn_server *s)
+static unsigned int operate_gates(struct turn_server *s, bool limits)
 {
 	struct table_node *node, *next;
 	unsigned int ended = 0;
@@ -95,6 +107,8 @@ static unsigned int operate_gates(struct turn_server *s)
 		if (!a->realm)
 			alloc_realm(a, realm_by_user(s, &a->pub));
 		ended += operate_gate(s, a);
+		if (limits && quota_bandwidth_renew(s->shared, operate_realm(s, a), a))
+			s->host->alloc_limited(s->ctx, &a->pub);
 	}
 	return ended;
 }
@@ -102,13 +116,13 @@ static unsigned int operate_gates(struct turn_server *s)
 unsigned int turn_server_renew(struct turn_server *server, const struct turn_conf *conf)
 {
 	server->conf = conf;
-	return operate_gates(server);
+	return operate_gates(server, true);
 }
 
 unsigned int turn_server_realms(struct turn_server *server, const struct turn_realms *realms)
 {
 	server->realms = realms;
-	return operate_gates(server);
+	return operate_gates(server, false);
 }
 
 unsigned int turn_server_kick(struct turn_server *server,

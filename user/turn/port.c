@@ -12,11 +12,6 @@
 
 #define PORT_DRAWS	32	/* random draws before the range is searched */
 
-static uint64_t *port_word(struct turn_shared *shared, struct pool *pool, uint16_t port)
-{
-	return &pool->free_at[port - shared->conf->min_port];
-}
-
 static bool port_swap(uint64_t *word, uint64_t from, uint64_t to)
 {
 	return __atomic_compare_exchange_n(word, &from, to, false, __ATOMIC_ACQ_REL,
@@ -25,46 +20,54 @@ static bool port_swap(uint64_t *word, uint64_t from, uint64_t to)
 
 static bool port_in_range(const struct turn_shared *shared, unsigned int port)
 {
-	return shared->n_ports && port >= shared->conf->min_port &&
-	       port <= shared->conf->max_port;
+	return port && port >= shared->conf->min_port && port <= shared->conf->max_port;
 }
 
-bool port_take_this(struct turn_shared *shared, struct pool *pool, uint16_t port,
-		    uint64_t now_ns)
+/* How many a pool may give out. */
+static unsigned int port_count(const struct turn_shared *shared)
 {
-	uint64_t *word, free_at;
+	const struct turn_conf *conf = shared->conf;
 
-	if (!port_in_range(shared, port))
-		return false;
-	word = port_word(shared, pool, port);
-	free_at = __atomic_load_n(word, __ATOMIC_RELAXED);
+	return conf->min_port && conf->max_port >= conf->min_port ?
+	       conf->max_port - conf->min_port + 1u : 0;
+}
+
+bool port_take_this(struct pool *pool, uint16_t port, uint64_t now_ns)
+{
+	uint64_t *word = &pool->free_at[port];
+	uint64_t free_at = __atomic_load_n(word, __ATOMIC_RELAXED);
+
 	return free_at != PORT_IN_USE && free_at <= now_ns &&
 	       port_swap(word, free_at, PORT_IN_USE);
 }
 
-bool port_take_reserved(struct turn_shared *shared, struct pool *pool, uint16_t port,
-			uint64_t free_at)
+bool port_take_reserved(struct pool *pool, uint16_t port, uint64_t free_at)
 {
-	return port_swap(port_word(shared, pool, port), free_at, PORT_IN_USE);
+	return port_swap(&pool->free_at[port], free_at, PORT_IN_USE);
 }
 
-void port_give(struct turn_shared *shared, struct pool *pool, uint16_t port, uint64_t free_at)
+void port_give(struct pool *pool, uint16_t port, uint64_t free_at)
 {
-	__atomic_store_n(port_word(shared, pool, port), free_at, __ATOMIC_RELEASE);
+	__atomic_store_n(&pool->free_at[port], free_at, __ATOMIC_RELEASE);
 }
 
-static bool port_take_wish(struct turn_shared *shared, struct pool *pool, unsigned int port,
+bool port_used(const struct pool *pool, __be16 port)
+{
+	return __atomic_load_n(&pool->free_at[ntohs(port)], __ATOMIC_RELAXED) == PORT_IN_USE;
+}
+
+static bool port_take_wish(const struct turn_shared *shared, struct pool *pool, unsigned int port,
 			   enum port_wish wish, uint64_t now_ns)
 {
 	if (wish != PORT_ANY && (port & 1))
 		return false;
 	if (wish == PORT_PAIR && !port_in_range(shared, port + 1))
 		return false;
-	if (!port_take_this(shared, pool, (uint16_t)port, now_ns))
+	if (!port_take_this(pool, (uint16_t)port, now_ns))
 		return false;
-	if (wish != PORT_PAIR || port_take_this(shared, pool, (uint16_t)(port + 1), now_ns))
+	if (wish != PORT_PAIR || port_take_this(pool, (uint16_t)(port + 1), now_ns))
 		return true;
-	port_give(shared, pool, (uint16_t)port, 0);
+	port_give(pool, (uint16_t)port, 0);
 	return false;
 }
 
@@ -75,7 +78,7 @@ uint16_t port_take(struct turn_server *s, struct pool *pool, enum port_wish wish
 {
 	struct turn_shared *shared = s->shared;
 	uint32_t draws[PORT_DRAWS];
-	unsigned int port = 0, n = shared->n_ports, i;
+	unsigned int port = 0, n = port_count(shared), i;
 
 	if (!n)
 		return 0;
@@ -96,17 +99,6 @@ uint16_t port_take(struct turn_server *s, struct pool *pool, enum port_wish wish
 	return 0;
 }
 
-struct pool *port_pool(struct turn_shared *shared, const struct tp_addr *local)
-{
-	unsigned int i;
-
-	for (i = 0; i < shared->n_pools; i++) {
-		if (address_same_ip(&shared->pools[i].local, local))
-			return &shared->pools[i];
-	}
-	return NULL;
-}
-
 /* First the address that the client talks to, then the others as configured. */
 struct pool *port_choice(struct turn_shared *shared, const struct tp_addr *server,
 			 uint8_t family, unsigned int n)
@@ -114,8 +106,8 @@ struct pool *port_choice(struct turn_shared *shared, const struct tp_addr *serve
 	unsigned int i;
 
 	for (int own = 1; own >= 0; own--) {
-		for (i = 0; i < shared->n_pools; i++) {
-			struct pool *pool = &shared->pools[i];
+		for (i = 0; i < shared->pools.live; i++) {
+			struct pool *pool = shared->pools.v[i];
 
 			if (pool->local.family == family &&
 			    address_same_ip(&pool->local, server) == own && !n--)
@@ -130,10 +122,11 @@ unsigned int turn_shared_ports(const struct turn_shared *shared)
 	uint64_t now_ns = __atomic_load_n(&shared->now_ns, __ATOMIC_RELAXED);
 	unsigned int i, j, n = 0;
 
-	for (i = 0; i < shared->n_pools; i++) {
-		for (j = 0; j < shared->n_ports; j++)
-			n += __atomic_load_n(&shared->pools[i].free_at[j],
-					     __ATOMIC_RELAXED) > now_ns;
+	for (i = 0; i < shared->pools.live; i++) {
+		const uint64_t *free_at = shared->pools.v[i]->free_at + shared->conf->min_port;
+
+		for (j = 0; j < port_count(shared); j++)
+			n += __atomic_load_n(&free_at[j], __ATOMIC_RELAXED) > now_ns;
 	}
 	return n;
 }

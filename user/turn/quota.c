@@ -115,39 +115,68 @@ void quota_release(struct turn_shared *shared, struct charge *charge)
 	*charge = (struct charge){ NULL, NULL };
 }
 
-/* As coturn does it: each gets max-bps, and the last one what is left. */
-int quota_bandwidth(struct turn_shared *shared, const struct turn_realm *realm,
-		    const struct tp_alloc *saved, uint64_t *bps)
+/* What it is to have, if it has had so much: who got what was left goes on with that. */
+static uint64_t quota_bps(const struct turn_conf *conf, const struct turn_realm *realm,
+			  uint64_t had)
 {
-	const struct turn_conf *conf = shared->conf;
 	uint64_t wish = realm && realm->max_bps ? realm->max_bps : conf->max_bps;
-	int code = 0;
 
 	/* what a realm of the database asked for is not known before its user is back */
-	if (saved && saved->max_bps && (saved->max_bps < wish || (!wish && turn_conf_asks(conf))))
-		wish = saved->max_bps;
-	*bps = wish;
-	if (!wish || !conf->bps_capacity)
+	if (had && (had < wish || (!wish && !realm && turn_conf_asks(conf))))
+		return had;
+	return wish;
+}
+
+/* The sum is right without a capacity, too: a reload may bring one. */
+static void quota_bandwidth_take(struct turn_shared *shared, struct alloc *a, uint64_t bps)
+{
+	shared->bps += bps - a->pub.max_bps;
+	a->pub.max_bps = bps;
+}
+
+/* As coturn does it: each gets max-bps, and the last one what is left. */
+int quota_bandwidth(struct turn_shared *shared, const struct turn_realm *realm,
+		    const struct tp_alloc *saved, struct alloc *a)
+{
+	const struct turn_conf *conf = shared->conf;
+	uint64_t wish = quota_bps(conf, realm, saved ? saved->max_bps : 0), left = UINT64_MAX;
+	int code = 0;
+
+	if (!wish)
 		return 0;
 	pthread_mutex_lock(&shared->lock);
-	if (!saved && shared->bps >= conf->bps_capacity)
+	if (!saved && conf->bps_capacity)
+		left = conf->bps_capacity > shared->bps ? conf->bps_capacity - shared->bps : 0;
+	if (!left)
 		code = 486;
-	else if (!saved && wish > conf->bps_capacity - shared->bps)
-		wish = conf->bps_capacity - shared->bps;
-	if (code)
-		wish = 0;
-	shared->bps += wish;
+	a->rest = saved ? wish != quota_bps(conf, realm, 0) : left < wish;
+	quota_bandwidth_take(shared, a, wish < left ? wish : left);
 	pthread_mutex_unlock(&shared->lock);
-	*bps = wish;
 	return code;
 }
 
-void quota_bandwidth_release(struct turn_shared *shared, uint64_t bps)
+/* What runs goes on, with all of max-bps, whether the capacity has it or not; but for who got
+ * what was left. */
+bool quota_bandwidth_renew(struct turn_shared *shared, const struct turn_realm *realm,
+			   struct alloc *a)
 {
-	if (!bps || !shared->conf->bps_capacity)
+	uint64_t bps = quota_bps(shared->conf, realm, a->rest ? a->pub.max_bps : 0);
+
+	if (bps == a->pub.max_bps)
+		return false;
+	a->rest = false;
+	pthread_mutex_lock(&shared->lock);
+	quota_bandwidth_take(shared, a, bps);
+	pthread_mutex_unlock(&shared->lock);
+	return true;
+}
+
+void quota_bandwidth_release(struct turn_shared *shared, const struct alloc *a)
+{
+	if (!a->pub.max_bps)
 		return;
 	pthread_mutex_lock(&shared->lock);
-	shared->bps -= bps;
+	shared->bps -= a->pub.max_bps;
 	pthread_mutex_unlock(&shared->lock);
 }
 

@@ -63,7 +63,7 @@ bool reserve_make(struct turn_server *s, const uint8_t user_id[32], struct pool 
 	slot->pool = pool;
 	slot->port = port;
 	slot->expires_ns = now_ns + TURN_RESERVE_NS;
-	port_give(shared, pool, port, slot->expires_ns);
+	port_give(pool, port, slot->expires_ns);
 	memcpy(token, slot->token, sizeof(slot->token));
 	made = true;
 out:
@@ -81,7 +81,7 @@ uint16_t reserve_claim(struct turn_shared *shared, const uint8_t user_id[32],
 	r = reserve_find(shared, token, now_ns);
 	/* The port may have gone to a worker whose clock is a little ahead. */
 	if (r && !memcmp(r->user_id, user_id, 32) &&
-	    port_take_reserved(shared, r->pool, r->port, r->expires_ns)) {
+	    port_take_reserved(r->pool, r->port, r->expires_ns)) {
 		port = r->port;
 		*pool = r->pool;
 		r->expires_ns = 0;

@@ -16,32 +16,6 @@ bool turn_conf_asks(const struct turn_conf *conf)
 	return conf->db_users || conf->db_secrets;
 }
 
-static bool shared_pools(struct turn_shared *shared)
-{
-	const struct turn_conf *conf = shared->conf;
-	unsigned int i;
-
-	shared->n_ports = conf->max_port >= conf->min_port && conf->min_port ?
-			  conf->max_port - conf->min_port + 1u : 0;
-	shared->pools = calloc(conf->n_relays ? conf->n_relays : 1, sizeof(*shared->pools));
-	if (!shared->pools)
-		return false;
-	for (i = 0; i < conf->n_relays; i++) {
-		struct pool *pool = &shared->pools[i];
-
-		pool->local = conf->relays[i].local;
-		pool->external = conf->relays[i].external;
-		if (!pool->external.family)
-			pool->external = pool->local;
-		pool->free_at = calloc(shared->n_ports ? shared->n_ports : 1,
-				       sizeof(*pool->free_at));
-		if (!pool->free_at)
-			return false;
-		shared->n_pools++;
-	}
-	return true;
-}
-
 /* A user of whom only the MD5 key is known, like those of coturn's databases, can never
  * use SHA-256, and a client that is offered it takes it: then only MD5 is offered. */
 void shared_algorithms(struct turn_shared *shared)
@@ -59,6 +33,7 @@ void shared_algorithms(struct turn_shared *shared)
 struct turn_shared *turn_shared_new(const struct turn_conf *conf)
 {
 	struct turn_shared *shared = calloc(1, sizeof(*shared));
+	static const struct pools none;
 	uint8_t seed[32];
 
 	if (!shared)
@@ -70,7 +45,7 @@ struct turn_shared *turn_shared_new(const struct turn_conf *conf)
 	memcpy(shared->key, seed, sizeof(shared->key));
 	turn_shared_ticket_key(shared, conf->nonce_key, sizeof(conf->nonce_key));
 	shared_algorithms(shared);
-	if (shared_pools(shared) && user_index(shared))
+	if (pool_list(&shared->pools, &none, conf) && user_index(shared))
 		return shared;
 	turn_shared_free(shared);
 	return NULL;
@@ -85,7 +60,6 @@ void turn_shared_source(struct turn_shared *shared, const struct turn_source *so
 void turn_shared_free(struct turn_shared *shared)
 {
 	struct table_node *node;
-	unsigned int i;
 
 	if (!shared)
 		return;
@@ -96,9 +70,7 @@ void turn_shared_free(struct turn_shared *shared)
 	table_clear(&shared->quotas);
 	user_unindex(&shared->users);
 	table_clear(&shared->homes);
-	for (i = 0; i < shared->n_pools; i++)
-		free(shared->pools[i].free_at);
-	free(shared->pools);
+	pool_unlist(&shared->pools, NULL);
 	pthread_mutex_destroy(&shared->lock);
 	pthread_mutex_destroy(&shared->homes_lock);
 	free(shared);

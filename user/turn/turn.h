@@ -37,6 +37,12 @@ struct turn_relay_ip {
 	struct tp_addr external;	/* port 0; equal to local without external-ip */
 };
 
+/* One that relayed before a reload, from these ports: what is left there goes on. */
+struct turn_former {
+	struct turn_relay_ip ip;
+	uint16_t min_port, max_port;	/* host order */
+};
+
 /*
  * RFC 5780: one of the server's UDP addresses, and those that answers may come from in its
  * place, by CHANGE-REQUEST: [0] itself, [1] port, [2] IP, [3] both changed. The last
@@ -114,6 +120,8 @@ struct turn_conf {
 	struct turn_relay_ip *relays;
 	unsigned int n_relays;
 	uint16_t min_port, max_port;
+	struct turn_former *former;
+	unsigned int n_former;
 	uint8_t default_family;		/* 4, 6, or 0: the client's own */
 
 	struct turn_ranges allowed, denied;
@@ -261,6 +269,8 @@ struct turn_host {
 	 * their leases change (also by CreatePermission and Refresh), before the client is
 	 * answered; what does not fit is the host's to count, the daemon relays it. */
 	void (*alloc_kept)(void *ctx, struct turn_alloc *alloc);
+	/* Its max_bps is another one, by turn_server_renew(). */
+	void (*alloc_limited)(void *ctx, struct turn_alloc *alloc);
 	void (*channel_kept)(void *ctx, struct turn_alloc *alloc, struct turn_channel *channel);
 	void (*permission_kept)(void *ctx, struct turn_alloc *alloc, struct turn_permission *perm);
 	/*
@@ -305,8 +315,8 @@ void turn_shared_free(struct turn_shared *shared);
 void turn_shared_ticket_key(struct turn_shared *shared, const void *secret, size_t len);
 /*
  * Another configuration, while no worker runs: first for what they share, then for each
- * of them. Realm, relay addresses and ports, nonce_key's use in tables and bandwidth limits
- * stay. False, and nothing has changed, without memory.
+ * of them. Realm and nonce_key's use in tables stay; what has a relayed address keeps it.
+ * False, and nothing has changed, without memory.
  */
 bool turn_shared_renew(struct turn_shared *shared, const struct turn_conf *conf);
 /* Allocations alive now, and relay ports in use, resting or reserved, of all workers. */
@@ -334,7 +344,7 @@ unsigned int turn_server_realms(struct turn_server *server, const struct turn_re
 void turn_server_drain(struct turn_server *server, bool on);
 
 /* After turn_shared_renew(). Channels and permissions to peers that are denied now end
- * through the host; returns how many. */
+ * through the host; returns how many. Allocations have other limits at once. */
 unsigned int turn_server_renew(struct turn_server *server, const struct turn_conf *conf);
 /* Nobody listens at this UDP address any more: its clients' allocations end, as if refreshed
  * to 0 (returns how many), but those with tickets of clients on DTLS, who may come back. */
@@ -416,6 +426,10 @@ int turn_adopt_binding(struct turn_server *server, struct turn_alloc *alloc,
 
 /* ------------------------------------------------------------------ peer gate */
 
+/* The relay address that this is, by its own or its external name, one of now before one of
+ * before; with its port, unless that is 0. NULL: none. */
+const struct turn_relay_ip *turn_relay_here(const struct turn_conf *conf,
+					    const struct tp_addr *addr);
 /* Is its address (whatever its port) in one of the ranges? */
 bool acl_listed(const struct turn_ranges *ranges, const struct tp_addr *addr);
 /* Not an address of the public Internet (IANA's registries, and clouds' services). */

@@ -284,6 +284,14 @@ int statsdb_start(struct statsdb *db)
 	return -err;
 }
 
+void statsdb_end(struct statsdb *db)
+{
+	pthread_mutex_lock(&db->lock);
+	db->stop = true;
+	pthread_cond_signal(&db->changed);
+	pthread_mutex_unlock(&db->lock);
+}
+
 void statsdb_free(struct statsdb *db)
 {
 	struct told *told, *next;
@@ -291,10 +299,7 @@ void statsdb_free(struct statsdb *db)
 	if (!db)
 		return;
 	if (db->running) {
-		pthread_mutex_lock(&db->lock);
-		db->stop = true;
-		pthread_cond_signal(&db->changed);
-		pthread_mutex_unlock(&db->lock);
+		statsdb_end(db);
 		pthread_join(db->thread, NULL);
 	}
 	told = db->told;

@@ -31,7 +31,9 @@ struct statsdb *statsdb_new(const char *options);
 int statsdb_start(struct statsdb *db);		/* its thread; 0 or -errno */
 /* From any thread; does not wait. */
 void statsdb_tell(struct statsdb *db, const struct statsdb_event *event);
-/* Publishes what is queued, if Redis answers, and ends the thread. May be NULL. */
+/* Nothing more is told: the thread publishes what is queued, if Redis answers, and ends. */
+void statsdb_end(struct statsdb *db);
+/* Ends it, if it has not been, and waits for it. May be NULL. */
 void statsdb_free(struct statsdb *db);
 
 #endif
