@@ -69,7 +69,7 @@ credentials()
 # served NAME FILE: a client on each transport, all at once
 served()
 {
-	local file=$2 transports=(UDP) transport options tls jobs=() mine
+	local file=$2 transports=(UDP) transport options tls mine
 	tls=$(value "$file" tls-listening-port)
 	mine=$(credentials "$file")
 	grep -q '^no-tcp$' "$file" || transports+=("TCP -t")
@@ -77,15 +77,10 @@ served()
 	for transport in "${transports[@]}"; do
 		read -r transport options <<<"$transport"
 		# shellcheck disable=SC2086
-		uclient $LAB_RELAY4 $mine -c -s -e $LAB_PEER4 -r 3480 $options \
-			>"$TAP_TMP/client-$transport" &
-		jobs+=($!)
+		uclient_start "$1: a client on $transport is served" \
+			uclient $LAB_RELAY4 $mine -c -s -e $LAB_PEER4 -r 3480 $options
 	done
-	wait "${jobs[@]}"
-	for transport in "${transports[@]}"; do
-		transport=${transport%% *}
-		tap_is "$(cat "$TAP_TMP/client-$transport")" "80 80" "$1: a client on $transport is served"
-	done
+	uclient_end
 	# shellcheck disable=SC2086
 	lab_exec client timeout 5 turnutils_uclient $mine -c -s -n 1 -e 10.9.9.9 $LAB_RELAY4 \
 		>"$TAP_TMP/denied" 2>&1

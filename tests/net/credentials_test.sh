@@ -9,13 +9,6 @@ REDIS_DIR=$TAP_TMP/redis REDIS_SOCKET=$TAP_TMP/redis/sock REDIS_PID=''
 # what the README promises of changes: at once, or within the 5 s that an answer is believed
 PATIENCE=7
 
-# allocate_as USER PASSWORD: what becomes of an Allocate, "ok" or "error CODE"
-allocate_as()
-{
-	echo allocate | lab_exec client timeout 20 build/tests/net/turn_client \
-		"$LAB_RELAY4:3478" "$1" "$2" | cut -d' ' -f1,2 | sed 's/^ok .*/ok/'
-}
-
 # within SECONDS WANTED COMMAND...: until it says that
 within()
 {

@@ -1,15 +1,14 @@
 # SPDX-License-Identifier: MIT
-"""STUN and TURN messages, made byte by byte so that each may be wrong in one place,
-and the lab seen from one process: a socket stays in the namespace it was made in."""
-import ctypes
+"""STUN and TURN messages, made byte by byte so that each may be wrong in one place, and clients
+that send them."""
 import hashlib
 import hmac
 import ipaddress
-import json
 import os
-import socket
 import struct
 import zlib
+
+from case_report import SLACK
 
 COOKIE = 0x2112A442
 BINDING, ALLOCATE, REFRESH, SEND, DATA, PERMIT, BIND = 1, 3, 4, 6, 7, 8, 9
@@ -98,44 +97,6 @@ class Answer:
         return struct.unpack("!I", self.attrs[A_LIFETIME])[0]
 
 
-class Lab:
-    """Sockets in the lab's hosts, and the daemon's numbers."""
-
-    # one packet, one of these; what XDP passed up is counted again by who took it
-    ENDS = ("to_peer to_client hairpin binding bad_frame bad_channel ttl rewrite refused stranger "
-            "unasked limit user_to_peer user_to_client "
-            "stun_success stun_error stun_limited stun_ignored bad_stun not_turn no_allocation "
-            "no_channel no_permission bad_send too_long icmp_relayed icmp_ignored").split()
-
-    def __init__(self, name, control):
-        self.name, self.control = name, control
-
-    def udp(self, host, ip="", port=0):
-        family = socket.AF_INET6 if ":" in ip else socket.AF_INET
-        with open(f"/run/netns/{self.name}-{host}") as namespace:
-            if ctypes.CDLL(None, use_errno=True).setns(namespace.fileno(), 0x40000000):
-                raise OSError(ctypes.get_errno(), "setns")
-        s = socket.socket(family, socket.SOCK_DGRAM)
-        if family == socket.AF_INET6:
-            s.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
-        s.bind((ip, port))
-        s.settimeout(2)
-        return s
-
-    def ask(self, command):
-        with socket.socket(socket.AF_UNIX) as s:
-            s.connect(self.control)
-            s.sendall(json.dumps({"cmd": command}).encode() + b"\n")
-            return json.load(s.makefile())
-
-    def counts(self):
-        rows = self.ask("stats")["reasons"]
-        return {r["reason"]: r["packets"] for r in rows if r["reason"] in self.ENDS}
-
-    def allocations(self):
-        return self.ask("allocations")["allocations"]
-
-
 def received(sock):
     """What is there already."""
     sock.setblocking(False)
@@ -146,33 +107,18 @@ def received(sock):
     except BlockingIOError:
         pass
     finally:
-        sock.settimeout(2)
+        sock.settimeout(SLACK)
     return got
 
 
 class Client:
-    """One 5-tuple, and what it knows about its server."""
+    """What it knows about itself and its server, and the messages it makes of it. How they get
+    there, and what is answered, its transport says: exchange()."""
 
     def __init__(self, lab, ip, server, user="alice", password="secret"):
         self.lab, self.ip, self.server = lab, ip, server
         self.user, self.password = user.encode(), password
-        self.sock = lab.udp("client", ip)
-        self.sock.connect((server, 3478))
         self.realm = self.nonce = self.key = None
-
-    def exchange(self, datagrams):
-        """Every answer to them: a Binding request goes last and is answered last. XDP leaves
-        one with a USERNAME to the daemon, who has the others."""
-        fence = message(BINDING, [(A_USERNAME, b"last")])
-        for datagram in datagrams:
-            self.sock.send(datagram)
-        self.sock.send(fence)
-        got = []
-        while True:
-            text = self.sock.recv(65536)
-            if text[8:20] == fence[8:20]:
-                return got
-            got.append(text)
 
     def ask(self, datagram):
         """The answer to one, None where there is none."""
@@ -216,3 +162,26 @@ class Client:
         answer = self.ask(self.request(REFRESH, (A_LIFETIME, bytes(4))))
         self.sock.close()
         return answer is not None and answer.code() == "ok"
+
+
+class UdpClient(Client):
+    """One 5-tuple."""
+
+    def __init__(self, *args, **kw):
+        super().__init__(*args, **kw)
+        self.sock = self.lab.udp("client", self.ip)
+        self.sock.connect((self.server, 3478))
+
+    def exchange(self, datagrams):
+        """Every answer to them: a Binding request goes last and is answered last. XDP leaves
+        one with a USERNAME to the daemon, who has the others."""
+        fence = message(BINDING, [(A_USERNAME, b"last")])
+        for datagram in datagrams:
+            self.sock.send(datagram)
+        self.sock.send(fence)
+        got = []
+        while True:
+            text = self.sock.recv(65536)
+            if text[8:20] == fence[8:20]:
+                return got
+            got.append(text)

@@ -1,7 +1,6 @@
 # SPDX-License-Identifier: MIT
 """The lab of scripts/lab.sh, a daemon in it, sockets in its hosts, and TAP: for tests in Python."""
 import atexit
-import ctypes
 import json
 import os
 import re
@@ -13,10 +12,11 @@ import sys
 import tempfile
 import time
 
+from namespace import inside, socket_in
+
 ROOT = os.path.abspath(os.path.join(os.path.dirname(__file__), '..', '..'))
 # The daemon to test; sanitized_test.sh names another.
 TURNPIKED = os.environ.get('TURNPIKED', 'build/turnpiked')
-LIBC = ctypes.CDLL(None, use_errno=True)
 # As in scripts/lab.sh; by family.
 CLIENT = {4: '11.0.1.2', 6: '2a00:1:1::2'}
 SERVER = {4: '11.0.1.1', 6: '2a00:1:1::1'}
@@ -105,12 +105,7 @@ class Lab:
 
     def socket(self, host, *args):
         """A socket made in that host; it stays there."""
-        with open('/proc/self/ns/net') as here, open(f'/run/netns/{self.name}-{host}') as there:
-            assert LIBC.setns(there.fileno(), 0) == 0
-            try:
-                return socket.socket(*args)
-            finally:
-                assert LIBC.setns(here.fileno(), 0) == 0
+        return socket_in(f'{self.name}-{host}', *args)
 
     def udp(self, host, address, family, port=0):
         sock = self.socket(host, AF[family], socket.SOCK_DGRAM)
@@ -121,15 +116,11 @@ class Lab:
 
     def wire(self, host, dev='eth0'):
         """Frames in and out of an interface."""
-        with open('/proc/self/ns/net') as here, open(f'/run/netns/{self.name}-{host}') as there:
-            assert LIBC.setns(there.fileno(), 0) == 0
-            try:
-                sock = socket.socket(socket.AF_PACKET, socket.SOCK_RAW, socket.htons(ETH_P_ALL))
-                sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4 << 20)
-                sock.bind((dev, ETH_P_ALL))
-                return sock
-            finally:
-                assert LIBC.setns(here.fileno(), 0) == 0
+        with inside(f'{self.name}-{host}'):
+            sock = socket.socket(socket.AF_PACKET, socket.SOCK_RAW, socket.htons(ETH_P_ALL))
+            sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4 << 20)
+            sock.bind((dev, ETH_P_ALL))
+            return sock
 
     # ----------------------------------------------------------- the daemon
 

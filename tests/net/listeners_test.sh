@@ -2,27 +2,10 @@
 # SPDX-License-Identifier: MIT
 # Listeners that come and go with a reload, while others' traffic goes on.
 . "$(dirname "$0")/tap.sh"
+. tests/net/conf.sh
 
-CONF=$TAP_TMP/turnpike.conf
+CONF_USERS=(user=alice:secret user=carol:secret)
 AUX=$LAB_RELAY4:3500
-
-# write_conf LINE...
-write_conf()
-{
-	printf '%s\n' 'user=alice:secret' 'user=carol:secret' "$@" >"$CONF"
-	chmod 640 "$CONF"
-}
-
-conf_start()
-{
-	: >"$TAP_TMP/relay.log"
-	nsenter --net="/run/netns/$LAB_NAME-relay" -- "$TURNPIKED" -c "$CONF" \
-		--realm=lab --control-socket="$RELAY_SOCKET" --pin-path="$TAP_TMP/bpf/turnpike" \
-		--listening-ip=$LAB_RELAY4 --relay-ip=$LAB_OUTER4 --relay-threads=2 \
-		--dataplane="$1" --unauthorized-ratelimit=off >>"$TAP_TMP/relay.log" 2>&1 &
-	RELAY_PID=$!
-	relay_wait 'relaying workers='
-}
 
 # A second client, on the listener that comes and goes.
 GUEST_PID=''
@@ -103,7 +86,7 @@ test_added()
 	client_start "$LAB_RELAY4:3478"
 	tap_is "$(client_say allocate | cut -d' ' -f1)" ok "$1: a client allocates"
 	tap_is "$(client_say bind 0x4000 $LAB_PEER4:3480 | cut -d' ' -f1)" ok "$1: binds a channel"
-	write_conf "aux-server=$AUX"
+	conf_write "aux-server=$AUX"
 	during "$1: a listener comes" 0
 	tap_is "$(listens)" "$LAB_RELAY4:3478 $AUX" "$1: status shows it"
 	guest_start
@@ -132,7 +115,7 @@ print("bound", flush=True)
 time.sleep(30)' $LAB_RELAY4 >"$TAP_TMP/bound"
 	taken=$LAB_PID
 	tap_said bound "$TAP_TMP/bound"
-	write_conf "aux-server=$LAB_RELAY4:3502" "aux-server=$LAB_RELAY4:3501" user=dora:secret
+	conf_write "aux-server=$LAB_RELAY4:3502" "aux-server=$LAB_RELAY4:3501" user=dora:secret
 	during "$1: a port that is taken refuses all of it" 1
 	grep -q "turnpike.conf:4: error: listen $LAB_RELAY4:3501/udp: Address already in use" \
 		"$TAP_TMP/said"
@@ -152,7 +135,7 @@ test_removed()
 	tcp_asks 3500 3 >"$TAP_TMP/tcp" &
 	asks=$!
 	tap_said connected "$TAP_TMP/tcp"
-	write_conf
+	conf_write
 	during "$1: the listener goes" 0
 	grep -q "1 allocations of listeners that are gone ended" "$TAP_TMP/said"
 	tap_ok $? "$1: with its client's allocation" "$(cat "$TAP_TMP/said")"
@@ -163,7 +146,7 @@ test_removed()
 	tap_is "$(tcp_asks 3500 0 | tail -1 | grep -c refused)" 1 "$1: it takes no connection"
 	wait "$asks"
 	tap_is "$(tail -1 "$TAP_TMP/tcp")" 0101 "$1: the one that it had goes on"
-	write_conf "aux-server=$AUX"
+	conf_write "aux-server=$AUX"
 	during "$1: it comes back" 0
 	guest_stop
 	guest_start
@@ -189,26 +172,26 @@ test_tls()
 	openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:prime256v1 -nodes -days 30 \
 		-subj /CN=lab -keyout "$TAP_TMP/key" -out "$TAP_TMP/cert" 2>/dev/null
 	tap_is "$(tls_shakes)" 0 "$1: no TLS without cert"
-	write_conf "cert=$TAP_TMP/cert" "pkey=$TAP_TMP/key"
+	conf_write "cert=$TAP_TMP/cert" "pkey=$TAP_TMP/key"
 	during "$1: TLS is switched on" 0
 	tap_is "$(tls_shakes)" 1 "$1: and spoken"
 	tap_is "$(dtls_shakes)" 0 "$1: no DTLS unless asked for"
-	write_conf dtls "cert=$TAP_TMP/cert" "pkey=$TAP_TMP/key"
+	conf_write dtls "cert=$TAP_TMP/cert" "pkey=$TAP_TMP/key"
 	during "$1: DTLS is switched on" 0
 	tap_is "$(dtls_shakes)" 1 "$1: and spoken"
 	tap_is "$(listens)" "$LAB_RELAY4:3478 $LAB_RELAY4:5349" "$1: on one more port"
-	write_conf no-tls "cert=$TAP_TMP/cert" "pkey=$TAP_TMP/key"
+	conf_write no-tls "cert=$TAP_TMP/cert" "pkey=$TAP_TMP/key"
 	during "$1: and off" 0
 	tap_is "$(tls_shakes)" 0 "$1: and not spoken"
 	tap_is "$(tcp_asks 3478 0 | tail -1)" 0101 "$1: TCP is there all along"
-	write_conf no-tcp
+	conf_write no-tcp
 	during "$1: no TCP either" 0
 	tap_is "$(lab_exec relay ss -Hltn "sport = :3478")" "" "$1: and its socket is closed"
 }
 
 test_all_of_it()
 {
-	write_conf listening-port=3600
+	conf_write listening-port=3600
 	turnpike reload >"$TAP_TMP/said"
 	tap_is $? 0 "$1: another port" "$(cat "$TAP_TMP/said")"
 	tap_is "$(listens)" "$LAB_RELAY4:3600" "$1: instead of the old one"
@@ -222,7 +205,7 @@ test_all_of_it()
 tap_lab
 trap 'guest_stop; tap_clean' EXIT
 for dataplane in xdp user; do
-	write_conf
+	conf_write
 	conf_start $dataplane
 	tap_ok $? "$dataplane: starts" "$(cat "$TAP_TMP/relay.log")"
 	test_added $dataplane

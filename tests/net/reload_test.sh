@@ -3,33 +3,7 @@
 # Another configuration without a restart, a server that drains, and allocations
 # that the operator ends.
 . "$(dirname "$0")/tap.sh"
-
-CONF=$TAP_TMP/turnpike.conf
-
-# write_conf LINE...
-write_conf()
-{
-	printf '%s\n' 'user=alice:secret' "$@" >"$CONF"
-	chmod 640 "$CONF"
-}
-
-# allocate_as USER PASSWORD: "ok", or "error CODE"
-allocate_as()
-{
-	echo allocate | lab_exec client timeout 20 build/tests/net/turn_client \
-		"$LAB_RELAY4:3478" "$1" "$2" | cut -d' ' -f1,2 | sed 's/^ok .*/ok/'
-}
-
-conf_start()
-{
-	: >"$TAP_TMP/relay.log"
-	nsenter --net="/run/netns/$LAB_NAME-relay" -- "$TURNPIKED" -c "$CONF" \
-		--realm=lab --control-socket="$RELAY_SOCKET" --pin-path="$TAP_TMP/bpf/turnpike" \
-		--listening-ip=$LAB_RELAY4 --relay-ip=$LAB_OUTER4 --relay-threads=2 \
-		--dataplane="$1" --unauthorized-ratelimit=off >>"$TAP_TMP/relay.log" 2>&1 &
-	RELAY_PID=$!
-	relay_wait 'relaying workers='
-}
+. tests/net/conf.sh
 
 test_reload()
 {
@@ -40,7 +14,7 @@ test_reload()
 		"$1: and is served"
 	tap_is "$(allocate_as bob builder)" "error 401" "$1: bob is not known"
 
-	write_conf 'user=bob:builder' "min-port=40000"
+	conf_write 'user=bob:builder' "min-port=40000"
 	turnpike reload >"$TAP_TMP/out"
 	tap_is $? 0 "$1: a new user, by turnpike reload"
 	grep -q "turnpike.conf:3: warning: min-port: takes effect at the next start only" "$TAP_TMP/out"
@@ -49,7 +23,7 @@ test_reload()
 	tap_is "$(client_say channel 0x4000 100 100 200)" "sent 100 received 100 damaged 0" \
 		"$1: the channel goes on"
 
-	write_conf 'denied-peer-ip=11.0.2.0/33'
+	conf_write 'denied-peer-ip=11.0.2.0/33'
 	turnpike reload >"$TAP_TMP/out" 2>&1
 	tap_is $? 1 "$1: a bad file is refused"
 	grep -q "turnpike.conf:2: error:" "$TAP_TMP/out"
@@ -58,7 +32,7 @@ test_reload()
 	kill -0 "$RELAY_PID"
 	tap_ok $? "$1: nor ended the daemon"
 
-	write_conf "denied-peer-ip=$LAB_PEER4"
+	conf_write "denied-peer-ip=$LAB_PEER4"
 	kill -s HUP "$RELAY_PID"
 	relay_wait 'reloaded ms=[0-9.]* ended=2'
 	tap_ok $? "$1: a rule that got stricter ends channel and permission" \
@@ -71,7 +45,7 @@ test_reload()
 
 test_kick()
 {
-	write_conf
+	conf_write
 	turnpike reload >/dev/null
 	client_start "$LAB_RELAY4:3478"
 	tap_is "$(client_say allocate | cut -d' ' -f1)" ok "$1: a client allocates"
@@ -108,7 +82,7 @@ test_drain()
 
 tap_lab
 for dataplane in xdp user; do
-	write_conf
+	conf_write
 	conf_start $dataplane
 	tap_ok $? "$dataplane: starts" "$(cat "$TAP_TMP/relay.log")"
 	test_reload $dataplane

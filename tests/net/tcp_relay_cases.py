@@ -15,6 +15,8 @@ import sys
 import threading
 import time
 
+from case_report import SLACK, is_equal, say, until
+from running_lab import RunningLab
 from stream_client import *
 
 NAME, CONTROL, RELAY_PID, CLIENT, SERVER, PEER, RELAYED = sys.argv[1:8]
@@ -24,38 +26,20 @@ SHORT = "--short" in sys.argv
 CONNECT, CONN_BIND, ATTEMPT, A_CONN = 10, 11, 12, 0x2A
 TCP = (A_TRANSPORT, b"\x06\0\0\0")
 TLS = {}
-lab = Lab(NAME, CONTROL)
-
-
-def say(good, name, why=""):
-    print(0 if good else 1, name, str(why).replace("\n", " "), sep="\t", flush=True)
-
-
-def is_equal(got, want, name):
-    say(got == want, name, f"got {got}, want {want}")
-
-
-def until(what, within=3):
-    """True as soon as what() is."""
-    end = time.monotonic() + within
-    while time.monotonic() < end:
-        if what():
-            return True
-        time.sleep(0.05)
-    return False
+lab = RunningLab(NAME, CONTROL)
 
 
 class Control(StreamClient):
     """A control connection; the first request brings the nonce."""
 
     def __init__(self, tls=None, user="alice", password="secret"):
-        super().__init__(lab, CLIENT, SERVER, tls=tls)
-        self.tls, self.user, self.password = tls, user.encode(), password
+        super().__init__(lab, CLIENT, SERVER, user, password)
+        self.open(tls=tls)
         self.indications = []
         self.login()
 
-    def hear(self, timeout=5):
-        text = self.read(timeout)
+    def hear(self):
+        text = self.read()
         return text and Answer(text)
 
     def talk(self, request):
@@ -93,17 +77,17 @@ class Data(StreamClient):
     """A data connection, once bind_to() says ok; then receive() and write()."""
 
     def __init__(self, tls=None, user="alice", password="secret", rcvbuf=0):
-        super().__init__(lab, CLIENT, SERVER, tls=tls, rcvbuf=rcvbuf)
-        self.user, self.password = user.encode(), password
+        super().__init__(lab, CLIENT, SERVER, user, password)
+        self.open(tls=tls, rcvbuf=rcvbuf)
         self.login()
 
     def bind_to(self, number, behind=b""):
         self.write(self.request(CONN_BIND, (A_CONN, number)) + behind)
         return Answer(self.read()).code()
 
-    def receive(self, n=None, timeout=20):
+    def receive(self, n=None):
         """n bytes, or all to the end."""
-        self.sock.settimeout(timeout)
+        self.sock.settimeout(SLACK)
         got, self.buffer = self.buffer, b""
         while n is None or len(got) < n:
             try:
@@ -116,19 +100,8 @@ class Data(StreamClient):
         return got
 
 
-def peer_socket():
-    """A TCP socket in the peer's host."""
-    with open(f"/run/netns/{NAME}-peer") as namespace:
-        if ctypes.CDLL(None, use_errno=True).setns(namespace.fileno(), 0x40000000):
-            raise OSError(ctypes.get_errno(), "setns")
-    s = socket.socket(socket.AF_INET6 if ":" in PEER else socket.AF_INET)
-    s.settimeout(20)
-    s.bind((PEER, 0))
-    return s
-
-
 def listener():
-    s = peer_socket()
+    s = lab.tcp("peer", PEER)
     s.listen(300)
     return s, s.getsockname()[1]
 
@@ -145,7 +118,7 @@ def pair(c, l, port, tls=None, behind=b"", **kw):
     number = c.connect(port)
     assert isinstance(number, bytes), number
     end, _ = l.accept()
-    end.settimeout(20)
+    end.settimeout(SLACK)
     d = Data(tls=tls, **kw)
     code = d.bind_to(number, behind)
     assert code == "ok", code
@@ -221,7 +194,7 @@ def data_at_once(tls):
 def attempts(tls):
     kind = "TLS" if tls is not None else "TCP"
     c = control(tls=tls)
-    p = peer_socket()
+    p = lab.tcp("peer", PEER)
     p.connect(c.relayed)
     try:
         closed = p.recv(1) == b""
@@ -230,7 +203,7 @@ def attempts(tls):
     say(closed, f"Q11 {kind}: a peer without permission is accepted and closed")
     is_equal(c.talk(c.about(PERMIT, (PEER, 0))).code(), "ok", f"{kind}: CreatePermission")
     is_equal(len(c.indications), 0, f"Q11 {kind}: and the client hears nothing of it")
-    p = peer_socket()
+    p = lab.tcp("peer", PEER)
     p.connect(c.relayed)
     p.sendall(b"hello")
     number, who = c.attempted()
@@ -290,7 +263,7 @@ def refusals():
     is_equal(c.connect(80), 437, "Q1 Connect without an allocation")
     is_equal(c.allocate((A_DF, b"")), 400, "L7 TCP with DONT-FRAGMENT")
     is_equal(c.allocate(), "ok", "then without")
-    udp = Client(lab, CLIENT, SERVER).login()
+    udp = UdpClient(lab, CLIENT, SERVER).login()
     is_equal(udp.ask(udp.request(ALLOCATE, TCP)).code(), 400, "L6 TCP for a client on UDP")
     is_equal(udp.ask(udp.request(CONN_BIND, (A_CONN, bytes(4)))).code(), 400,
              "Q6 ConnectionBind on UDP")
@@ -299,7 +272,7 @@ def refusals():
     l.close()
     start = time.monotonic()
     is_equal(c.connect(port), 447, "Q5 a peer that refuses")
-    say(time.monotonic() - start < 5, "Q5 is said at once")
+    say(time.monotonic() - start < SLACK, "Q5 is said at once")
     other = Control()
     if ":" not in PEER:
         is_equal(c.connect(3478, SERVER), 403, "Q4 this server")
@@ -483,7 +456,7 @@ def limited():
         got = receive(end, n) if up else d.receive(n)
         took = time.monotonic() - start
         writer.join()
-        say(got == data and 1.5 < took < 6, f"max-bps, {'up' if up else 'down'}: three seconds' "
+        say(got == data and 1.5 < took < 2 + SLACK, f"max-bps, {'up' if up else 'down'}: three seconds' "
             "worth take two, and nothing is lost", f"{took:.1f} s, {len(got)} of {n}")
         c.sock.close()
 
@@ -499,7 +472,7 @@ def looked_up(path):
         l, port = listener()
         number = c.connect(port)
         end, _ = l.accept()
-        end.settimeout(5)
+        end.settimeout(SLACK)
         # nothing that was known of users counts any more
         subprocess.run(["build/turnpike", "--config", "/nonexistent", "--realm", "lab", "--userdb",
                         path, "user", "add", f"other{i}"], input=b"x\n", check=True)
@@ -534,7 +507,7 @@ def main():
             resets()
             ends()
             any_order()
-    say(until(lambda: not lab.allocations(), 5), "no allocation is left", lab.allocations())
+    say(until(lambda: not lab.allocations()), "no allocation is left", lab.allocations())
 
 
 main()
