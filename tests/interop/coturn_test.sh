@@ -75,7 +75,7 @@ case_skip()
 # In a clean start each.
 refused()
 {
-	lab_exec client timeout 10 turnutils_uclient -c -n 1 -e $LAB_PEER4 "$@" $LAB_RELAY4 \
+	lab_exec client timeout 60 turnutils_uclient -c -n 1 -e $LAB_PEER4 "$@" $LAB_RELAY4 \
 		>"$TAP_TMP/refused" 2>&1
 	[ $? -eq 255 ] && grep -q 'Cannot complete Allocation' "$TAP_TMP/refused"
 	tap_ok $? "turnutils_uclient $*: refused" "$(tail -n 2 "$TAP_TMP/refused")"
@@ -103,7 +103,7 @@ stun()
 {
 	local server
 	for server in $LAB_RELAY4 $LAB_RELAY6; do
-		lab_exec client timeout 5 turnutils_stunclient "$server" >"$TAP_TMP/stun" 2>&1
+		lab_exec client timeout 20 turnutils_stunclient "$server" >"$TAP_TMP/stun" 2>&1
 		grep -q "UDP reflexive addr: $LAB_CLIENT4:\|UDP reflexive addr: \[*$LAB_CLIENT6" \
 			"$TAP_TMP/stun"
 		tap_ok $? "turnutils_stunclient $server: its own address" "$(cat "$TAP_TMP/stun")"
@@ -147,11 +147,11 @@ discovery()
 	lab_ip relay address add $SECOND4/24 dev toclient
 	relay_start --rfc5780 --listening-ip=$SECOND4
 	tap_ok $? "rfc5780: starts" "$(cat "$TAP_TMP/relay.log")"
-	lab_exec client timeout 30 turnutils_natdiscovery -m -f -H $LAB_RELAY4 \
+	lab_exec client timeout 60 turnutils_natdiscovery -m -f -H $LAB_RELAY4 \
 		>"$TAP_TMP/discovery" 2>&1
 	found "mapping" "NAT with Endpoint Independent Mapping\|No NAT detected"
 	found "filtering" "NAT with Endpoint Independent Filtering"
-	lab_exec client timeout 10 turnutils_stunclient -f $LAB_RELAY4 >"$TAP_TMP/discovery" 2>&1
+	lab_exec client timeout 20 turnutils_stunclient -f $LAB_RELAY4 >"$TAP_TMP/discovery" 2>&1
 	found "turnutils_stunclient -f: RFC 5780 is there" "RFC 5780 response"
 	relay_stop
 }

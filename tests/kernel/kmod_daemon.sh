@@ -118,10 +118,7 @@ test_killed()
 	relay_stop KILL
 	read -r -t 60 answer <&"$CLIENT_OUT"
 	client_stop
-	for _ in {1..50}; do
-		rmmod turnpike 2>/dev/null && break
-		sleep 0.1
-	done
+	tap_until rmmod turnpike 2>/dev/null
 	! grep -q '^turnpike ' /proc/modules
 	tap_ok $? "keeper killed: nothing holds the module" "$(grep turnpike /proc/modules)"
 	turnpike detach >/dev/null

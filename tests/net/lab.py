@@ -10,8 +10,8 @@ import socket
 import subprocess
 import sys
 import tempfile
-import time
 
+from case_report import SLACK, until
 from namespace import inside, socket_in
 
 ROOT = os.path.abspath(os.path.join(os.path.dirname(__file__), '..', '..'))
@@ -111,7 +111,7 @@ class Lab:
         sock = self.socket(host, AF[family], socket.SOCK_DGRAM)
         sock.setsockopt(socket.SOL_SOCKET, SO_RCVBUFFORCE, 4 << 20)
         sock.bind((address[family], port))
-        sock.settimeout(2)
+        sock.settimeout(SLACK)
         return sock
 
     def wire(self, host, dev='eth0'):
@@ -135,12 +135,22 @@ class Lab:
                 f'--relay-ip={RELAY[4]}', f'--relay-ip={RELAY[6]}', '--relay-threads=2',
                 '--unauthorized-ratelimit=off', *directives],
             stdout=self.log, stderr=subprocess.STDOUT)
-        end = time.monotonic() + 5
-        while time.monotonic() < end and self.daemon.poll() is None:
-            if 'relaying workers=' in open(self.log.name).read():
-                return
-            time.sleep(0.02)
-        raise RuntimeError('no daemon:\n' + open(self.log.name).read())
+        if not self.says('relaying workers='):
+            raise RuntimeError('no daemon:\n' + open(self.log.name).read())
+
+    def says(self, text, times=1):
+        """Until its log has that so many times; False where it has ended before, or is late: a
+        busy machine verifies a program for long."""
+        def said():
+            return open(self.log.name).read().count(text) >= times
+        until(lambda: said() or self.daemon.poll() is not None, 3 * SLACK)
+        return said()
+
+    def catches_up(self):
+        """What the kernel has said until now of links and routes, the daemon knows: its loop,
+        which answers this as well, has been round since."""
+        for _ in range(3):
+            self.counts()
 
     def stop(self):
         if not self.daemon:
@@ -164,3 +174,8 @@ class Lab:
         """What was added since, without zeros."""
         now = self.counts()
         return {k: now[k] - before.get(k, 0) for k in now if now[k] != before.get(k, 0)}
+
+    def counts_soon(self, before, reason, n=1):
+        """The same, as soon as that reason has as many."""
+        until(lambda: self.counted(before).get(reason, 0) >= n)
+        return self.counted(before)

@@ -63,8 +63,7 @@ test_drain()
 	tap_is "$(client_say allocate | cut -d' ' -f1)" ok "$1: a client allocates"
 	turnpike drain >/dev/null
 	tap_is "$(allocate_as alice secret)" "error 508" "$1: draining, another one is refused"
-	kill -s KILL "$(relay_child)"
-	relay_wait 'adopted worker='
+	relay_kill
 	tap_ok $? "$1: a successor of the relay process"
 	tap_is "$(allocate_as alice secret)" "error 508" "$1: drains as well"
 	turnpike drain --cancel >/dev/null
@@ -72,7 +71,7 @@ test_drain()
 	turnpike kick 11.0.1.2 >/dev/null
 	tap_is "$(client_say allocate | cut -d' ' -f1)" ok "$1: one allocation"
 	turnpike drain --deadline 2s >/dev/null
-	timeout 10 tail --pid="$RELAY_PID" -f /dev/null
+	timeout 60 tail --pid="$RELAY_PID" -f /dev/null
 	tap_ok $? "$1: the daemon ends after the deadline"
 	wait "$RELAY_PID"
 	tap_is $? 0 "$1: with status 0"
@@ -88,6 +87,7 @@ for dataplane in xdp user; do
 	test_reload $dataplane
 	test_kick $dataplane
 	test_drain $dataplane
-	turnpike detach >/dev/null
+	# a deadline leaves the programs to established flows
+	[ $dataplane = user ] || turnpike detach >/dev/null
 done
 tap_done

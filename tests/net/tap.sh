@@ -61,6 +61,12 @@ tap_until()
 	done
 }
 
+# tap_ended PID: a process that nobody has waited for is not running either
+tap_ended()
+{
+	! kill -0 "$1" 2>/dev/null || [ "$(ps -o stat= -p "$1" | cut -c1)" = Z ]
+}
+
 # relay_reports LOG...: keeps what sanitizers wrote there rather than to a file of their own, as
 # the relay process does, which can open none.
 relay_reports()
@@ -202,6 +208,16 @@ relay_count()
 	turnpike stats --json | python3 -c '
 import json, sys
 print(next((r["packets"] for r in json.load(sys.stdin)["reasons"] if r["reason"] == sys.argv[1]), "none"))' "$1"
+}
+
+# relay_settle_neighbours: known for good, no packet passes up for their sake, not even while there is no daemon.
+relay_settle_neighbours()
+{
+	local client peer
+	client=$(lab_ip client -o link show eth0 | grep -o 'ether [0-9a-f:]*')
+	peer=$(lab_ip peer -o link show eth0 | grep -o 'ether [0-9a-f:]*')
+	lab_ip relay neigh replace $LAB_CLIENT4 dev toclient nud permanent lladdr "${client#* }"
+	lab_ip relay neigh replace $LAB_PEER4 dev topeer nud permanent lladdr "${peer#* }"
 }
 
 # relay_interfaces: what relays on each of them, as name=native|tc|none.

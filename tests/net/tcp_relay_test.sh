@@ -51,7 +51,7 @@ tcp_cases database 0 $LAB_CLIENT4 $LAB_RELAY4 $LAB_PEER4 $LAB_OUTER4 \
 	--database "$TAP_TMP/db/users"
 relay_stop
 relay_tcp --dataplane=user --no-tcp-relay
-tap_at_least "$(lab_exec client timeout 20 turnutils_uclient -T -u alice -w secret -n 1 $LAB_RELAY4 2>&1 |
-	grep -c 'error 442')" 1 "no TCP allocations without tcp-relay: 442"
+uclient_says 'error 442' $LAB_RELAY4 -T -u alice -w secret -n 1
+tap_ok $? "no TCP allocations without tcp-relay: 442" "$(tail -n 3 "$TAP_TMP/said")"
 relay_stop
 tap_done

@@ -7,6 +7,8 @@ import socket
 import struct
 import time
 
+from case_report import SLACK
+
 COOKIE = 0x2112A442
 ALLOCATE, REFRESH, SEND, DATA, PERMIT, BIND = 3, 4, 6, 7, 8, 9
 
@@ -92,7 +94,7 @@ class Client:
         return whole + attr(8, hmac.new(key, whole, hashlib.sha1).digest())
 
     def answer(self, txid):
-        end = time.monotonic() + 3
+        end = time.monotonic() + SLACK
         while time.monotonic() < end:
             m = parse(self.sock.recv(65536))
             if m and m[1] == txid:

@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: MIT
-# Sourced after tap.sh by tests that have coturn's client for a foreign one. Each one is two
-# clients (without -c: one of them for RTCP) of N messages; the test says how many N are.
+# Sourced after tap.sh by tests that have coturn's client for a foreign one. A process of it is
+# two clients (without -c: one of them for RTCP) of N messages; the test says how many N are.
 
 # uclient SERVER OPTION...: prints what was sent and received, uclient_all() where nothing is lost
 uclient()
@@ -27,6 +27,21 @@ uclient_to()
 uclient_nobody()
 {
 	UCLIENT_PATIENCE=5 uclient_to "$@"
+}
+
+# uclient_says TEXT SERVER OPTION...: whether it does; all of it is in $TAP_TMP/said
+uclient_says()
+{
+	lab_start client turnutils_uclient "${@:3}" "$2" >"$TAP_TMP/said" 2>&1
+	tap_until uclient_said_or_ended "$1"
+	kill "$LAB_PID" 2>/dev/null
+	wait "$LAB_PID" 2>/dev/null
+	grep -q "$1" "$TAP_TMP/said"
+}
+
+uclient_said_or_ended()
+{
+	grep -q "$1" "$TAP_TMP/said" || tap_ended "$LAB_PID"
 }
 
 # uclient_start TEST uclient|uclient_to ARGUMENT...: beside others; the test is uclient_end's
