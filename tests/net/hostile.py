@@ -3,15 +3,13 @@
 that send them."""
 import hashlib
 import hmac
-import ipaddress
 import os
 import struct
 import zlib
 
 from case_report import SLACK
+from stun import *
 
-COOKIE = 0x2112A442
-BINDING, ALLOCATE, REFRESH, SEND, DATA, PERMIT, BIND = 1, 3, 4, 6, 7, 8, 9
 REQUEST, INDICATION, SUCCESS, ERROR = 0, 1, 2, 3
 A_MAPPED, A_USERNAME, A_MI, A_ERROR, A_CHANNEL, A_LIFETIME = 0x1, 0x6, 0x8, 0x9, 0xC, 0xD
 A_PEER, A_DATA, A_REALM, A_NONCE, A_RELAYED, A_RAF = 0x12, 0x13, 0x14, 0x15, 0x16, 0x17
@@ -20,11 +18,6 @@ A_AAF, A_FINGERPRINT = 0x8000, 0x8028
 
 UDP = (A_TRANSPORT, b"\x11\0\0\0")
 BOTH = (A_AAF, b"\x02\0\0\0")
-
-
-def attribute(kind, value, length=None):
-    length = len(value) if length is None else length
-    return struct.pack("!HH", kind, length) + value + bytes(-len(value) % 4)
 
 
 def header(method, klass, length, txid, cookie=COOKIE):
@@ -50,21 +43,8 @@ def fingerprint(text):
     return text + attribute(A_FINGERPRINT, struct.pack("!I", zlib.crc32(text) ^ 0x5354554E))
 
 
-def address(ip, port, kind=A_PEER):
-    """XOR-PEER-ADDRESS, XORed with the cookie alone: for IPv6 see peer()."""
-    packed = ipaddress.ip_address(ip).packed
-    assert len(packed) == 4
-    masked = bytes(a ^ b for a, b in zip(packed, struct.pack("!I", COOKIE)))
-    return attribute(kind, struct.pack("!BBH", 0, 1, port ^ COOKIE >> 16) + masked)
-
-
 def peer(ip, port, txid):
-    packed = ipaddress.ip_address(ip).packed
-    if len(packed) == 4:
-        return address(ip, port)
-    mask = struct.pack("!I", COOKIE) + txid
-    masked = bytes(a ^ b for a, b in zip(packed, mask))
-    return attribute(A_PEER, struct.pack("!BBH", 0, 2, port ^ COOKIE >> 16) + masked)
+    return attribute(A_PEER, xor_address(ip, port, txid))
 
 
 class Answer:
@@ -73,11 +53,7 @@ class Answer:
         self.text, self.txid = text, text[8:20]
         self.method = kind & 0xF | (kind & 0xE0) >> 1 | (kind & 0x3E00) >> 2
         self.klass = (kind >> 4 & 1) | (kind >> 7 & 2)
-        self.attrs, at = {}, 20
-        while at + 4 <= len(text):
-            name, length = struct.unpack("!HH", text[at:at + 4])
-            self.attrs.setdefault(name, text[at + 4:at + 4 + length])
-            at += 4 + length + -length % 4
+        self.attrs = read_attributes(text)
 
     def code(self):
         """"ok", the number of the error, or "data"."""
@@ -87,11 +63,7 @@ class Answer:
         return "ok" if self.klass == SUCCESS else "data"
 
     def address(self, kind):
-        value = self.attrs[kind]
-        mask = struct.pack("!I", COOKIE) + self.txid
-        ip = bytes(a ^ b for a, b in zip(value[4:], mask))
-        port = struct.unpack("!H", value[2:4])[0] ^ COOKIE >> 16
-        return str(ipaddress.ip_address(ip)), port
+        return read_address(self.attrs[kind], self.txid)
 
     def lifetime(self):
         return struct.unpack("!I", self.attrs[A_LIFETIME])[0]

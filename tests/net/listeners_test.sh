@@ -5,50 +5,12 @@
 . tests/net/cert.sh
 . tests/net/conf.sh
 
-CONF_USERS=(user=alice:secret user=carol:secret)
 AUX=$LAB_RELAY4:3500
 
-# A second client, on the listener that comes and goes.
-GUEST_PID=''
-
-guest_start()
+# write_conf LINE...
+write_conf()
 {
-	rm -f "$TAP_TMP/in" "$TAP_TMP/out"
-	mkfifo "$TAP_TMP/in" "$TAP_TMP/out"
-	# not by lab_start, which would open both before there is anybody at the other end
-	nsenter --net="/run/netns/$LAB_NAME-client" -- build/tests/net/turn_client "$AUX" carol \
-		secret <"$TAP_TMP/in" >"$TAP_TMP/out" &
-	GUEST_PID=$!
-	exec {GUEST_IN}>"$TAP_TMP/in" {GUEST_OUT}<"$TAP_TMP/out"
-}
-
-guest_say()
-{
-	local answer
-	echo "$*" >&"$GUEST_IN"
-	read -r -t 60 answer <&"$GUEST_OUT" || answer="no answer"
-	echo "$answer"
-}
-
-guest_stop()
-{
-	[ -n "$GUEST_PID" ] || return 0
-	exec {GUEST_IN}>&- {GUEST_OUT}<&-
-	kill "$GUEST_PID" 2>/dev/null
-	wait "$GUEST_PID" 2>/dev/null
-	GUEST_PID=''
-}
-
-# during NAME WANTED COMMAND...: a reload under the first client's traffic
-during()
-{
-	local name=$1 wanted=$2 lost
-	echo "channel 0x4000 1000 100 1000" >&"$CLIENT_IN"
-	sleep 0.3
-	turnpike reload >"$TAP_TMP/said" 2>&1
-	tap_is $? "$wanted" "$name" "$(cat "$TAP_TMP/said")"
-	read -r -t 60 lost <&"$CLIENT_OUT"
-	tap_is "$lost" "sent 1000 received 1000 damaged 0" "$name: nobody else loses anything"
+	conf_write user=alice:secret user=carol:secret "$@"
 }
 
 # tcp_asks PORT [FILE]: connects, says so, waits until FILE is there, and asks
@@ -77,10 +39,10 @@ test_added()
 	client_start "$LAB_RELAY4:3478"
 	tap_is "$(client_say allocate | cut -d' ' -f1)" ok "$1: a client allocates"
 	tap_is "$(client_say bind 0x4000 $LAB_PEER4:3480 | cut -d' ' -f1)" ok "$1: binds a channel"
-	conf_write "aux-server=$AUX"
-	during "$1: a listener comes" 0
+	write_conf "aux-server=$AUX"
+	conf_during "$1: a listener comes" 0
 	tap_is "$(listens)" "$LAB_RELAY4:3478 $AUX" "$1: status shows it"
-	guest_start
+	guest_start "$AUX"
 	tap_is "$(guest_say allocate | cut -d' ' -f1)" ok "$1: a client is served there"
 	tap_is "$(guest_say bind 0x4000 $LAB_PEER4:3480 | cut -d' ' -f1)" ok "$1: and bound"
 	tap_is "$(guest_say channel 0x4000 100 100 200)" "sent 100 received 100 damaged 0" \
@@ -105,8 +67,8 @@ print("bound", flush=True)
 time.sleep(30)' $LAB_RELAY4 >"$TAP_TMP/bound"
 	taken=$LAB_PID
 	tap_until grep -q bound "$TAP_TMP/bound"
-	conf_write "aux-server=$LAB_RELAY4:3502" "aux-server=$LAB_RELAY4:3501" user=dora:secret
-	during "$1: a port that is taken refuses all of it" 1
+	write_conf "aux-server=$LAB_RELAY4:3502" "aux-server=$LAB_RELAY4:3501" user=dora:secret
+	conf_during "$1: a port that is taken refuses all of it" 1
 	grep -q "turnpike.conf:4: error: listen $LAB_RELAY4:3501/udp: Address already in use" \
 		"$TAP_TMP/said"
 	tap_ok $? "$1: with its line" "$(cat "$TAP_TMP/said")"
@@ -126,8 +88,8 @@ test_removed()
 	tcp_asks 3500 "$TAP_TMP/ask" >"$TAP_TMP/tcp" &
 	asks=$!
 	tap_until grep -q connected "$TAP_TMP/tcp"
-	conf_write
-	during "$1: the listener goes" 0
+	write_conf
+	conf_during "$1: the listener goes" 0
 	grep -q "1 allocations of listeners that are gone ended" "$TAP_TMP/said"
 	tap_ok $? "$1: with its client's allocation" "$(cat "$TAP_TMP/said")"
 	tap_is "$(relay_allocations '[x["user"] for x in a]')" "['alice']" "$1: and no other"
@@ -138,10 +100,10 @@ test_removed()
 	touch "$TAP_TMP/ask"
 	wait "$asks"
 	tap_is "$(tail -1 "$TAP_TMP/tcp")" 0101 "$1: the one that it had goes on"
-	conf_write "aux-server=$AUX"
-	during "$1: it comes back" 0
+	write_conf "aux-server=$AUX"
+	conf_during "$1: it comes back" 0
 	guest_stop
-	guest_start
+	guest_start "$AUX"
 	tap_is "$(guest_say allocate | cut -d' ' -f1)" ok "$1: and serves again"
 	guest_stop
 }
@@ -162,26 +124,26 @@ dtls_shakes()
 test_tls()
 {
 	tap_is "$(tls_shakes)" 0 "$1: no TLS without cert"
-	conf_write "cert=$CERTS/a.pem" "pkey=$CERTS/a.key"
-	during "$1: TLS is switched on" 0
+	write_conf "cert=$CERTS/a.pem" "pkey=$CERTS/a.key"
+	conf_during "$1: TLS is switched on" 0
 	tap_is "$(tls_shakes)" 1 "$1: and spoken"
 	tap_is "$(dtls_shakes 2)" 0 "$1: no DTLS unless asked for"
-	conf_write dtls "cert=$CERTS/a.pem" "pkey=$CERTS/a.key"
-	during "$1: DTLS is switched on" 0
+	write_conf dtls "cert=$CERTS/a.pem" "pkey=$CERTS/a.key"
+	conf_during "$1: DTLS is switched on" 0
 	tap_is "$(dtls_shakes 20)" 1 "$1: and spoken"
 	tap_is "$(listens)" "$LAB_RELAY4:3478 $LAB_RELAY4:5349" "$1: on one more port"
-	conf_write no-tls "cert=$CERTS/a.pem" "pkey=$CERTS/a.key"
-	during "$1: and off" 0
+	write_conf no-tls "cert=$CERTS/a.pem" "pkey=$CERTS/a.key"
+	conf_during "$1: and off" 0
 	tap_is "$(tls_shakes)" 0 "$1: and not spoken"
 	tap_is "$(tcp_asks 3478 | tail -1)" 0101 "$1: TCP is there all along"
-	conf_write no-tcp
-	during "$1: no TCP either" 0
+	write_conf no-tcp
+	conf_during "$1: no TCP either" 0
 	tap_is "$(lab_exec relay ss -Hltn "sport = :3478")" "" "$1: and its socket is closed"
 }
 
 test_all_of_it()
 {
-	conf_write listening-port=3600
+	write_conf listening-port=3600
 	turnpike reload >"$TAP_TMP/said"
 	tap_is $? 0 "$1: another port" "$(cat "$TAP_TMP/said")"
 	tap_is "$(listens)" "$LAB_RELAY4:3600" "$1: instead of the old one"
@@ -196,8 +158,8 @@ tap_lab
 cert_make a lab
 trap 'guest_stop; tap_clean' EXIT
 for dataplane in xdp user; do
-	conf_write
-	conf_start $dataplane
+	write_conf
+	conf_start --relay-ip=$LAB_OUTER4 --dataplane=$dataplane
 	tap_ok $? "$dataplane: starts" "$(cat "$TAP_TMP/relay.log")"
 	test_added $dataplane
 	test_refused $dataplane

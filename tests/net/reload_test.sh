@@ -5,6 +5,12 @@
 . "$(dirname "$0")/tap.sh"
 . tests/net/conf.sh
 
+# write_conf LINE...
+write_conf()
+{
+	conf_write user=alice:secret "$@"
+}
+
 test_reload()
 {
 	client_start "$LAB_RELAY4:3478"
@@ -14,7 +20,7 @@ test_reload()
 		"$1: and is served"
 	tap_is "$(allocate_as bob builder)" "error 401" "$1: bob is not known"
 
-	conf_write 'user=bob:builder' "min-port=40000"
+	write_conf 'user=bob:builder' "min-port=40000"
 	turnpike reload >"$TAP_TMP/out"
 	tap_is $? 0 "$1: a new user, by turnpike reload"
 	grep -q "turnpike.conf:3: warning: min-port: takes effect at the next start only" "$TAP_TMP/out"
@@ -23,7 +29,7 @@ test_reload()
 	tap_is "$(client_say channel 0x4000 100 100 200)" "sent 100 received 100 damaged 0" \
 		"$1: the channel goes on"
 
-	conf_write 'denied-peer-ip=11.0.2.0/33'
+	write_conf 'denied-peer-ip=11.0.2.0/33'
 	turnpike reload >"$TAP_TMP/out" 2>&1
 	tap_is $? 1 "$1: a bad file is refused"
 	grep -q "turnpike.conf:2: error:" "$TAP_TMP/out"
@@ -32,7 +38,7 @@ test_reload()
 	kill -0 "$RELAY_PID"
 	tap_ok $? "$1: nor ended the daemon"
 
-	conf_write "denied-peer-ip=$LAB_PEER4"
+	write_conf "denied-peer-ip=$LAB_PEER4"
 	kill -s HUP "$RELAY_PID"
 	relay_wait 'reloaded ms=[0-9.]* ended=2'
 	tap_ok $? "$1: a rule that got stricter ends channel and permission" \
@@ -45,7 +51,7 @@ test_reload()
 
 test_kick()
 {
-	conf_write
+	write_conf
 	turnpike reload >/dev/null
 	client_start "$LAB_RELAY4:3478"
 	tap_is "$(client_say allocate | cut -d' ' -f1)" ok "$1: a client allocates"
@@ -81,8 +87,8 @@ test_drain()
 
 tap_lab
 for dataplane in xdp user; do
-	conf_write
-	conf_start $dataplane
+	write_conf
+	conf_start --relay-ip=$LAB_OUTER4 --dataplane=$dataplane
 	tap_ok $? "$dataplane: starts" "$(cat "$TAP_TMP/relay.log")"
 	test_reload $dataplane
 	test_kick $dataplane

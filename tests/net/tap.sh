@@ -127,8 +127,7 @@ RELAY_PID='' RELAY_SOCKET=$TAP_TMP/control.sock
 # Capabilities that the daemon does not have: as in the unit, not everything that root may.
 RELAY_BOUNDS=-sys_admin
 
-# relay_launch ARGUMENT...: a daemon in the relay host, ready when this returns 0. The sockets
-# have room for what comes while somebody else has the processor.
+# relay_launch ARGUMENT...: a daemon in the relay host, ready when this returns 0
 relay_launch()
 {
 	[ -z "$RELAY_PID" ] || relay_reports "$TAP_TMP/relay.log"
@@ -136,18 +135,19 @@ relay_launch()
 	# not lab_start: the daemon appends to a log that tests make empty
 	nsenter --net="/run/netns/$LAB_NAME-relay" -- setpriv --bounding-set="$RELAY_BOUNDS" \
 		"$TURNPIKED" --control-socket="$RELAY_SOCKET" --pin-path="$TAP_TMP/bpf/turnpike" \
-		--sock-buf-size=4194304 "$@" >>"$TAP_TMP/relay.log" 2>&1 &
+		"$@" >>"$TAP_TMP/relay.log" 2>&1 &
 	RELAY_PID=$!
 	relay_wait 'relaying workers='
 }
 
-# relay_start [DIRECTIVE...]: one with the directives that most tests need
+# relay_start [DIRECTIVE...]: one with the directives that most tests need, and room in its
+# sockets for what comes while somebody else has the processor
 relay_start()
 {
 	relay_launch -n --realm=lab --lt-cred-mech --user=alice:secret \
 		--listening-ip=$LAB_RELAY4 --listening-ip=$LAB_RELAY6 \
 		--relay-ip=$LAB_OUTER4 --relay-ip=$LAB_OUTER6 --relay-threads=2 \
-		--unauthorized-ratelimit=off --rfc5766-channel-numbers "$@"
+		--unauthorized-ratelimit=off --rfc5766-channel-numbers --sock-buf-size=4194304 "$@"
 }
 
 # relay_check ARGUMENT...: what is said of a configuration; the effective one to a file

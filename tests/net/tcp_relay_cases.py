@@ -113,12 +113,20 @@ def control(**kw):
     return c
 
 
-def pair(c, l, port, tls=None, behind=b"", **kw):
-    """A data connection and the peer's end of it."""
+def reach(c):
+    """The id of a connection by Connect, and the peer's end of it."""
+    l, port = listener()
     number = c.connect(port)
     assert isinstance(number, bytes), number
     end, _ = l.accept()
     end.settimeout(SLACK)
+    l.close()
+    return number, end
+
+
+def pair(c, tls=None, behind=b"", **kw):
+    """A data connection and the peer's end of it."""
+    number, end = reach(c)
     d = Data(tls=tls, **kw)
     code = d.bind_to(number, behind)
     assert code == "ok", code
@@ -151,8 +159,7 @@ def both_ways(tls):
     c = control(tls=tls)
     good = 0
     for i in range(16):
-        l, port = listener()
-        d, end = pair(c, l, port, tls)
+        d, end = pair(c, tls)
         up, down = random.randbytes(200000), random.randbytes(300000)
         writer = threading.Thread(target=end.sendall, args=(down,))
         writer.start()
@@ -179,9 +186,7 @@ def data_at_once(tls):
     c = control(tls=tls)
     good = 0
     for i in range(8):
-        l, port = listener()
-        number = c.connect(port)
-        end, _ = l.accept()
+        number, end = reach(c)
         end.sendall(b"before")
         d = Data(tls=tls)
         behind = random.randbytes([1, 100, 3000, 50000, 5, 20000, 3900, 4096][i])
@@ -216,9 +221,8 @@ def attempts(tls):
 
 
 def half_closes():
-    l, port = listener()
     c = control()
-    d, end = pair(c, l, port)
+    d, end = pair(c)
     d.write(b"question")
     d.sock.shutdown(socket.SHUT_WR)
     question = receive(end)
@@ -226,7 +230,7 @@ def half_closes():
     end.close()
     is_equal((question, d.receive()), (b"question", b"answer"), "the client's end is passed on")
     for tls in (None, TLS):
-        d, end = pair(c, *listener(), tls=tls)
+        d, end = pair(c, tls=tls)
         end.sendall(b"first")
         end.shutdown(socket.SHUT_WR)
         first = d.receive()
@@ -243,16 +247,16 @@ def half_closes():
 def resets():
     c = control()
     now = struct.pack("ii", 1, 0)
-    d, end = pair(c, *listener())
+    d, end = pair(c)
     end.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, now)
     end.close()
     say(is_reset(d.receive), "a peer's reset reaches the client")
-    d, end = pair(c, *listener())
+    d, end = pair(c)
     d.sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, now)
     d.sock.close()
     say(is_reset(lambda: receive(end)), "a client's reset reaches the peer")
     for tls in (None, TLS):
-        d, end = pair(c, *listener(), tls=tls)
+        d, end = pair(c, tls=tls)
         d.sock.close()
         is_equal(receive(end), b"", "a client that closes: the peer's connection ends")
         end.close()
@@ -321,12 +325,12 @@ def shown():
 
 def ends():
     c = control()
-    pairs = [pair(c, *listener()) for _ in range(4)]
+    pairs = [pair(c) for _ in range(4)]
     is_equal(c.refresh(0), "ok", "Refresh to 0")
     say(all(is_reset(d.receive) and is_reset(lambda: receive(end)) for d, end in pairs),
         "Q13 ends every connection at both ends")
     c = control()
-    pairs = [pair(c, *listener()) for _ in range(4)]
+    pairs = [pair(c) for _ in range(4)]
     c.sock.close()
     say(all(is_reset(d.receive) and is_reset(lambda: receive(end)) for d, end in pairs),
         "Q13 and so does the end of the control connection")
@@ -356,8 +360,8 @@ def stuff(sock, most):
 def slow(tls, up):
     kind = f"{'TLS' if tls is not None else 'TCP'}, {'to the peer' if up else 'to the client'}"
     c = control()
-    d, end = pair(c, *listener(), tls=tls)
-    other, other_end = pair(c, *listener())
+    d, end = pair(c, tls=tls)
+    other, other_end = pair(c)
     before = rss()
     n, digest = stuff(d.sock if up else end, 200 << 20)
     say(1 << 16 < n < 100 << 20, f"Q10 slow reader, {kind}: the writer is stopped", f"{n} bytes")
@@ -397,7 +401,7 @@ def any_order():
     c[1].sock.close()
     say(until(lambda: not lab.allocations()), "Q14 150 connections end in any order")
     c = control()
-    d, end = pair(c, *listener())
+    d, end = pair(c)
     d.write(b"alive")
     is_equal(receive(end, 5), b"alive", "Q14 and the daemon serves")
     c.sock.close()
@@ -447,7 +451,7 @@ def limited():
     """The first second's worth is free, and what is read at once."""
     for up in (True, False):
         c = control()
-        d, end = pair(c, *listener())
+        d, end = pair(c)
         n = MAX_BPS * 3
         data = random.randbytes(n)
         start = time.monotonic()
@@ -469,10 +473,7 @@ def looked_up(path):
     is_equal(c.allocate(), "ok", "a user of the database")
     good = 0
     for i in range(4):
-        l, port = listener()
-        number = c.connect(port)
-        end, _ = l.accept()
-        end.settimeout(SLACK)
+        number, end = reach(c)
         # nothing that was known of users counts any more
         subprocess.run(["build/turnpike", "--config", "/nonexistent", "--realm", "lab", "--userdb",
                         path, "user", "add", f"other{i}"], input=b"x\n", check=True)
