@@ -69,7 +69,7 @@ credentials()
 # served NAME FILE: a client on each transport, all at once
 served()
 {
-	local file=$2 transports=(UDP) transport options tls jobs=() mine
+	local file=$2 transports=(UDP) transport options tls mine
 	tls=$(value "$file" tls-listening-port)
 	mine=$(credentials "$file")
 	grep -q '^no-tcp$' "$file" || transports+=("TCP -t")
@@ -77,40 +77,31 @@ served()
 	for transport in "${transports[@]}"; do
 		read -r transport options <<<"$transport"
 		# shellcheck disable=SC2086
-		uclient $LAB_RELAY4 $mine -c -s -e $LAB_PEER4 -r 3480 $options \
-			>"$TAP_TMP/client-$transport" &
-		jobs+=($!)
+		uclient_start "$1: a client on $transport is served" \
+			uclient $LAB_RELAY4 $mine -c -s -e $LAB_PEER4 -r 3480 $options
 	done
-	wait "${jobs[@]}"
-	for transport in "${transports[@]}"; do
-		transport=${transport%% *}
-		tap_is "$(cat "$TAP_TMP/client-$transport")" "80 80" "$1: a client on $transport is served"
-	done
+	uclient_end
 	# shellcheck disable=SC2086
-	lab_exec client timeout 5 turnutils_uclient $mine -c -s -n 1 -e 10.9.9.9 $LAB_RELAY4 \
-		>"$TAP_TMP/denied" 2>&1
-	grep -q 'error 403 ()' "$TAP_TMP/denied"
-	tap_ok $? "$1: a private peer is refused" "$(tail -n 3 "$TAP_TMP/denied")"
-	lab_exec client timeout 5 turnutils_uclient -u "${mine:3:4}" -w wrong -c -n 1 -e $LAB_PEER4 \
-		$LAB_RELAY4 >"$TAP_TMP/denied" 2>&1
-	grep -q 'Cannot complete Allocation' "$TAP_TMP/denied"
-	tap_ok $? "$1: a wrong password is refused" "$(tail -n 3 "$TAP_TMP/denied")"
+	uclient_says 'error 403 ()' $LAB_RELAY4 $mine -c -s -n 1 -e 10.9.9.9
+	tap_ok $? "$1: a private peer is refused" "$(tail -n 3 "$TAP_TMP/said")"
+	uclient_says 'Cannot complete Allocation' $LAB_RELAY4 -u "${mine:3:4}" -w wrong -c -n 1 \
+		-e $LAB_PEER4
+	tap_ok $? "$1: a wrong password is refused" "$(tail -n 3 "$TAP_TMP/said")"
 }
 
 # start FILE: until it answers; some of them log where nobody looks
 start()
 {
-	local i
 	lab_start relay "$TURNPIKED" -c "$1" --control-socket="$RELAY_SOCKET" \
 		--pin-path="$TAP_TMP/bpf/turnpike" --unauthorized-ratelimit=off \
 		>"$TAP_TMP/relay.log" 2>&1
 	RELAY_PID=$LAB_PID
-	for i in {1..100}; do
-		turnpike status >/dev/null 2>&1 && return 0
-		kill -0 "$RELAY_PID" 2>/dev/null || return 1
-		sleep 0.05
-	done
-	return 1
+	tap_until answers_or_ended && turnpike status >/dev/null
+}
+
+answers_or_ended()
+{
+	turnpike status >/dev/null 2>&1 || tap_ended "$RELAY_PID"
 }
 
 # configuration NAME

@@ -11,23 +11,10 @@ SECOND4=11.0.1.3
 
 command -v turnutils_uclient >/dev/null || tap_skip_all "no turnutils_uclient: apt-get install coturn"
 
-# case_start NAME SENT SERVER OPTIONS...: in the background, judged by cases_end
-CASES=()
+# case_start NAME SERVER OPTIONS...: in the background, judged by uclient_end
 case_start()
 {
-	local file="$TAP_TMP/case-${#CASES[@]}"
-	uclient "${@:3}" >"$file" &
-	CASES+=("$!"$'\t'"$file"$'\t'"$2 $2"$'\t'"$1")
-}
-
-cases_end()
-{
-	local pid file want name
-	while IFS=$'\t' read -r pid file want name; do
-		wait "$pid"
-		tap_is "$(cat "$file")" "$want" "turnutils_uclient, $name: nothing is lost"
-	done < <(printf '%s\n' "${CASES[@]}")
-	CASES=()
+	uclient_start "turnutils_uclient, $1: nothing is lost" uclient "${@:2}"
 }
 
 # Every transport and family, with credentials of both kinds. -c: no RTCP, 2 clients of 40.
@@ -40,11 +27,11 @@ transports()
 		[ $family = IPv4 ] || server=$LAB_RELAY6
 		# shellcheck disable=SC2086
 		{
-			case_start "$1, $family, password" 80 $server $STATIC -c \
+			case_start "$1, $family, password" $server $STATIC -c \
 				-e $LAB_PEER4 -r 3480 "${@:2}"
-			case_start "$1, $family, secret, an IPv6 peer" 80 $server $REST -c -x \
+			case_start "$1, $family, secret, an IPv6 peer" $server $REST -c -x \
 				-e $peer6 -r 3480 "${@:2}"
-			case_start "$1, $family, two clients of this server" 80 $server $STATIC \
+			case_start "$1, $family, two clients of this server" $server $STATIC \
 				-c -y "${@:2}"
 		}
 	done
@@ -56,14 +43,14 @@ habits()
 	local peer="-e $LAB_PEER4 -r 3480"
 	# shellcheck disable=SC2086
 	{
-		case_start "RTCP on the next port" 80 $LAB_RELAY4 $STATIC $peer
-		case_start "Send rather than channels" 80 $LAB_RELAY4 $REST -c -s $peer
-		case_start "DONT-FRAGMENT" 80 $LAB_RELAY4 $STATIC -c -s -g $peer
-		case_start "ChannelData padded over UDP" 80 $LAB_RELAY4 $STATIC -c -D $peer
-		case_start "IPv4 asked for" 80 $LAB_RELAY4 $STATIC -c -X $peer
-		case_start "permissions and channels again and again" 80 $LAB_RELAY4 $STATIC -c -G $peer
-		case_start "mobility" 80 $LAB_RELAY4 $STATIC -c -M $peer
-		case_start "TLS, the certificate checked" 80 $LAB_RELAY4 $STATIC -t -S \
+		case_start "RTCP on the next port" $LAB_RELAY4 $STATIC $peer
+		case_start "Send rather than channels" $LAB_RELAY4 $REST -c -s $peer
+		case_start "DONT-FRAGMENT" $LAB_RELAY4 $STATIC -c -s -g $peer
+		case_start "ChannelData padded over UDP" $LAB_RELAY4 $STATIC -c -D $peer
+		case_start "IPv4 asked for" $LAB_RELAY4 $STATIC -c -X $peer
+		case_start "permissions and channels again and again" $LAB_RELAY4 $STATIC -c -G $peer
+		case_start "mobility" $LAB_RELAY4 $STATIC -c -M $peer
+		case_start "TLS, the certificate checked" $LAB_RELAY4 $STATIC -t -S \
 			-E "$TAP_TMP/ca.pem" -c $peer
 	}
 }
@@ -73,8 +60,8 @@ tcp_peers()
 {
 	# shellcheck disable=SC2086
 	{
-		case_start "TCP peers" 80 $LAB_RELAY4 $STATIC -T
-		case_start "TCP peers, TLS" 80 $LAB_RELAY4 $REST -T -S
+		case_start "TCP peers" $LAB_RELAY4 $STATIC -T
+		case_start "TCP peers, TLS" $LAB_RELAY4 $REST -T -S
 	}
 }
 
@@ -88,7 +75,7 @@ case_skip()
 # In a clean start each.
 refused()
 {
-	lab_exec client timeout 10 turnutils_uclient -c -n 1 -e $LAB_PEER4 "$@" $LAB_RELAY4 \
+	lab_exec client timeout 60 turnutils_uclient -c -n 1 -e $LAB_PEER4 "$@" $LAB_RELAY4 \
 		>"$TAP_TMP/refused" 2>&1
 	[ $? -eq 255 ] && grep -q 'Cannot complete Allocation' "$TAP_TMP/refused"
 	tap_ok $? "turnutils_uclient $*: refused" "$(tail -n 2 "$TAP_TMP/refused")"
@@ -107,7 +94,7 @@ negative()
 	done
 	wait "${pids[@]}"
 	# shellcheck disable=SC2086
-	tap_is "$(uclient $LAB_RELAY4 $STATIC -c -e $LAB_PEER4 -r 3480)" "80 80" \
+	tap_is "$(uclient $LAB_RELAY4 $STATIC -c -e $LAB_PEER4 -r 3480)" "$(uclient_all)" \
 		"turnutils_uclient -N, -R, -O and -B: others are served after them"
 	tap_is "$(grep -c 'relay process ended' "$TAP_TMP/relay.log")" 0 "and nothing ended"
 }
@@ -116,7 +103,7 @@ stun()
 {
 	local server
 	for server in $LAB_RELAY4 $LAB_RELAY6; do
-		lab_exec client timeout 5 turnutils_stunclient "$server" >"$TAP_TMP/stun" 2>&1
+		lab_exec client timeout 20 turnutils_stunclient "$server" >"$TAP_TMP/stun" 2>&1
 		grep -q "UDP reflexive addr: $LAB_CLIENT4:\|UDP reflexive addr: \[*$LAB_CLIENT6" \
 			"$TAP_TMP/stun"
 		tap_ok $? "turnutils_stunclient $server: its own address" "$(cat "$TAP_TMP/stun")"
@@ -138,7 +125,7 @@ clients()
 	case_skip dtls "turnutils_uclient, DTLS" || transports DTLS -S
 	case_skip tcp-relay "turnutils_uclient, TCP peers" || tcp_peers
 	habits
-	cases_end
+	uclient_end
 	stun
 	refused -u alice -w wrong
 	refused -u bob -W southern
@@ -160,11 +147,11 @@ discovery()
 	lab_ip relay address add $SECOND4/24 dev toclient
 	relay_start --rfc5780 --listening-ip=$SECOND4
 	tap_ok $? "rfc5780: starts" "$(cat "$TAP_TMP/relay.log")"
-	lab_exec client timeout 30 turnutils_natdiscovery -m -f -H $LAB_RELAY4 \
+	lab_exec client timeout 60 turnutils_natdiscovery -m -f -H $LAB_RELAY4 \
 		>"$TAP_TMP/discovery" 2>&1
 	found "mapping" "NAT with Endpoint Independent Mapping\|No NAT detected"
 	found "filtering" "NAT with Endpoint Independent Filtering"
-	lab_exec client timeout 10 turnutils_stunclient -f $LAB_RELAY4 >"$TAP_TMP/discovery" 2>&1
+	lab_exec client timeout 20 turnutils_stunclient -f $LAB_RELAY4 >"$TAP_TMP/discovery" 2>&1
 	found "turnutils_stunclient -f: RFC 5780 is there" "RFC 5780 response"
 	relay_stop
 }

@@ -1,6 +1,10 @@
 # SPDX-License-Identifier: MIT
 # Sourced by the tests here: the lab and TAP of tests/net, and what several of them need.
 . "$(dirname "${BASH_SOURCE[0]}")/../net/tap.sh"
+. tests/net/uclient.sh
+
+# shellcheck disable=SC2034	# messages of one of turnutils_uclient's two clients
+N=40
 
 # supported DIRECTIVE: whether the daemon does what it says (--help has those alone)
 supported()
@@ -21,11 +25,4 @@ make_cert()
 	openssl x509 -req -in "$TAP_TMP/request.pem" -CA "$TAP_TMP/ca.pem" \
 		-CAkey "$TAP_TMP/ca.key" -CAcreateserial -days 30 -out "$TAP_TMP/cert.pem" \
 		-extfile <(printf 'subjectAltName=%s\n' "$names") 2>/dev/null
-}
-
-# uclient SERVER OPTIONS...: prints what coturn's client sent and received, "80 80"
-uclient()
-{
-	lab_exec client timeout 30 turnutils_uclient -n 40 -m 2 -l 170 -z 5 "${@:2}" "$1" 2>&1 |
-		sed -n 's/.*tot_send_msgs=\([0-9]*\), tot_recv_msgs=\([0-9]*\).*/\1 \2/p' | tail -1
 }

@@ -27,8 +27,8 @@ programs=()
 for source in tests/kernel/kmod_${TEST_ONLY:-*}_test.c; do
 	programs+=("build/vm-tests/kernel/$(basename "${source%.c}")")
 done
-with=(tests/net/tap.sh scripts/lab.sh build/turnpiked build/turnpike build/tests/net/turn_client
-	/usr/bin/turnutils_uclient /usr/bin/turnutils_peer "$(lab_pass_object)"
+with=(tests/net/tap.sh tests/net/uclient.sh scripts/lab.sh build/turnpiked build/turnpike
+	build/tests/net/turn_client build/tests/net/echo /usr/bin/turnutils_uclient "$(lab_pass_object)"
 	"$module" "$faults" build/vm-tests/kernel/kmod_bulk_test)
 for program in "${programs[@]}" "${with[@]}"; do
 	[ -r "$program" ] || { echo "not ok - $program is not built"; exit 1; }

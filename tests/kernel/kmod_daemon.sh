@@ -3,9 +3,8 @@
 # The real daemon with the module, and a foreign client (coturn's): run in the virtual machine
 # by kmod_VERSION.sh. TEST_KMOD names the module.
 . "$(dirname "$0")/../net/tap.sh"
+. tests/net/uclient.sh
 
-# shellcheck disable=SC2034	# relay_wait's
-TAP_PATIENCE=600
 N=50		# messages of one of turnutils_uclient's two clients
 
 # No Python here: what status and stats print for people.
@@ -42,16 +41,6 @@ relay_child()
 	awk -v parent="$RELAY_PID" '$4 == parent { print $1 }' /proc/[0-9]*/stat 2>/dev/null
 }
 
-# uclient SERVER PEER OPTIONS...: two clients; prints what was sent and received
-uclient()
-{
-	local options=()
-	case $2 in *:*) options+=(-x) ;; esac
-	lab_exec client timeout 60 turnutils_uclient -u alice -w secret -c -n $N -m 2 -l 170 -z 5 \
-		-e "$2" -r 3480 "${options[@]}" "${@:3}" "$1" 2>&1 |
-		sed -n 's/.*tot_send_msgs=\([0-9]*\), tot_recv_msgs=\([0-9]*\).*/\1 \2/p' | tail -1
-}
-
 # foreign_client NAME OPTIONS...: every family combination, and exact counters. What arrived
 # merged and is not of one channel is the daemon's. In an emulator the client may give up before
 # it has read all that has reached it: that is counted where it was relayed.
@@ -61,7 +50,7 @@ foreign_client()
 	for server in $LAB_RELAY4 $LAB_RELAY6; do
 		for peer in $LAB_PEER4 $LAB_PEER6; do
 			up=$(all_count to_peer) down=$(all_count to_client)
-			result=$(uclient "$server" "$peer" "${@:2}")
+			result=$(uclient_to "$peer" "$server" "${@:2}")
 			tap_is "${result% *}" $((2 * N)) "$1, client at $server, peer $peer: all is sent"
 			tap_at_least "${result#* }" $((2 * N * 3 / 4)) "$1, $server to $peer: and comes back"
 			tap_is "$(($(all_count to_peer) - up)) $(($(all_count to_client) - down))" \
@@ -129,10 +118,7 @@ test_killed()
 	relay_stop KILL
 	read -r -t 60 answer <&"$CLIENT_OUT"
 	client_stop
-	for _ in {1..50}; do
-		rmmod turnpike 2>/dev/null && break
-		sleep 0.1
-	done
+	tap_until rmmod turnpike 2>/dev/null
 	! grep -q '^turnpike ' /proc/modules
 	tap_ok $? "keeper killed: nothing holds the module" "$(grep turnpike /proc/modules)"
 	turnpike detach >/dev/null

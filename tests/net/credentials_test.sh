@@ -9,13 +9,6 @@ REDIS_DIR=$TAP_TMP/redis REDIS_SOCKET=$TAP_TMP/redis/sock REDIS_PID=''
 # what the README promises of changes: at once, or within the 5 s that an answer is believed
 PATIENCE=7
 
-# allocate_as USER PASSWORD: what becomes of an Allocate, "ok" or "error CODE"
-allocate_as()
-{
-	echo allocate | lab_exec client timeout 20 build/tests/net/turn_client \
-		"$LAB_RELAY4:3478" "$1" "$2" | cut -d' ' -f1,2 | sed 's/^ok .*/ok/'
-}
-
 # within SECONDS WANTED COMMAND...: until it says that
 within()
 {
@@ -186,10 +179,9 @@ test_peers()
 	tap_is "$(within 3 ok permit_peer)" ok "until the row goes"
 	client_stop
 	sqlite3 "$DB" "insert into turn_realm_option values ('lab', 'user-quota', '1')"
-	sleep 1.5
 	client_start "$LAB_RELAY4:3478" bob secret3
 	client_say allocate >/dev/null
-	tap_is "$(allocate_as bob secret3)" "error 486" "user-quota of the realm"
+	tap_is "$(within 20 'error 486' allocate_as bob secret3)" "error 486" "user-quota of the realm"
 	client_stop
 	relay_stop
 	sqlite3 "$DB" 'delete from turn_realm_option'
@@ -227,12 +219,12 @@ redis_start()
 		--requirepass 'r3dis' --appendonly yes --daemonize no --loglevel warning \
 		>"$TAP_TMP/redis.log" 2>&1 &
 	REDIS_PID=$!
-	local i
-	for i in {1..100}; do
-		redis ping 2>/dev/null | grep -q PONG && return 0
-		sleep 0.05
-	done
-	return 1
+	tap_until redis_answers
+}
+
+redis_answers()
+{
+	redis ping 2>/dev/null | grep -q PONG
 }
 
 redis_stop()
@@ -346,6 +338,7 @@ remote=$LAB_CLIENT4:[0-9]+, ssl=NONE"
 	tap_is "$(within 5 0 count_keys)" 0 "its end takes the key away"
 	client_stop
 	relay_stop
+	tap_until grep -q total_traffic/peer "$TAP_TMP/heard.csv"
 	sleep 0.2
 	kill "$listener"
 	wait "$listener" 2>/dev/null

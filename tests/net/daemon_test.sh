@@ -68,11 +68,7 @@ test_detach()
 
 test_no_credentials()
 {
-	: >"$TAP_TMP/relay.log"
-	nsenter --net="/run/netns/$LAB_NAME-relay" -- "$TURNPIKED" -n --control-socket="$RELAY_SOCKET" \
-		>>"$TAP_TMP/relay.log" 2>&1 &
-	RELAY_PID=$!
-	relay_wait 'relaying workers='
+	relay_launch -n
 	tap_ok $? "it starts without any configuration" "$(cat "$TAP_TMP/relay.log")"
 	grep -q 'no credentials configured.*turnpike credentials' "$TAP_TMP/relay.log"
 	tap_ok $? "and says how to get credentials" "$(cat "$TAP_TMP/relay.log")"
@@ -122,18 +118,12 @@ test_refusals()
 # K7: a kernel that lets nobody load programs
 test_no_bpf()
 {
-	local -a start=(nsenter --net="/run/netns/$LAB_NAME-relay" -- setpriv
-		"--bounding-set=-sys_admin,-bpf" "$TURNPIKED" -n --realm=lab --lt-cred-mech
-		--user=alice:secret --control-socket="$RELAY_SOCKET"
-		--pin-path="$TAP_TMP/bpf/turnpike" --listening-ip="$LAB_RELAY4")
-	timeout 30 "${start[@]}" --dataplane=xdp >"$TAP_TMP/refused.log" 2>&1
+	local RELAY_BOUNDS=-sys_admin,-bpf
+	relay_start --dataplane=xdp || wait "$RELAY_PID"
 	tap_is $? 1 "without CAP_BPF dataplane=xdp does not start"
-	grep -q 'error.*not permitted' "$TAP_TMP/refused.log"
-	tap_ok $? "and says why" "$(cat "$TAP_TMP/refused.log")"
-	: >"$TAP_TMP/relay.log"
-	"${start[@]}" >>"$TAP_TMP/relay.log" 2>&1 &
-	RELAY_PID=$!
-	relay_wait 'relaying workers='
+	grep -q 'error.*not permitted' "$TAP_TMP/relay.log"
+	tap_ok $? "and says why" "$(cat "$TAP_TMP/relay.log")"
+	relay_start
 	tap_ok $? "dataplane=auto does" "$(cat "$TAP_TMP/relay.log")"
 	grep -q 'not permitted' "$TAP_TMP/relay.log"
 	tap_ok $? "and says why it relays by itself" "$(cat "$TAP_TMP/relay.log")"

@@ -14,8 +14,9 @@ import sys
 import time
 
 sys.path.insert(0, os.path.dirname(__file__))
+from case_report import SLACK
 from lab import CLIENT, SERVER, Lab, Tap
-from turn import ALLOCATE, COOKIE, Client, attr, message, parse, read_address
+from turn import ALLOCATE, Client, attr, message, parse, read_address
 
 SECOND = {4: '11.0.1.3', 6: '2a00:1:1::3'}
 PORTS = (3478, 3479)
@@ -53,6 +54,7 @@ class Nat:
         sock.sendto(data, to)
 
     def receive(self, wait):
+        """The answer, or Nones where there is none until then, or where it is filtered."""
         end = time.monotonic() + wait
         while time.monotonic() < end:
             for sock, opened in self.outer.values():
@@ -60,8 +62,7 @@ class Nat:
                     data, source = sock.recvfrom(65536)
                 except BlockingIOError:
                     continue
-                if part(self.filtering, source) in opened:
-                    return data, source[:2]
+                return (data, source[:2]) if part(self.filtering, source) in opened else (None, None)
             time.sleep(0.002)
         return None, None
 
@@ -75,11 +76,11 @@ def plain_address(value):
     return socket.inet_ntop(family, value[4:]), struct.unpack('!H', value[2:4])[0]
 
 
-def ask(nat, to, *attrs, wait=2.0):
+def ask(nat, to, *attrs):
     """The attributes of the answer and whence it came, or two Nones."""
     txid = os.urandom(12)
     nat.send(message(BINDING, txid, *attrs), to)
-    data, source = nat.receive(wait)
+    data, source = nat.receive(SLACK)
     if data is None:
         return None, None
     kind, got, answer = parse(data)
@@ -106,9 +107,9 @@ def discover(lab, family, mapping, filtering):
         maps = ADDRESS if second['mapped'] == third['mapped'] else ADDRESS_PORT
     nat = Nat(lab, family, mapping, filtering)
     ask(nat, (SERVER[family], PORTS[0]))
-    if ask(nat, (SERVER[family], PORTS[0]), change(IP | PORT), wait=0.3)[0]:
+    if ask(nat, (SERVER[family], PORTS[0]), change(IP | PORT))[0]:
         filters = ENDPOINT
-    elif ask(nat, (SERVER[family], PORTS[0]), change(PORT), wait=0.3)[0]:
+    elif ask(nat, (SERVER[family], PORTS[0]), change(PORT))[0]:
         filters = ADDRESS
     else:
         filters = ADDRESS_PORT
@@ -126,11 +127,11 @@ def every_nat(t, lab):
 
 # ------------------------------------------------------------ RFC 3489
 
-def ask_classic(nat, to, *attrs, wait=2.0):
+def ask_classic(nat, to, *attrs):
     txid = os.urandom(16)
     body = b''.join(attrs)
     nat.send(struct.pack('!HH', BINDING, len(body)) + txid + body, to)
-    data, _ = nat.receive(wait)
+    data, _ = nat.receive(SLACK)
     if data is None:
         return None
     assert data[4:20] == txid and data[:2] == b'\1\1', data
@@ -148,11 +149,11 @@ def classic_type(lab, mapping, filtering):
     server = (SERVER[4], PORTS[0])
     first = ask_classic(nat, server)
     assert first[SOURCE] == server
-    if ask_classic(nat, server, change(IP | PORT), wait=0.3):
+    if ask_classic(nat, server, change(IP | PORT)):
         kind = 'full cone'
     elif ask_classic(nat, first[CHANGED])[MAPPED] != first[MAPPED]:
         kind = 'symmetric'
-    elif ask_classic(nat, server, change(PORT), wait=0.3):
+    elif ask_classic(nat, server, change(PORT)):
         kind = 'restricted cone'
     else:
         kind = 'port restricted cone'

@@ -13,6 +13,7 @@ import threading
 import time
 
 sys.path.insert(0, os.path.dirname(__file__))
+from case_report import SLACK
 from lab import CLIENT, PEER, RELAY, SERVER, TURNPIKED, Lab, Tap
 from turn import Client, attr, message, parse, xor_address
 
@@ -128,11 +129,9 @@ def late(tap, lab):
         lab.start(AUTO, PAIR6, f'--external-ip-server={PEER[4]}:3478')
         took = time.monotonic() - began
         tap.same((told(lab, 4), len(server.asked)), (PUBLIC[4], 3), 'the third request')
-        tap.ok(1.5 <= took < 4, 'after 0.5 and 1 s', f'{took:.1f} s')
+        tap.ok(1.5 <= took < SLACK, 'after 0.5 and 1 s', f'{took:.1f} s')
         lab.daemon.send_signal(signal.SIGHUP)
-        end = time.monotonic() + 3
-        while 'reloaded ms=' not in open(lab.log.name).read() and time.monotonic() < end:
-            time.sleep(0.02)
+        lab.says('reloaded ms=')
         log = open(lab.log.name).read()
         tap.ok('reloaded ms=' in log and 'next start' not in log, 'a reload', log)
         tap.same((told(lab, 4), len(server.asked)), (PUBLIC[4], 3), 'keeps the answer')
@@ -161,7 +160,7 @@ def starts_not(tap, lab, answers, words, name, where=PEER[4]):
         lab.start(AUTO, PAIR6, f'--external-ip-server={where}')
         said = 'it has started'
     except RuntimeError as why:
-        lab.daemon.wait(5)
+        lab.daemon.wait(SLACK)
         said = str(why) + open(lab.log.name).read()
     server.__exit__()
     tap.ok(words in said and '--external-ip: ' in said and lab.daemon.poll(), name, said)
@@ -179,7 +178,7 @@ def failures(tap, lab):
     began = time.monotonic()
     starts_not(tap, lab, lambda *_: [], 'it does not answer: Connection timed out', 'silence')
     took = time.monotonic() - began
-    tap.ok(5 < took < 8, 'ends it after 5.5 s', f'{took:.1f} s')
+    tap.ok(5 < took < SLACK, 'ends it after 5.5 s', f'{took:.1f} s')
 
 
 def second_daemon(tap, lab):

@@ -1,13 +1,13 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: MIT
 """flood.py SOURCE SERVER PORT TYPE COUNT [PER_SECOND]: so many STUN requests without
-attributes from one socket, and how many answers came (within a second of the last)."""
+attributes from one socket, and how many answers came (within a second of the last). Where
+nobody says how many per second, so many that their answers keep up."""
 import os
 import select
 import socket
 import struct
 import sys
-import time
 
 source, server, port, kind, count = sys.argv[1:6]
 count = int(count)
@@ -20,8 +20,8 @@ s.connect((server, int(port)))
 answers = set()
 
 
-def collect(seconds):
-    while select.select([s], [], [], seconds)[0]:
+def collect(seconds, until=None):
+    while len(answers) != until and select.select([s], [], [], seconds)[0]:
         try:
             answer = s.recv(2048)
         except ConnectionError:
@@ -33,7 +33,9 @@ def collect(seconds):
 for i in range(count):
     txid = struct.pack("!I", i) + os.urandom(8)
     s.send(struct.pack("!HHI", int(kind, 0), 0, 0x2112A442) + txid)
-    if pause or i % 64 == 63:
+    if pause:
         collect(pause)
+    elif i % 64 == 63:
+        collect(1, i + 1)
 collect(1)
 print("sent", count, "answered", len(answers))

@@ -4,17 +4,10 @@
 # by channel and by Send, over IPv4 and IPv6, and with external-ip, where each
 # knows the other by an address that no socket here has; dataplane user and xdp.
 . "$(dirname "$0")/tap.sh"
+. tests/net/uclient.sh
 
 N=200		# messages of each client
 EXTERNAL4=11.0.9.9 EXTERNAL6=2a00:1:9::9
-
-# pair SERVER OPTIONS...: two clients of one program; what was sent and received
-pair()
-{
-	lab_exec client timeout 60 turnutils_uclient -u alice -w secret -y -c -n $N -m 2 -l 170 -z 2 \
-		"${@:2}" "$1" 2>&1 |
-		sed -n 's/.*tot_send_msgs=\([0-9]*\), tot_recv_msgs=\([0-9]*\).*/\1 \2/p' | tail -1
-}
 
 # run DATAPLANE NAME DIRECTIVE...
 run()
@@ -26,7 +19,8 @@ run()
 		options=() all=$((2 * N))
 		[ "${mode%6}" = channel ] || options+=(-s)
 		[ "${mode#*d}" != 6 ] && [ "${mode#channel}" != 6 ] || options+=(-x)
-		tap_is "$(pair $LAB_RELAY4 "${options[@]}")" "$all $all" "$name, $mode: nothing is lost"
+		tap_is "$(uclient $LAB_RELAY4 -u alice -w secret -y -c "${options[@]}")" "$(uclient_all)" \
+			"$name, $mode: nothing is lost"
 		fast=$(relay_count hairpin) slow=$(relay_count user_to_client)
 		if [ "$dataplane" = xdp ]; then
 			tap_at_least $((fast - before)) $((all * 9 / 10)) "$name, $mode: in one pass"

@@ -1,18 +1,15 @@
 # SPDX-License-Identifier: MIT
-"""STUN and TURN messages, made byte by byte so that each may be wrong in one place,
-and the lab seen from one process: a socket stays in the namespace it was made in."""
-import ctypes
+"""STUN and TURN messages, made byte by byte so that each may be wrong in one place, and clients
+that send them."""
 import hashlib
 import hmac
-import ipaddress
-import json
 import os
-import socket
 import struct
 import zlib
 
-COOKIE = 0x2112A442
-BINDING, ALLOCATE, REFRESH, SEND, DATA, PERMIT, BIND = 1, 3, 4, 6, 7, 8, 9
+from case_report import SLACK
+from stun import *
+
 REQUEST, INDICATION, SUCCESS, ERROR = 0, 1, 2, 3
 A_MAPPED, A_USERNAME, A_MI, A_ERROR, A_CHANNEL, A_LIFETIME = 0x1, 0x6, 0x8, 0x9, 0xC, 0xD
 A_PEER, A_DATA, A_REALM, A_NONCE, A_RELAYED, A_RAF = 0x12, 0x13, 0x14, 0x15, 0x16, 0x17
@@ -21,11 +18,6 @@ A_AAF, A_FINGERPRINT = 0x8000, 0x8028
 
 UDP = (A_TRANSPORT, b"\x11\0\0\0")
 BOTH = (A_AAF, b"\x02\0\0\0")
-
-
-def attribute(kind, value, length=None):
-    length = len(value) if length is None else length
-    return struct.pack("!HH", kind, length) + value + bytes(-len(value) % 4)
 
 
 def header(method, klass, length, txid, cookie=COOKIE):
@@ -51,21 +43,8 @@ def fingerprint(text):
     return text + attribute(A_FINGERPRINT, struct.pack("!I", zlib.crc32(text) ^ 0x5354554E))
 
 
-def address(ip, port, kind=A_PEER):
-    """XOR-PEER-ADDRESS, XORed with the cookie alone: for IPv6 see peer()."""
-    packed = ipaddress.ip_address(ip).packed
-    assert len(packed) == 4
-    masked = bytes(a ^ b for a, b in zip(packed, struct.pack("!I", COOKIE)))
-    return attribute(kind, struct.pack("!BBH", 0, 1, port ^ COOKIE >> 16) + masked)
-
-
 def peer(ip, port, txid):
-    packed = ipaddress.ip_address(ip).packed
-    if len(packed) == 4:
-        return address(ip, port)
-    mask = struct.pack("!I", COOKIE) + txid
-    masked = bytes(a ^ b for a, b in zip(packed, mask))
-    return attribute(A_PEER, struct.pack("!BBH", 0, 2, port ^ COOKIE >> 16) + masked)
+    return attribute(A_PEER, xor_address(ip, port, txid))
 
 
 class Answer:
@@ -74,11 +53,7 @@ class Answer:
         self.text, self.txid = text, text[8:20]
         self.method = kind & 0xF | (kind & 0xE0) >> 1 | (kind & 0x3E00) >> 2
         self.klass = (kind >> 4 & 1) | (kind >> 7 & 2)
-        self.attrs, at = {}, 20
-        while at + 4 <= len(text):
-            name, length = struct.unpack("!HH", text[at:at + 4])
-            self.attrs.setdefault(name, text[at + 4:at + 4 + length])
-            at += 4 + length + -length % 4
+        self.attrs = read_attributes(text)
 
     def code(self):
         """"ok", the number of the error, or "data"."""
@@ -88,52 +63,10 @@ class Answer:
         return "ok" if self.klass == SUCCESS else "data"
 
     def address(self, kind):
-        value = self.attrs[kind]
-        mask = struct.pack("!I", COOKIE) + self.txid
-        ip = bytes(a ^ b for a, b in zip(value[4:], mask))
-        port = struct.unpack("!H", value[2:4])[0] ^ COOKIE >> 16
-        return str(ipaddress.ip_address(ip)), port
+        return read_address(self.attrs[kind], self.txid)
 
     def lifetime(self):
         return struct.unpack("!I", self.attrs[A_LIFETIME])[0]
-
-
-class Lab:
-    """Sockets in the lab's hosts, and the daemon's numbers."""
-
-    # one packet, one of these; what XDP passed up is counted again by who took it
-    ENDS = ("to_peer to_client hairpin binding bad_frame bad_channel ttl rewrite refused stranger "
-            "unasked limit user_to_peer user_to_client "
-            "stun_success stun_error stun_limited stun_ignored bad_stun not_turn no_allocation "
-            "no_channel no_permission bad_send too_long icmp_relayed icmp_ignored").split()
-
-    def __init__(self, name, control):
-        self.name, self.control = name, control
-
-    def udp(self, host, ip="", port=0):
-        family = socket.AF_INET6 if ":" in ip else socket.AF_INET
-        with open(f"/run/netns/{self.name}-{host}") as namespace:
-            if ctypes.CDLL(None, use_errno=True).setns(namespace.fileno(), 0x40000000):
-                raise OSError(ctypes.get_errno(), "setns")
-        s = socket.socket(family, socket.SOCK_DGRAM)
-        if family == socket.AF_INET6:
-            s.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
-        s.bind((ip, port))
-        s.settimeout(2)
-        return s
-
-    def ask(self, command):
-        with socket.socket(socket.AF_UNIX) as s:
-            s.connect(self.control)
-            s.sendall(json.dumps({"cmd": command}).encode() + b"\n")
-            return json.load(s.makefile())
-
-    def counts(self):
-        rows = self.ask("stats")["reasons"]
-        return {r["reason"]: r["packets"] for r in rows if r["reason"] in self.ENDS}
-
-    def allocations(self):
-        return self.ask("allocations")["allocations"]
 
 
 def received(sock):
@@ -146,33 +79,18 @@ def received(sock):
     except BlockingIOError:
         pass
     finally:
-        sock.settimeout(2)
+        sock.settimeout(SLACK)
     return got
 
 
 class Client:
-    """One 5-tuple, and what it knows about its server."""
+    """What it knows about itself and its server, and the messages it makes of it. How they get
+    there, and what is answered, its transport says: exchange()."""
 
     def __init__(self, lab, ip, server, user="alice", password="secret"):
         self.lab, self.ip, self.server = lab, ip, server
         self.user, self.password = user.encode(), password
-        self.sock = lab.udp("client", ip)
-        self.sock.connect((server, 3478))
         self.realm = self.nonce = self.key = None
-
-    def exchange(self, datagrams):
-        """Every answer to them: a Binding request goes last and is answered last. XDP leaves
-        one with a USERNAME to the daemon, who has the others."""
-        fence = message(BINDING, [(A_USERNAME, b"last")])
-        for datagram in datagrams:
-            self.sock.send(datagram)
-        self.sock.send(fence)
-        got = []
-        while True:
-            text = self.sock.recv(65536)
-            if text[8:20] == fence[8:20]:
-                return got
-            got.append(text)
 
     def ask(self, datagram):
         """The answer to one, None where there is none."""
@@ -216,3 +134,26 @@ class Client:
         answer = self.ask(self.request(REFRESH, (A_LIFETIME, bytes(4))))
         self.sock.close()
         return answer is not None and answer.code() == "ok"
+
+
+class UdpClient(Client):
+    """One 5-tuple."""
+
+    def __init__(self, *args, **kw):
+        super().__init__(*args, **kw)
+        self.sock = self.lab.udp("client", self.ip)
+        self.sock.connect((self.server, 3478))
+
+    def exchange(self, datagrams):
+        """Every answer to them: a Binding request goes last and is answered last. XDP leaves
+        one with a USERNAME to the daemon, who has the others."""
+        fence = message(BINDING, [(A_USERNAME, b"last")])
+        for datagram in datagrams:
+            self.sock.send(datagram)
+        self.sock.send(fence)
+        got = []
+        while True:
+            text = self.sock.recv(65536)
+            if text[8:20] == fence[8:20]:
+                return got
+            got.append(text)

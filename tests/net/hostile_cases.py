@@ -12,7 +12,9 @@ import socket
 import struct
 import sys
 
+from case_report import is_equal, say
 from hostile import *
+from running_lab import RunningLab
 
 CANARY = 7777
 NAME, CONTROL, RELAY_PID, CLIENT, SERVER, PEER, OTHER = sys.argv[1:8]
@@ -23,23 +25,15 @@ SEED = int(os.environ.get("HOSTILE_SEED") or struct.unpack("!I", os.urandom(4))[
 RANDOM_DATAGRAMS = 10000
 RSS_GROWTH_KIB = 512
 
-lab = Lab(NAME, CONTROL)
-BASELINE = lab.counts()
-
-
-def say(good, name, why=""):
-    print(0 if good else 1, name, str(why).replace("\n", " "), sep="\t", flush=True)
-
-
-def is_equal(got, want, name):
-    say(got == want, name, f"got {got}, want {want}")
+lab = RunningLab(NAME, CONTROL)
+BASELINE = lab.ends()
 
 
 def expect(name, client, datagrams, answers, reasons):
     """What comes back, and that each is counted once, under one of these reasons."""
-    before = lab.counts()
+    before = lab.ends()
     got = [Answer(t).code() for t in client.exchange(datagrams)]
-    after = lab.counts()
+    after = lab.ends()
     delta = {r: after[r] - before[r] for r in after if after[r] != before[r]}
     delta["stun_success"] -= 1          # the Binding at the end
     delta = {r: n for r, n in delta.items() if n}
@@ -61,7 +55,7 @@ def accepted(name, client, datagrams):
 
 
 def new(user="alice", password="secret"):
-    return Client(lab, CLIENT, SERVER, user, password)
+    return UdpClient(lab, CLIENT, SERVER, user, password)
 
 
 # ------------------------------------------------------------ stateless cases
@@ -243,7 +237,7 @@ def permissions(c):
     canaries = [lab.udp("relay", "0.0.0.0", CANARY), lab.udp("relay", "::", CANARY)]
     for ip in ("127.0.0.1", "::1"):
         lab.udp("relay", ip).sendto(b"x", (ip, CANARY))
-    is_equal([len(received(s)) for s in canaries], [1, 1], "P5 the canaries sing")
+    is_equal([len(gathered(s, 1)) for s in canaries], [1, 1], "P5 the canaries sing")
 
     refused("P1 without XOR-PEER-ADDRESS", c, [c.request(PERMIT)], 400)
     refused("P2 A11 A12 addresses that are none", c,
@@ -393,7 +387,7 @@ def at_random():
         c.login()
     peer = lab.udp("peer", PEER)
     port = peer.getsockname()[1]
-    before, sent, rss = lab.counts(), 0, 0
+    before, sent, rss = lab.ends(), 0, 0
     while sent < RANDOM_DATAGRAMS:
         c = clients[sent // 50 % 4]
         models = [c.request(ALLOCATE, UDP), c.request(REFRESH), c.about(PERMIT, (PEER, 0)),
@@ -405,7 +399,7 @@ def at_random():
         if sent == RANDOM_DATAGRAMS // 4:       # buffers have their size by then
             rss = rss_kib()
     rss = rss_kib() - rss
-    after = lab.counts()
+    after = lab.ends()
     for reason in after:                        # a peer's port may be closed: more packets
         if reason.startswith("icmp"):
             before[reason] = after[reason]

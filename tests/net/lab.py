@@ -1,7 +1,6 @@
 # SPDX-License-Identifier: MIT
 """The lab of scripts/lab.sh, a daemon in it, sockets in its hosts, and TAP: for tests in Python."""
 import atexit
-import ctypes
 import json
 import os
 import re
@@ -11,12 +10,13 @@ import socket
 import subprocess
 import sys
 import tempfile
-import time
+
+from case_report import SLACK, until
+from namespace import inside, socket_in
 
 ROOT = os.path.abspath(os.path.join(os.path.dirname(__file__), '..', '..'))
 # The daemon to test; sanitized_test.sh names another.
 TURNPIKED = os.environ.get('TURNPIKED', 'build/turnpiked')
-LIBC = ctypes.CDLL(None, use_errno=True)
 # As in scripts/lab.sh; by family.
 CLIENT = {4: '11.0.1.2', 6: '2a00:1:1::2'}
 SERVER = {4: '11.0.1.1', 6: '2a00:1:1::1'}
@@ -25,16 +25,6 @@ PEER = {4: '11.0.2.2', 6: '2a00:1:2::2'}
 AF = {4: socket.AF_INET, 6: socket.AF_INET6}
 ETH_P_ALL = 3
 SO_RCVBUFFORCE = 33
-
-
-def until(what, within=30):
-    """True as soon as what() is."""
-    end = time.monotonic() + within
-    while time.monotonic() < end:
-        if what():
-            return True
-        time.sleep(0.02)
-    return False
 
 
 class Tap:
@@ -118,31 +108,22 @@ class Lab:
 
     def socket(self, host, *args):
         """A socket made in that host; it stays there."""
-        with open('/proc/self/ns/net') as here, open(f'/run/netns/{self.name}-{host}') as there:
-            assert LIBC.setns(there.fileno(), 0) == 0
-            try:
-                return socket.socket(*args)
-            finally:
-                assert LIBC.setns(here.fileno(), 0) == 0
+        return socket_in(f'{self.name}-{host}', *args)
 
     def udp(self, host, address, family, port=0):
         sock = self.socket(host, AF[family], socket.SOCK_DGRAM)
         sock.setsockopt(socket.SOL_SOCKET, SO_RCVBUFFORCE, 4 << 20)
         sock.bind((address[family], port))
-        sock.settimeout(2)
+        sock.settimeout(SLACK)
         return sock
 
     def wire(self, host, dev='eth0'):
         """Frames in and out of an interface."""
-        with open('/proc/self/ns/net') as here, open(f'/run/netns/{self.name}-{host}') as there:
-            assert LIBC.setns(there.fileno(), 0) == 0
-            try:
-                sock = socket.socket(socket.AF_PACKET, socket.SOCK_RAW, socket.htons(ETH_P_ALL))
-                sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4 << 20)
-                sock.bind((dev, ETH_P_ALL))
-                return sock
-            finally:
-                assert LIBC.setns(here.fileno(), 0) == 0
+        with inside(f'{self.name}-{host}'):
+            sock = socket.socket(socket.AF_PACKET, socket.SOCK_RAW, socket.htons(ETH_P_ALL))
+            sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4 << 20)
+            sock.bind((dev, ETH_P_ALL))
+            return sock
 
     # ----------------------------------------------------------- the daemon
 
@@ -151,18 +132,29 @@ class Lab:
         self.log = open(f'{self.tmp}/relay.log', 'w+')
         self.daemon = subprocess.Popen(
             self.enter('relay') + [
-                TURNPIKED, *(('-c', conf) if conf else ('-n',)), '--realm=lab', '--lt-cred-mech', '--user=alice:secret',
+                TURNPIKED, *(('-c', conf) if conf else ('-n',)), '--realm=lab',
+                '--lt-cred-mech', '--user=alice:secret',
                 f'--control-socket={self.tmp}/control.sock', f'--pin-path={self.tmp}/bpf/tp',
                 f'--listening-ip={SERVER[4]}', f'--listening-ip={SERVER[6]}',
                 f'--relay-ip={RELAY[4]}', f'--relay-ip={RELAY[6]}', '--relay-threads=2',
                 '--unauthorized-ratelimit=off', *directives],
             stdout=self.log, stderr=subprocess.STDOUT)
-        end = time.monotonic() + 60
-        while time.monotonic() < end and self.daemon.poll() is None:
-            if self.started():
-                return
-            time.sleep(0.02)
-        raise RuntimeError('no daemon:\n' + open(self.log.name).read())
+        if not self.says('relaying workers='):
+            raise RuntimeError('no daemon:\n' + open(self.log.name).read())
+
+    def says(self, text, times=1):
+        """Until its log has that so many times; False where it has ended before, or is late: a
+        busy machine verifies a program for long."""
+        def said():
+            return open(self.log.name).read().count(text) >= times
+        until(lambda: said() or self.daemon.poll() is not None, 3 * SLACK)
+        return said()
+
+    def catches_up(self):
+        """What the kernel has said until now of links and routes, the daemon knows: its loop,
+        which answers this as well, has been round since."""
+        for _ in range(3):
+            self.counts()
 
     def stop(self):
         if not self.daemon:
@@ -186,7 +178,7 @@ class Lab:
         child = int(subprocess.run(['pgrep', '-P', str(self.daemon.pid)], check=True, text=True,
                                    stdout=subprocess.PIPE).stdout)
         os.kill(child, signal.SIGKILL)
-        until(lambda: self.started() > started)
+        self.says('relaying workers=', started + 1)
 
     def turnpike(self, *command):
         out = subprocess.run(['build/turnpike', '--socket', f'{self.tmp}/control.sock',
@@ -204,3 +196,8 @@ class Lab:
         """What was added since, without zeros."""
         now = self.counts()
         return {k: now[k] - before.get(k, 0) for k in now if now[k] != before.get(k, 0)}
+
+    def counts_soon(self, before, reason, n=1):
+        """The same, as soon as that reason has as many."""
+        until(lambda: self.counted(before).get(reason, 0) >= n)
+        return self.counted(before)

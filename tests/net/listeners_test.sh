@@ -2,36 +2,28 @@
 # SPDX-License-Identifier: MIT
 # Listeners that come and go with a reload, while others' traffic goes on.
 . "$(dirname "$0")/tap.sh"
+. tests/net/cert.sh
+. tests/net/conf.sh
 
 AUX=$LAB_RELAY4:3500
 
 # write_conf LINE...
 write_conf()
 {
-	conf_write 'user=alice:secret' 'user=carol:secret' "$@"
+	conf_write user=alice:secret user=carol:secret "$@"
 }
 
-# tcp_asks PORT SECONDS: connects, says so, waits, and asks
+# tcp_asks PORT [FILE]: connects, says so, waits until FILE is there, and asks
 tcp_asks()
 {
-	lab_exec client timeout 20 python3 -c '
-import socket, sys, time
-s = socket.create_connection((sys.argv[1], int(sys.argv[2])), 3)
+	lab_exec client timeout 60 python3 -c '
+import os, socket, sys, time
+s = socket.create_connection((sys.argv[1], int(sys.argv[2])), 20)
 print("connected", flush=True)
-time.sleep(float(sys.argv[3]))
+while not os.path.exists(sys.argv[3]):
+    time.sleep(0.05)
 s.sendall(bytes.fromhex("00010000" "2112a442") + bytes(12))
-s.settimeout(3)
-print(s.recv(2).hex())' "$LAB_RELAY4" "$1" "$2" 2>&1
-}
-
-# tap_said TEXT FILE: until it says so, 10 s at most
-tap_said()
-{
-	local i
-	for i in {1..200}; do
-		grep -q "$1" "$2" && return
-		sleep 0.05
-	done
+print(s.recv(2).hex())' "$LAB_RELAY4" "$1" "${2:-/}" 2>&1
 }
 
 listens()
@@ -55,9 +47,8 @@ test_added()
 	tap_is "$(guest_say bind 0x4000 $LAB_PEER4:3480 | cut -d' ' -f1)" ok "$1: and bound"
 	tap_is "$(guest_say channel 0x4000 100 100 200)" "sent 100 received 100 damaged 0" \
 		"$1: and relayed for"
-	tap_is "$(tcp_asks 3500 0 | tail -1)" 0101 "$1: TCP as well"
-	kill -s KILL "$(relay_child)"
-	relay_wait 'adopted worker='
+	tap_is "$(tcp_asks 3500 | tail -1)" 0101 "$1: TCP as well"
+	relay_kill
 	tap_ok $? "$1: a successor of the relay process"
 	tap_is "$(guest_say channel 0x4000 100 100 200)" "sent 100 received 100 damaged 0" \
 		"$1: carries on there"
@@ -75,7 +66,7 @@ s.bind((sys.argv[1], 3501))
 print("bound", flush=True)
 time.sleep(30)' $LAB_RELAY4 >"$TAP_TMP/bound"
 	taken=$LAB_PID
-	tap_said bound "$TAP_TMP/bound"
+	tap_until grep -q bound "$TAP_TMP/bound"
 	write_conf "aux-server=$LAB_RELAY4:3502" "aux-server=$LAB_RELAY4:3501" user=dora:secret
 	conf_during "$1: a port that is taken refuses all of it" 1
 	grep -q "turnpike.conf:4: error: listen $LAB_RELAY4:3501/udp: Address already in use" \
@@ -93,9 +84,10 @@ test_removed()
 {
 	local asks
 	: >"$TAP_TMP/tcp"
-	tcp_asks 3500 3 >"$TAP_TMP/tcp" &
+	rm -f "$TAP_TMP/ask"
+	tcp_asks 3500 "$TAP_TMP/ask" >"$TAP_TMP/tcp" &
 	asks=$!
-	tap_said connected "$TAP_TMP/tcp"
+	tap_until grep -q connected "$TAP_TMP/tcp"
 	write_conf
 	conf_during "$1: the listener goes" 0
 	grep -q "1 allocations of listeners that are gone ended" "$TAP_TMP/said"
@@ -104,7 +96,8 @@ test_removed()
 	tap_is "$(guest_say channel 0x4000 20 100 200)" "sent 20 received 0 damaged 0" \
 		"$1: nothing is relayed there any more"
 	tap_is "$(lab_exec relay ss -Hlutn "sport = :3500")" "" "$1: its sockets are closed"
-	tap_is "$(tcp_asks 3500 0 | tail -1 | grep -c refused)" 1 "$1: it takes no connection"
+	tap_is "$(tcp_asks 3500 | tail -1 | grep -c refused)" 1 "$1: it takes no connection"
+	touch "$TAP_TMP/ask"
 	wait "$asks"
 	tap_is "$(tail -1 "$TAP_TMP/tcp")" 0101 "$1: the one that it had goes on"
 	write_conf "aux-server=$AUX"
@@ -117,34 +110,32 @@ test_removed()
 
 tls_shakes()
 {
-	lab_exec client timeout 10 openssl s_client -connect "$LAB_RELAY4:5349" </dev/null 2>&1 |
+	lab_exec client timeout 20 openssl s_client -connect "$LAB_RELAY4:5349" </dev/null 2>&1 |
 		grep -c 'BEGIN CERTIFICATE'
 }
 
-# a client that nobody answers waits for ever
+# dtls_shakes SECONDS: at most, since a client that nobody answers waits for ever
 dtls_shakes()
 {
-	sleep 2 | lab_exec client timeout 2 openssl s_client -dtls1_2 \
+	echo Q | lab_exec client timeout "$1" openssl s_client -dtls1_2 \
 		-connect "$LAB_RELAY4:3478" 2>&1 | grep -c 'BEGIN CERTIFICATE'
 }
 
 test_tls()
 {
-	openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:prime256v1 -nodes -days 30 \
-		-subj /CN=lab -keyout "$TAP_TMP/key" -out "$TAP_TMP/cert" 2>/dev/null
 	tap_is "$(tls_shakes)" 0 "$1: no TLS without cert"
-	write_conf "cert=$TAP_TMP/cert" "pkey=$TAP_TMP/key"
+	write_conf "cert=$CERTS/a.pem" "pkey=$CERTS/a.key"
 	conf_during "$1: TLS is switched on" 0
 	tap_is "$(tls_shakes)" 1 "$1: and spoken"
-	tap_is "$(dtls_shakes)" 0 "$1: no DTLS unless asked for"
-	write_conf dtls "cert=$TAP_TMP/cert" "pkey=$TAP_TMP/key"
+	tap_is "$(dtls_shakes 2)" 0 "$1: no DTLS unless asked for"
+	write_conf dtls "cert=$CERTS/a.pem" "pkey=$CERTS/a.key"
 	conf_during "$1: DTLS is switched on" 0
-	tap_is "$(dtls_shakes)" 1 "$1: and spoken"
+	tap_is "$(dtls_shakes 20)" 1 "$1: and spoken"
 	tap_is "$(listens)" "$LAB_RELAY4:3478 $LAB_RELAY4:5349" "$1: on one more port"
-	write_conf no-tls "cert=$TAP_TMP/cert" "pkey=$TAP_TMP/key"
+	write_conf no-tls "cert=$CERTS/a.pem" "pkey=$CERTS/a.key"
 	conf_during "$1: and off" 0
 	tap_is "$(tls_shakes)" 0 "$1: and not spoken"
-	tap_is "$(tcp_asks 3478 0 | tail -1)" 0101 "$1: TCP is there all along"
+	tap_is "$(tcp_asks 3478 | tail -1)" 0101 "$1: TCP is there all along"
 	write_conf no-tcp
 	conf_during "$1: no TCP either" 0
 	tap_is "$(lab_exec relay ss -Hltn "sport = :3478")" "" "$1: and its socket is closed"
@@ -164,6 +155,7 @@ test_all_of_it()
 }
 
 tap_lab
+cert_make a lab
 trap 'guest_stop; tap_clean' EXIT
 for dataplane in xdp user; do
 	write_conf
@@ -175,6 +167,5 @@ for dataplane in xdp user; do
 	test_tls $dataplane
 	test_all_of_it $dataplane
 	relay_stop
-	turnpike detach >/dev/null 2>&1
 done
 tap_done

@@ -9,9 +9,9 @@ import socket
 import ssl
 import subprocess
 import sys
-import time
 
 sys.path.insert(0, os.path.dirname(__file__))
+from case_report import until
 from lab import SERVER, TURNPIKED, Lab, Tap
 
 PORT = 9641
@@ -101,13 +101,6 @@ def served_by(lab, cert, name, port=PORT):
     return True
 
 
-def until(condition):
-    end = time.monotonic() + PATIENCE_S
-    while not condition() and time.monotonic() < end:
-        time.sleep(0.05)
-    return condition()
-
-
 def reloads(t, lab, a, b, used):
     old = secure(lab, a, 'a.lab')
     shutil.copy(b, used)
@@ -117,7 +110,8 @@ def reloads(t, lab, a, b, used):
          'reload: the new certificate, and a connection goes on with what it began with')
     old.close()
     shutil.copy(a, used)
-    t.ok(until(lambda: served_by(lab, a, 'a.lab')), 'and what is written there without a reload')
+    t.ok(until(lambda: served_by(lab, a, 'a.lab'), PATIENCE_S),
+         'and what is written there without a reload')
     with open(used, 'w') as out:
         out.write('rubbish')
     t.ok(until(lambda: 'holds no certificate' in open(lab.log.name).read()), 'rubbish is refused')

@@ -16,6 +16,7 @@ import socket
 import struct
 import time
 
+from case_report import SLACK
 from lab import CLIENT, PEER, RELAY, SERVER, Lab, Tap
 from packet import ICMP, ICMP6, Packet, capture, ip, pseudo, total
 from turn import Client, channel_data, send_indication
@@ -52,7 +53,7 @@ class Setting:
         self.client.close()
         self.far.close()
 
-    def receive(self, sock, want, wire, wait=2):
+    def receive(self, sock, want, wire, wait=SLACK):
         """Whether that arrives whole, and the packets that it came in."""
         sock.settimeout(wait)
         try:
@@ -74,7 +75,7 @@ class Setting:
         wire.close()
         return whole, packets
 
-    def up(self, sent, data, wait=2):
+    def up(self, sent, data, wait=SLACK):
         wire, before = self.lab.wire('peer'), self.lab.counts()
         if callable(sent):
             sent()
@@ -148,7 +149,7 @@ def check_told(way, name):
     wire = s.lab.wire(way.host)
     way.discover(PROBE)
     way.sock.send(channel_data(CHANNEL, data) if way.up else data)
-    p = capture(wire, time.monotonic() + 2, lambda p: error_to(way, p) is not None)
+    p = capture(wire, time.monotonic() + SLACK, lambda p: error_to(way, p) is not None)
     wire.close()
     s.tap.same(p and error_to(way, p), way.mtu, f'{s.name}: {name}: told of MTU {way.mtu}')
     s.tap.same(way.sock.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR), errno.EMSGSIZE,
@@ -183,7 +184,7 @@ def check_dont_fragment(s):
         s.tap.same([p.df for p in packets], [int(both4)],
                    f'{s.name}: DONT-FRAGMENT: DF is {"set" if both4 else "not set"}')
     data = payload(1400)
-    whole, packets, counted = s.up(send_indication(s.peer, data, True), data, 0.5 if both4 else 2)
+    whole, packets, counted = s.up(send_indication(s.peer, data, True), data, 0.5 if both4 else SLACK)
     if both4:
         s.tap.same((whole, len(packets), counted.get('send_failed'), counted.get('user_to_peer')),
                    (False, 0, 1, None),
@@ -202,7 +203,7 @@ def check_burst(s):
     sent = [payload(1400) for _ in range(40)] + [payload(900) for _ in range(40)]
     for data in sent:
         s.client.sock.send(channel_data(CHANNEL, data))
-    s.far.settimeout(2)
+    s.far.settimeout(SLACK)
     got = set()
     try:
         while len(got) < len(sent):
@@ -225,7 +226,7 @@ def check_fragments_in(s):
 
 def narrow_link(lab, dev, mtu):
     lab.run('relay', f'ip link set {dev} mtu {mtu}')
-    time.sleep(0.1)         # the daemon hears of it
+    lab.catches_up()
 
 
 def check_links(s):
@@ -244,7 +245,7 @@ def check_routes(s):
     for dev, to, family in (('topeer', PEER, s.p), ('toclient', CLIENT, s.c)):
         six = '-6' if family == 6 else ''
         s.lab.run('relay', f'ip {six} route add {to[family]} dev {dev} mtu {SMALL}')
-        time.sleep(0.1)
+        s.lab.catches_up()
         check_way(s, f'route {dev}', dev == 'topeer')
         s.lab.run('relay', f'ip {six} route del {to[family]} dev {dev}')
 

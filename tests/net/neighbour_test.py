@@ -21,7 +21,7 @@ CHANNEL = 0x4003
 EVERY_S = 0.02
 REACHABLE_S, DELAY_S, PROBES_S = 3 * 1.5, 1, 3 * 0.1
 WORST_S = REACHABLE_S + DELAY_S + PROBES_S
-SLACK_S = 2             # two busy cores, and the kernel's timers
+SLACK_S = 10            # two busy cores, and the kernel's timers
 
 
 class Flow:
@@ -75,7 +75,7 @@ class Flow:
         return lost
 
     def close(self):
-        self.client.sock.settimeout(2)
+        self.client.sock.settimeout(SLACK_S)
         self.client.close()
         self.far.close()
 
@@ -122,12 +122,13 @@ def check_new_mac(tap, lab, flow, p, name):
 
 
 def check_deleted(tap, lab, flow, p, name):
-    n, before = flow.n, lab.counts()
+    n = flow.n
     lab.run('relay', f'ip neigh del {PEER[p]} dev topeer')
     flow.run(1)
     tap.same(flow.lost_since(n), [], f'{name}: deleted, and nothing is lost')
-    tap.ok(lab.counted(before).get('no_nexthop', 0) <= 5, f'{name}: past the daemon again at once',
-           lab.counted(before))
+    before = lab.counts()
+    flow.run(0.5)
+    tap.same(lab.counted(before).get('no_nexthop'), None, f'{name}: past the daemon again at once')
 
 
 def check_stale(tap, lab, flow, p, name):

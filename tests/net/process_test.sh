@@ -13,29 +13,16 @@ run()
 		--control-socket="$RELAY_SOCKET" --pin-path="$TAP_TMP/bpf/turnpike" --dataplane=user
 }
 
-# check FILE OPTION...: what is said of it
-check()
-{
-	"$TURNPIKED" -c "$@" --check-config --listening-ip=127.0.0.1 2>&1 >"$TAP_TMP/effective" |
-		grep -v 'other programs may take'
-}
-
-# alive PID: a process that nobody has waited for is not
-alive()
-{
-	[ "$(ps -o stat= -p "$1" | cut -c1)" != Z ] && kill -0 "$1" 2>/dev/null
-}
-
 background()
 {
-	local pid i
-	timeout 10 bash -c "$(declare -f run); $(declare -p LAB_NAME TURNPIKED RELAY_SOCKET TAP_TMP)
+	local pid
+	timeout 60 bash -c "$(declare -f run); $(declare -p LAB_NAME TURNPIKED RELAY_SOCKET TAP_TMP)
 		run -n -o --realm=x --user=a:b --listening-ip=$LAB_RELAY4 \
 			--pidfile='$TAP_TMP/pid' --log-file='$TAP_TMP/relay.log'" \
 		>"$TAP_TMP/out" 2>&1 </dev/null
 	tap_is $? 0 "-o: the command returns" "$(cat "$TAP_TMP/out")"
 	pid=$(cat "$TAP_TMP/pid")
-	alive "$pid"
+	! tap_ended "$pid"
 	tap_ok $? "-o: the daemon goes on"
 	tap_is "$(ps -o sid= -p "$pid" | tr -d ' ')" "$pid" "-o: in a session of its own"
 	tap_is "$(readlink "/proc/$pid/fd/2")" /dev/null "-o: without its caller's standard error"
@@ -45,11 +32,7 @@ background()
 	run -n -o --realm=x --user=a:b --listening-ip=$LAB_RELAY4 >"$TAP_TMP/out" 2>&1
 	tap_is $? 1 "-o: what cannot start is an error of the command"
 	kill "$pid"
-	for i in {1..50}; do
-		alive "$pid" || break
-		sleep 0.1
-	done
-	! alive "$pid"
+	tap_until tap_ended "$pid"
 	tap_ok $? "-o: SIGTERM ends it"
 	[ ! -e "$TAP_TMP/pid" ]
 	tap_ok $? "-o: and its pidfile is gone"
@@ -64,24 +47,25 @@ files()
 	printf 'realm=second.example\nmin-port=50000\n' >"$CONF/more/20.conf"
 	printf 'max-port=50100\n' >"$CONF/last.conf"
 	chmod 600 "$CONF"/*.conf "$CONF"/more/*.conf
-	tap_is "$(check "$CONF/main.conf")" "" "include: nothing to complain about"
+	tap_is "$(relay_check -c "$CONF/main.conf")" "" "include: nothing to complain about"
 	tap_is "$(grep -c '^realm = second.example$\|^relay ports = 50000 to 50100$' \
 		"$TAP_TMP/effective")" 2 "include: in order, the last one wins"
 	chmod 644 "$CONF/more/10.conf"
-	tap_is "$(check "$CONF/main.conf" | head -1)" "$CONF/more/10.conf:2: error: a secret in a file \
+	tap_is "$(relay_check -c "$CONF/main.conf" | head -1)" "$CONF/more/10.conf:2: error: a secret in a file \
 that everybody may read: chmod 640 $CONF/more/10.conf" "include: secrets are looked after there, too"
 	chmod 600 "$CONF/more/10.conf"
 	printf 'include=main.conf\n' >"$CONF/last.conf"
-	check "$CONF/main.conf" | grep -q 'files in files, 8 deep'
+	relay_check -c "$CONF/main.conf" | grep -q 'files in files, 8 deep'
 	tap_ok $? "include: a circle is an error"
 	printf 'include=missing.conf\n' >"$CONF/main.conf"
-	check "$CONF/main.conf" |
+	relay_check -c "$CONF/main.conf" |
 		grep -q "main.conf:1: error: include $CONF/missing.conf: No such file or directory"
 	tap_ok $? "include: so is a file that is missing"
 	printf 'realm=x\nuser=a:b\ncolour=red\n' >"$CONF/main.conf"
-	check "$CONF/main.conf" | grep -q "main.conf:3: warning: unknown directive 'colour'"
+	relay_check -c "$CONF/main.conf" | grep -q "main.conf:3: warning: unknown directive 'colour'"
 	tap_ok $? "an unknown name is a warning"
-	check "$CONF/main.conf" --strict-config | grep -q "strict-config: error: strict-config: 1 unknown"
+	relay_check -c "$CONF/main.conf" --strict-config |
+		grep -q "strict-config: error: strict-config: 1 unknown"
 	tap_ok $? "strict-config: an error"
 }
 
@@ -91,13 +75,8 @@ reloaded()
 	printf 'include=users.conf\nrealm=x\nlistening-ip=%s\n' $LAB_RELAY4 >"$CONF/main.conf"
 	printf 'user=alice:secret\n' >"$CONF/users.conf"
 	chmod 600 "$CONF"/*.conf
-	: >"$TAP_TMP/relay.log"
-	nsenter --net="/run/netns/$LAB_NAME-relay" -- "$TURNPIKED" -c "$CONF/main.conf" \
-		--control-socket="$RELAY_SOCKET" --pin-path="$TAP_TMP/bpf/turnpike" \
-		--dataplane=user '--new-log-timestamp-format=%d.%m.%Y %H:%M:%S,%f|' \
-		>"$TAP_TMP/relay.log" 2>&1 &
-	RELAY_PID=$!
-	relay_wait 'relaying workers='
+	relay_launch -c "$CONF/main.conf" --dataplane=user \
+		'--new-log-timestamp-format=%d.%m.%Y %H:%M:%S,%f|'
 	tap_ok $? "starts" "$(cat "$TAP_TMP/relay.log")"
 	tap_is "$(grep -cvE '^[0-9]{2}\.[0-9]{2}\.[0-9]{4} ([0-9]{2}:){2}[0-9]{2},[0-9]{3}\| (info|warning): ' \
 		<(grep 'relaying\|listening' "$TAP_TMP/relay.log"))" 0 "new-log-timestamp-format: in the log"
@@ -113,9 +92,10 @@ reloaded()
 facility()
 {
 	printf 'syslog-facility=LOG_LOCAL3\nsyslog\n' >"$CONF/main.conf"
-	tap_is "$(check "$CONF/main.conf" | grep -v 'no credentials')" "" "syslog-facility: as coturn writes it"
+	tap_is "$(relay_check -c "$CONF/main.conf" | grep -v 'no credentials')" "" \
+		"syslog-facility: as coturn writes it"
 	printf 'syslog-facility=kitchen\n' >"$CONF/main.conf"
-	check "$CONF/main.conf" | grep -q "error: syslog-facility: 'kitchen' is not a facility"
+	relay_check -c "$CONF/main.conf" | grep -q "error: syslog-facility: 'kitchen' is not a facility"
 	tap_ok $? "syslog-facility: another name is an error"
 }
 

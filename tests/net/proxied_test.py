@@ -3,17 +3,16 @@
 """Clients behind proxies that pass on UDP with a header of the PROXY protocol (udp-proxy-port):
 before every datagram or the first alone. The proxy is this program; its clients are invented."""
 import ipaddress
-import json
 import os
 import signal
-import socket
 import struct
 import subprocess
 import sys
 import time
 
 sys.path.insert(0, os.path.dirname(__file__))
-from lab import AF, CLIENT, PEER, SERVER, Lab, Tap
+from case_report import until
+from lab import CLIENT, PEER, SERVER, Lab, Tap
 from turn import (ALLOCATE, REFRESH, Client, attr, channel_data, message, parse, read_address,
                   send_indication)
 
@@ -82,21 +81,8 @@ def udp(host, address, family=4, port=0):
     return sock
 
 
-def until(what):
-    end = time.monotonic() + 20
-    while not what() and time.monotonic() < end:
-        time.sleep(0.02)
-    return what()
-
-
 def client_of(proxied):
     return Client(proxied, None)
-
-
-def allocations():
-    out = subprocess.run(['build/turnpike', '--socket', f'{lab.tmp}/control.sock', 'allocations',
-                          '--json'], check=True, stdout=subprocess.PIPE).stdout
-    return json.loads(out)['allocations']
 
 
 def mapped(proxied, data=b''):
@@ -117,7 +103,7 @@ def relays(family, way, always, name):
     proxied = Proxied(lab, header(FAR[family], tlvs=os.urandom(50)), always, way)
     client = client_of(proxied)
     relayed = client.allocate(4)
-    listed = allocations()
+    listed = lab.allocations()
     form = {4: '%s:%d', 6: '[%s]:%d'}
     tap.same([(a['client'], a['proxy'], a['transport']) for a in listed],
              [(form[family] % (FAR[family], 5555), form[way] % proxied.sock.getsockname()[:2],
@@ -148,7 +134,7 @@ def relays(family, way, always, name):
     tap.same(counted.get('stream', 0), int(mode == 'xdp'), f'{name}: passed up to the daemon')
     tap.same(counted.get('user_to_client'), 1, f'{name}: which relays it')
     client.close()
-    tap.same(allocations(), [], f'{name}: ends')
+    tap.same(lab.allocations(), [], f'{name}: ends')
     for sock in (peer, stranger):
         sock.close()
 
@@ -236,7 +222,7 @@ def not_confused():
         client.relayed = client.allocate(4)
         client.bind(0x4000, where)
     tap.same(len({c.relayed for c in ways}), 3, 'one address, three ways: three allocations')
-    tap.same({a['client'] for a in allocations()}, {f'{CLIENT[4]}:5555'}, 'all of that client')
+    tap.same({a['client'] for a in lab.allocations()}, {f'{CLIENT[4]}:5555'}, 'all of that client')
     for i, client in enumerate(ways):
         text = b'by way %d' % i
         client.sock.send(channel_data(0x4000, text))
@@ -245,7 +231,7 @@ def not_confused():
         tap.same(client.sock.recv(2048), channel_data(0x4000, text), f'way {i}: down')
     for client in ways:
         client.close()
-    tap.same(allocations(), [], 'all of them end')
+    tap.same(lab.allocations(), [], 'all of them end')
     peer.close()
 
 
@@ -260,7 +246,7 @@ def given_away():
     time.sleep(SHORT + 0.2)
     proxied.head = header('8.8.8.8')
     tap.same(mapped(proxied, proxied.head), ('8.8.8.8', 5555), 'given to another client')
-    tap.same(allocations(), [], 'what the one before had is gone')
+    tap.same(lab.allocations(), [], 'what the one before had is gone')
     proxied.close()
     # without an allocation, it is nobody's then
     proxied = Proxied(lab, header())
@@ -275,7 +261,7 @@ def many():
     clients = [client_of(Proxied(lab, header('8.8.8.%d' % (i + 1)), i % 2)) for i in range(40)]
     for client in clients:
         client.relayed = client.allocate(4)
-    listed = allocations()
+    listed = lab.allocations()
     tap.same(len(listed), 40, '40 clients behind one proxy')
     tap.same({a['worker'] for a in listed}, {0, 1}, 'spread over the workers')
     return clients
@@ -294,7 +280,7 @@ def goes_on(clients):
         good += peer.recvfrom(2048) == (b'%d' % i, client.relayed)
         client.close()
     tap.same(good, 40, 'killed: all are carried on')
-    tap.same(allocations(), [], 'and end')
+    tap.same(lab.allocations(), [], 'and end')
     peer.close()
 
 
@@ -320,9 +306,9 @@ def moves():
         peer.sendto(text, relayed)
         good += client.sock.recv(2048) == channel_data(0x4000, text)
     tap.same(good, 2 * MOVES, f'{mode}: an allocation moves {MOVES} times')
-    tap.same(len(allocations()), 1, f'{mode}: and is one')
+    tap.same(len(lab.allocations()), 1, f'{mode}: and is one')
     client.close()
-    tap.same(allocations(), [], f'{mode}: and ends')
+    tap.same(lab.allocations(), [], f'{mode}: and ends')
     peer.close()
 
 
@@ -357,14 +343,14 @@ def reload():
     client_of(proxied).allocate(4)
     mapped(proxied)
     change(trusted, port, 'udp-proxy-timeout=0')
-    tap.same(len(allocations()), 1, 'reload: the allocation stays')
+    tap.same(len(lab.allocations()), 1, 'reload: the allocation stays')
     dropped('proxy_unknown', message(BINDING, os.urandom(12)), 'timeout 0, no header', proxied)
     tap.same(mapped(proxied, header()), (FAR[4], 5555), 'timeout 0, with one')
     tap.same(mapped(proxied, header('8.8.8.8')), ('8.8.8.8', 5555), 'timeout 0, another client')
-    tap.same(allocations(), [], 'timeout 0: what the one before had is gone')
+    tap.same(lab.allocations(), [], 'timeout 0: what the one before had is gone')
     client_of(Proxied(lab, header())).allocate(4)
     change(trusted, f'udp-proxy-port={OTHER_PORT}')
-    tap.same(allocations(), [], 'another port: what came by the old one ends')
+    tap.same(lab.allocations(), [], 'another port: what came by the old one ends')
     proxied = Proxied(lab, header(), port=OTHER_PORT)
     tap.same(mapped(proxied, header()), (FAR[4], 5555), 'another port: served')
     tap.ok(f'UDP, proxies {SERVER[4]}:{OTHER_PORT}\n' in turnpike('status'), 'status names it')

@@ -2,13 +2,13 @@
 # SPDX-License-Identifier: MIT
 # Clients behind a proxy that says who they are (proxy_cases.py).
 . "$(dirname "$0")/tap.sh"
-
-CERTS=$TAP_TMP/certs
+. tests/net/cases.sh
+. tests/net/cert.sh
 
 # proxied CLIENT SERVER: what is read on the proxy's port after a header and a Binding request
 proxied()
 {
-	lab_exec client timeout 5 python3 - "$1" "$2" <<'END2'
+	lab_exec client timeout 20 python3 - "$1" "$2" <<'END2'
 import socket, sys
 s = socket.create_connection((sys.argv[2], 4000), source_address=(sys.argv[1], 0))
 try:
@@ -28,29 +28,28 @@ reloaded()
 
 said_of()
 {
-	"$TURNPIKED" -n --check-config --realm=x --listening-ip=127.0.0.1 "$@" 2>&1 >/dev/null |
-		grep tcp-proxy-port
+	relay_check -n --realm=x "$@" | grep tcp-proxy-port
 }
 
-command -v openssl >/dev/null || tap_skip_all "no openssl to make certificates with"
+# proxy_start SECONDS: of patience with those who do not allocate
+proxy_start()
+{
+	relay_start --cert="$CERTS/a.pem" --pkey="$CERTS/a.key" --tcp-proxy-port=4000 \
+		--dataplane=user --trusted-proxy-ip=11.0.1.2/32 --max-allocate-timeout="$1" \
+		--unauthorized-ratelimit=on
+}
+
 tap_lab
-mkdir -m 700 "$CERTS"		# for root alone: the keeper reads them
-openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:prime256v1 -nodes -days 30 -subj /CN=a.test \
-	-keyout "$CERTS/a.key" -out "$CERTS/a.pem" 2>/dev/null
-relay_start --cert="$CERTS/a.pem" --pkey="$CERTS/a.key" --tcp-proxy-port=4000 --dataplane=user \
-	--trusted-proxy-ip=11.0.1.2/32 --max-allocate-timeout=3 --unauthorized-ratelimit=on
+cert_make a a.test
+proxy_start 3
 tap_ok $? "starts" "$(cat "$TAP_TMP/relay.log")"
-last=''
-while IFS=$'\t' read -r status name why; do
-	last=$name
-	tap_ok "$status" "$name" "$why"
-done < <(python3 -B tests/net/proxy_cases.py "$LAB_NAME" "$RELAY_SOCKET" $LAB_CLIENT4 $LAB_RELAY4 \
-	$LAB_PEER4 2>"$TAP_TMP/cases.log")
-[ "$last" = "nothing is left" ]
-tap_ok $? "ran to its end" "$(tail -n 5 "$TAP_TMP/cases.log")"
+cases_run "" proxy $LAB_CLIENT4 $LAB_RELAY4 one_by_one
 tap_is "$(proxied $LAB_CLIENT4 $LAB_RELAY4)" 32 "a trusted proxy is served"
 tap_is "$(proxied $LAB_CLIENT6 $LAB_RELAY6)" 0 "another one is not"
 tap_is "$(grep -c 'relay process ended' "$TAP_TMP/relay.log")" 0 "it did not die"
+relay_stop
+proxy_start 60
+cases_run "crowd: " proxy $LAB_CLIENT4 $LAB_RELAY4 crowd
 relay_stop
 : >"$TAP_TMP/more.conf"
 relay_start --dataplane=user --include="$TAP_TMP/more.conf"

@@ -7,7 +7,8 @@ import subprocess
 import sys
 
 sys.path.insert(0, os.path.dirname(__file__))
-from lab import PEER, SERVER, Lab, Tap, until
+from case_report import until
+from lab import PEER, SERVER, Lab, Tap
 from mobile import Dtls, Echo, Mobile, Stream, Tls, Udp, both_ways, heard
 from turn import ALLOCATE, REFRESH, Client, attr, channel_data
 

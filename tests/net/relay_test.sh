@@ -1,34 +1,12 @@
 #!/bin/bash
 # SPDX-License-Identifier: MIT
-# A foreign client and peer (coturn's turnutils) through the real daemon, on
+# A foreign client (coturn's) through the real daemon, on
 # every path: channel and Send, IPv4 and IPv6 on either leg, dataplane user, xdp
 # and tc; and the counters must say that the packets took the path they should.
 . "$(dirname "$0")/tap.sh"
+. tests/net/uclient.sh
 
 N=200		# messages of one client
-
-# uclient SERVER PEER OPTIONS...: two clients; prints what was sent and received
-uclient()
-{
-	local options=()
-	case $2 in *:*) options+=(-x) ;; esac
-	lab_exec client timeout 60 turnutils_uclient -u alice -w secret -c -n $N -m 2 -l 170 -z 2 \
-		-e "$2" -r 3480 "${options[@]}" "${@:3}" "$1" 2>&1 |
-		sed -n 's/.*tot_send_msgs=\([0-9]*\), tot_recv_msgs=\([0-9]*\).*/\1 \2/p' | tail -1
-}
-
-# The four family combinations side by side: files named client-SERVER-PEER
-uclients()
-{
-	local server peer jobs=()
-	for server in $LAB_RELAY4 $LAB_RELAY6; do
-		for peer in $LAB_PEER4 $LAB_PEER6; do
-			uclient "$server" "$peer" "$@" >"$TAP_TMP/client-$server-$peer" &
-			jobs+=($!)
-		done
-	done
-	wait "${jobs[@]}"
-}
 
 # expect_path DATAPLANE MODE NAME: the counters after 4 x 2 clients x N messages both ways
 expect_path()
@@ -65,13 +43,13 @@ run()
 	relay_start --dataplane="$1"
 	tap_ok $? "$name: starts" "$(cat "$TAP_TMP/relay.log")"
 	expect_interfaces "$1" "$name"
-	uclients "${options[@]}"
 	for server in $LAB_RELAY4 $LAB_RELAY6; do
 		for peer in $LAB_PEER4 $LAB_PEER6; do
-			tap_is "$(cat "$TAP_TMP/client-$server-$peer")" "$((2 * N)) $((2 * N))" \
-				"$name, client at $server, peer $peer: nothing is lost"
+			uclient_start "$name, client at $server, peer $peer: nothing is lost" \
+				uclient_to "$peer" "$server" "${options[@]}"
 		done
 	done
+	uclient_end
 	expect_path "$1" "$2" "$name"
 	relay_stop
 }

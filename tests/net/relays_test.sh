@@ -3,6 +3,7 @@
 # Relay addresses, their ports, and the interfaces that the kernel relays on, as they come and
 # go with a reload, while what was allocated goes on.
 . "$(dirname "$0")/tap.sh"
+. tests/net/conf.sh
 
 ALONE='sent 200 received 200 damaged 0'
 

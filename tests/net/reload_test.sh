@@ -3,18 +3,12 @@
 # Another configuration without a restart, a server that drains, and allocations
 # that the operator ends.
 . "$(dirname "$0")/tap.sh"
+. tests/net/conf.sh
 
 # write_conf LINE...
 write_conf()
 {
-	conf_write 'user=alice:secret' "$@"
-}
-
-# allocate_as USER PASSWORD: "ok", or "error CODE"
-allocate_as()
-{
-	echo allocate | lab_exec client timeout 20 build/tests/net/turn_client \
-		"$LAB_RELAY4:3478" "$1" "$2" | cut -d' ' -f1,2 | sed 's/^ok .*/ok/'
+	conf_write user=alice:secret "$@"
 }
 
 test_reload()
@@ -112,8 +106,7 @@ test_drain()
 	tap_is "$(client_say allocate | cut -d' ' -f1)" ok "$1: a client allocates"
 	turnpike drain >/dev/null
 	tap_is "$(allocate_as alice secret)" "error 508" "$1: draining, another one is refused"
-	kill -s KILL "$(relay_child)"
-	relay_wait 'adopted worker='
+	relay_kill
 	tap_ok $? "$1: a successor of the relay process"
 	tap_is "$(allocate_as alice secret)" "error 508" "$1: drains as well"
 	turnpike drain --cancel >/dev/null
@@ -121,7 +114,7 @@ test_drain()
 	turnpike kick 11.0.1.2 >/dev/null
 	tap_is "$(client_say allocate | cut -d' ' -f1)" ok "$1: one allocation"
 	turnpike drain --deadline 2s >/dev/null
-	timeout 10 tail --pid="$RELAY_PID" -f /dev/null
+	timeout 60 tail --pid="$RELAY_PID" -f /dev/null
 	tap_ok $? "$1: the daemon ends after the deadline"
 	wait "$RELAY_PID"
 	tap_is $? 0 "$1: with status 0"
@@ -138,6 +131,7 @@ for dataplane in xdp user; do
 	test_kick $dataplane
 	test_limits $dataplane
 	test_drain $dataplane
-	turnpike detach >/dev/null
+	# a deadline leaves the programs to established flows
+	[ $dataplane = user ] || turnpike detach >/dev/null
 done
 tap_done

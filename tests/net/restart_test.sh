@@ -38,11 +38,6 @@ expect_no_loss()
 	tap_ok 1 "$1: no packet is lost" "got: $answer" "${where//$'\n'/$'\n# '}"
 }
 
-kill_child()
-{
-	kill -9 "$(relay_child)"
-}
-
 restart_daemon()
 {
 	relay_stop TERM
@@ -55,7 +50,7 @@ kill_keeper()
 	child=$(relay_child)
 	relay_stop KILL
 	# it must not outlive its keeper
-	timeout 5 tail --pid="$child" -f /dev/null
+	tap_until tap_ended "$child"
 	relay_start --dataplane="$kernel"
 }
 
@@ -82,14 +77,13 @@ expect_carried_on()
 
 tap_lab
 channel="channel 0x4001"
-lab_exec peer tests/net/echo.py $LAB_PEER4 3482 &
 
 # G19, G20: the kernel relays on while programs change and processes are killed.
 for kernel in xdp tc; do
 	relay_start --dataplane="$kernel"
 	tap_ok $? "$kernel: starts" "$(cat "$TAP_TMP/relay.log")"
 	allocate_and_bind "$kernel, relay process killed"
-	traffic_while "$channel" kill_child
+	traffic_while "$channel" relay_kill
 	expect_no_loss "$kernel, relay process killed"
 	tap_is "$(grep -c 'signal=9' "$TAP_TMP/relay.log")" 1 "$kernel, relay process killed: the log says so"
 	expect_carried_on "$kernel, relay process killed"
@@ -101,7 +95,7 @@ for kernel in xdp tc; do
 	tap_is "$(client_say permit $LAB_PEER4)" ok "$kernel, no channel: permit"
 	tap_is "$(client_say send $LAB_PEER4:3482 20 100 1000)" "sent 20 received 20 damaged 0" \
 		"$kernel, no channel: relays"
-	traffic_while "send $LAB_PEER4:3482" kill_child
+	traffic_while "send $LAB_PEER4:3482" relay_kill
 	expect_no_loss "$kernel, no channel"
 	tap_at_least "$(relay_count poke)" "$(by_daemon)" \
 		"$kernel, no channel: the successor kept the rows"
@@ -133,7 +127,7 @@ ask()
 	lab_exec client python3 -c '
 import os, socket, sys
 s = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
-s.settimeout(2)
+s.settimeout(20)
 s.connect((sys.argv[1], 3478))
 try:
     s.send(bytes.fromhex("000100002112a442") + os.urandom(12))
@@ -147,7 +141,7 @@ except TimeoutError:
 relay_start --dataplane=xdp
 tap_is "$(ask)" yes "xdp: answers Binding"
 tap_is "$(relay_count binding)" 1 "xdp: in the kernel"
-kill_child
+relay_kill
 tap_is "$(ask)" yes "xdp, relay process killed: still does"
 relay_stop TERM
 tap_is "$(ask)" nobody "xdp, stopped: answers nobody, though the programs stay"
@@ -158,8 +152,7 @@ relay_stop
 relay_start --dataplane=user
 tap_ok $? "user: starts" "$(cat "$TAP_TMP/relay.log")"
 allocate_and_bind "user, relay process killed"
-kill_child
-relay_wait 'adopted'
+relay_kill
 expect_carried_on "user, relay process killed"
 client_stop
 relay_stop

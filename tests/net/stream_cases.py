@@ -7,12 +7,16 @@ One line for each case: status, name and diagnostic, separated by tabs. T and X 
 of the catalogue of bad input. The daemon's max-allocate-timeout is PATIENCE."""
 import socket
 import ssl
+import statistics
 import struct
 import sys
 import threading
 import time
 import warnings
 
+from admission import admission
+from case_report import SLACK, is_equal, say, until
+from running_lab import RunningLab
 from stream_client import *
 
 warnings.simplefilter("ignore", DeprecationWarning)
@@ -20,46 +24,15 @@ PATIENCE = 3
 NAME, CONTROL, RELAY_PID, CLIENT, SERVER, PEER, CERTS = sys.argv[1:8]
 RSS_COUNTS = "--no-rss" not in sys.argv
 TLS = {}
-lab = Lab(NAME, CONTROL)
-
-
-def say(good, name, why=""):
-    print(0 if good else 1, name, str(why).replace("\n", " "), sep="\t", flush=True)
-
-
-def is_equal(got, want, name):
-    say(got == want, name, f"got {got}, want {want}")
-
-
-def until(what, within=2):
-    """True as soon as what() is."""
-    end = time.monotonic() + within
-    while time.monotonic() < end:
-        if what():
-            return True
-        time.sleep(0.05)
-    return False
+lab = RunningLab(NAME, CONTROL)
 
 
 def connect(**kw):
-    return StreamClient(lab, CLIENT, SERVER, **kw)
-
-
-def count(reason):
-    return next(r["packets"] for r in lab.ask("stats")["reasons"] if r["reason"] == reason)
-
-
-def unpermitted():
-    """By the daemon, or in the kernel."""
-    return count("no_permission") + count("refused")
+    return StreamClient(lab, CLIENT, SERVER).open(**kw)
 
 
 def allocated(**kw):
-    client = connect(**kw)
-    answer = client.allocate(*([(A_RAF, b"\x02\0\0\0")] if ":" in PEER else []))
-    assert answer.code() == "ok", answer.code()
-    client.relayed = answer.address(A_RELAYED)
-    return client
+    return connect(**kw).relay_to(PEER)
 
 
 def peer_socket():
@@ -97,7 +70,7 @@ def unread_answers(tls):
     writer = threading.Thread(target=client.sock.sendall, args=(requests,)) if tls is None else None
     if writer:
         writer.start()
-        time.sleep(1)
+        time.sleep(1)       # for both ends' buffers to be full
     else:
         n = 200
         client.write(b"".join(message(BINDING) for _ in range(n)))
@@ -127,7 +100,7 @@ def paddings():
     except TimeoutError:
         got = None
     client.write(b"\0\0\0")
-    peer.settimeout(2)
+    peer.settimeout(SLACK)
     is_equal((got, peer.recv(10)), (None, b"a"), "T4 padding that is missing is waited for")
     client.write(channel_data(0x4001, b"x" * 60000))
     is_equal(len(peer.recv(65536)), 60000, "60000 bytes to the peer")
@@ -151,8 +124,8 @@ def garbage():
         for tls in (None, TLS):
             client = connect(tls=tls)
             client.write(data)
-            took = client.closed(2)
-            say(took is not None and took < 1, f"{name}{', TLS' if tls is not None else ''}: closed",
+            took = client.closed()
+            say(took is not None and took < PATIENCE, f"{name}{', TLS' if tls is not None else ''}: closed",
                 f"after {took}")
     client = connect()
     client.write(message(0x7f))
@@ -205,13 +178,13 @@ def patience():
     again.ask(again.request(REFRESH, (A_LIFETIME, bytes(4))))
     waiting["gave its allocation back"] = again
     for name, client in waiting.items():
-        late = client.closed(PATIENCE + 3)
+        late = client.closed()
         took = time.monotonic() - start
-        say(late is not None and took < PATIENCE + 3, f"{name}: closed in time", f"{took} s")
+        say(late is not None, f"{name}: closed in time", f"{took} s")
     say(took > PATIENCE - 1, "... and not before", f"{took} s")
     dripping.join()
     is_equal(held.exchange([]), [], "a client with an allocation stays")
-    is_equal(lab.ask("status")["streams"]["strangers"], 0, "no stranger is left")
+    say(until(lambda: not lab.strangers()), "no stranger is left", lab.strangers())
     held.close()
 
 
@@ -261,13 +234,27 @@ def unread(port):
 
 def last_word(peer, client, number):
     """Sends the newest of the media, and sees it into the client's queue, which is full."""
-    if not until(lambda: not unread(client.relayed[1]), 10):
+    if not until(lambda: not unread(client.relayed[1])):
         raise TimeoutError("the relay does not read")
-    before = count("slow_client")
+    before = lab.count("slow_client")
     peer.sendto(media(number), client.relayed)
-    if not until(lambda: count("slow_client") > before and not unread(client.relayed[1])):
+    if not until(lambda: lab.count("slow_client") > before and not unread(client.relayed[1])):
         raise TimeoutError("the newest did not push out the oldest")
     return number
+
+
+def ping(peer, client, number):
+    """Seconds until it arrives. Again now and then: it may be lost where the flood was."""
+    data, start = b"ping %d" % number, time.monotonic()
+    while time.monotonic() < start + SLACK:
+        peer.sendto(data, client.relayed)
+        try:
+            while client.read(1)[4:] != data:
+                pass
+            return time.monotonic() - start
+        except TimeoutError:
+            pass
+    raise TimeoutError("others are not served")
 
 
 def slow(tls):
@@ -277,19 +264,17 @@ def slow(tls):
     deaf, good = allocated(tls=tls, rcvbuf=4096), allocated()
     deaf.bind(0x4001, PEER, port)
     good.bind(0x4001, PEER, port)
-    lost, before = count("slow_client"), rss()
-    worst, rounds = 0, 0
-    while rounds < 3000 or (count("slow_client") < lost + 5000 and rounds < 30000):
+    lost, before = lab.count("slow_client"), rss()
+    pings, rounds = [], 0
+    while rounds < 3000 or (lab.count("slow_client") < lost + 5000 and rounds < 30000):
         for rounds in range(rounds + 1, rounds + 101):
             for _ in range(5):
                 peer.sendto(media(rounds), deaf.relayed)
-        start = time.monotonic()
-        peer.sendto(b"ping", good.relayed)
-        assert good.read()[4:] == b"ping"
-        worst = max(worst, time.monotonic() - start)
-    say(count("slow_client") > lost + 5000, f"T14 {kind}: what a client does not read is dropped",
-        f"{count('slow_client') - lost} of {5 * rounds}")
-    say(worst < 0.5, f"T14 {kind}: others do not notice", f"{worst} s")
+        pings.append(ping(peer, good, rounds))
+    say(lab.count("slow_client") > lost + 5000, f"T14 {kind}: what a client does not read is dropped",
+        f"{lab.count('slow_client') - lost} of {5 * rounds}")
+    # half of them, since a busy machine may make anybody wait now and then
+    say(statistics.median(pings) < 0.5, f"T14 {kind}: others do not notice", f"{pings} s")
     newest = last_word(peer, deaf, rounds + 1)
     if RSS_COUNTS:
         say(rss() - before < 2048, f"T14 {kind}: bounded in memory", f"{rss() - before} KiB more")
@@ -314,20 +299,8 @@ def slow(tls):
 # ---------------------------------------------------------------- IP fields
 
 def permissions():
-    """Who may send to a TCP client's relayed address."""
-    allowed, port = peer_socket()
     client = allocated()
-    turned_away = unpermitted()
-    allowed.sendto(b"early", client.relayed)
-    # two sockets of the daemon: which it reads first is not said
-    say(until(lambda: unpermitted() > turned_away), "what comes without a permission is dropped")
-    client.permit(PEER)
-    allowed.sendto(b"late", client.relayed)
-    indication = Answer(client.read())
-    is_equal((indication.code(), indication.attrs[A_DATA]), ("data", b"late"),
-             "without a permission nothing gets in, with it a Data indication comes")
-    client.write(client.send(PEER, port, b"up"))
-    is_equal(allowed.recv(10), b"up", "a Send indication gets out")
+    admission(client, peer_socket()[0])
     client.close()
 
 
@@ -342,6 +315,17 @@ def refused(tls, **kw):
     except OSError as e:
         return str(e)
     return None
+
+
+def all_until_closed(sock):
+    """How many seconds that took, and what came."""
+    start, got = time.monotonic(), b""
+    try:
+        while more := sock.recv(65536):
+            got += more
+    except OSError:         # a reset; after SLACK a timeout
+        pass
+    return time.monotonic() - start, got
 
 
 def secure():
@@ -369,17 +353,8 @@ def secure():
             client.write(data)
         except OSError:
             pass
-        start = time.monotonic()
-        client.sock.settimeout(2)
-        try:
-            while client.sock.recv(1000):
-                pass
-            closed = True
-        except TimeoutError:
-            closed = False
-        except OSError:
-            closed = True
-        say(closed and time.monotonic() - start < 1, f"{name}: closed")
+        took, _ = all_until_closed(client.sock)
+        say(took < PATIENCE, f"{name}: closed", f"after {took} s")
     client = connect(tls=TLS)
     is_equal(client.exchange([]), [], "a good client is served after all that")
 
@@ -398,19 +373,9 @@ def plain_in_tls():
             client.write(outgoing.read())
             incoming.write(client.sock.recv(65536))
     client.write(message(BINDING))
-    start = time.monotonic()
-    client.sock.settimeout(2)
-    got = b""
-    try:
-        while True:
-            more = client.sock.recv(65536)
-            if not more:
-                break
-            got += more
-    except OSError as e:
-        got += b"timeout" if isinstance(e, TimeoutError) else b""
-    say(b"timeout" not in got and struct.pack("!I", COOKIE) not in got and
-        time.monotonic() - start < 1, "X6 plain messages inside TLS: closed, not answered")
+    took, got = all_until_closed(client.sock)
+    say(took < PATIENCE and struct.pack("!I", COOKIE) not in got,
+        "X6 plain messages inside TLS: closed, not answered", f"after {took} s: {got.hex()}")
 
 
 for transport in (None, TLS):
@@ -426,4 +391,4 @@ slow(TLS)
 permissions()
 secure()
 plain_in_tls()
-is_equal(until(lambda: not lab.allocations(), PATIENCE + 3), True, "no allocation is left")
+is_equal(until(lambda: not lab.allocations()), True, "no allocation is left")

@@ -1,6 +1,5 @@
 # SPDX-License-Identifier: MIT
 """A client on TCP or TLS, on top of hostile.py's."""
-import ctypes
 import socket
 import ssl
 import struct
@@ -12,24 +11,35 @@ IP_TOS = 1
 
 
 class StreamClient(Client):
-    """tls: False, or the arguments of context()."""
+    """Its messages, cut out of a stream of bytes; this one's is TCP, or TLS."""
 
-    def __init__(self, lab, ip, server, port=3478, tls=None, tos=0, timeout=5, rcvbuf=0):
-        self.lab, self.ip, self.server = lab, ip, server
-        self.user, self.password = b"alice", "secret"
-        self.realm = self.nonce = self.key = None
-        self.buffer = b""
-        self.sock = tcp(lab, ip, tos, rcvbuf)
-        self.sock.settimeout(timeout)
-        self.sock.connect((server, port))
+    buffer = b""
+
+    def open(self, port=3478, tls=None, tos=0, rcvbuf=0):
+        """tls: None, or {"name": for SNI, "context": arguments of context()}."""
+        self.sock = self.lab.tcp("client", self.ip)
+        option = self.sock.setsockopt
+        if rcvbuf:
+            option(socket.SOL_SOCKET, socket.SO_RCVBUF, rcvbuf)
+        if tos and self.sock.family == socket.AF_INET:
+            option(socket.IPPROTO_IP, IP_TOS, tos)
+        elif tos:
+            option(socket.IPPROTO_IPV6, socket.IPV6_TCLASS, tos)
+        option(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        self.sock.connect((self.server, port))
+        self.introduce()
         if tls is not None:
             self.sock = context(**tls.get("context", {})).wrap_socket(
                 self.sock, server_hostname=tls.get("name"))
+        return self
+
+    def introduce(self):
+        """What goes before everything else, TLS included."""
 
     def write(self, data):
         self.sock.sendall(data)
 
-    def read(self, timeout=5):
+    def read(self, timeout=SLACK):
         """One message without its padding; None at the end of the stream."""
         self.sock.settimeout(timeout)
         while True:
@@ -75,10 +85,10 @@ class StreamClient(Client):
                 return got
             got.append(text)
 
-    def closed(self, within):
+    def closed(self):
         """Seconds until the server closes, having said nothing; None where it does not."""
         start = time.monotonic()
-        self.sock.settimeout(within)
+        self.sock.settimeout(SLACK)
         try:
             data = self.sock.recv(65536)
         except TimeoutError:
@@ -93,26 +103,16 @@ class StreamClient(Client):
     def permit(self, ip):
         return self.ask(self.about(PERMIT, (ip, 0)))
 
+    def relay_to(self, ip):
+        """With an allocation for peers of that family; self.relayed is its address."""
+        answer = self.allocate(*([(A_RAF, b"\x02\0\0\0")] if ":" in ip else []))
+        assert answer.code() == "ok", answer.code()
+        self.relayed = answer.address(A_RELAYED)
+        return self
+
 
 def channel_data(number, data):
     return struct.pack("!HH", number, len(data)) + data + bytes(-len(data) % 4)
-
-
-def tcp(lab, ip, tos=0, rcvbuf=0):
-    family = socket.AF_INET6 if ":" in ip else socket.AF_INET
-    with open(f"/run/netns/{lab.name}-client") as namespace:
-        if ctypes.CDLL(None, use_errno=True).setns(namespace.fileno(), 0x40000000):
-            raise OSError(ctypes.get_errno(), "setns")
-    s = socket.socket(family, socket.SOCK_STREAM)
-    if rcvbuf:
-        s.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, rcvbuf)
-    if tos and family == socket.AF_INET:
-        s.setsockopt(socket.IPPROTO_IP, IP_TOS, tos)
-    elif tos:
-        s.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_TCLASS, tos)
-    s.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-    s.bind((ip, 0))
-    return s
 
 
 def context(least=None, most=None, alpn=None, ca=None):

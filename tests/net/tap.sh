@@ -14,6 +14,7 @@ cd "$TAP_ROOT" || exit 1
 tap_skip_all()
 {
 	echo "1..0 # SKIP $*"
+	rmdir "$TAP_TMP" 2>/dev/null
 	exit 4
 }
 
@@ -47,6 +48,23 @@ tap_skip()
 {
 	TAP_N=$((TAP_N + 1))
 	echo "ok $TAP_N - $1 # SKIP $2"
+}
+
+# tap_until COMMAND...: until it succeeds, a minute at most: a busy machine verifies a program
+# for long
+tap_until()
+{
+	local end=$((SECONDS + 60))
+	until "$@"; do
+		[ $SECONDS -lt $end ] || return 1
+		sleep 0.05
+	done
+}
+
+# tap_ended PID: a process that nobody has waited for is not running either
+tap_ended()
+{
+	! kill -0 "$1" 2>/dev/null || [ "$(ps -o stat= -p "$1" | cut -c1)" = Z ]
 }
 
 # relay_reports LOG...: keeps what sanitizers wrote there rather than to a file of their own, as
@@ -100,63 +118,59 @@ tap_lab()
 	export UBSAN_OPTIONS="print_stacktrace=1:log_path=$TAP_TMP/reports/ubsan"
 	mount -t bpf bpf "$TAP_TMP/bpf" || tap_skip_all "no BPF filesystem"
 	lab_up || { echo "Bail out! the lab cannot be built"; exit 1; }
-	local port
-	for port in 3480 3481; do
-		lab_exec peer turnutils_peer -p $port -L $LAB_PEER4 -L $LAB_PEER6 >/dev/null 2>&1 &
-	done
+	lab_exec peer build/tests/net/echo 3480 3482 $LAB_PEER4 $LAB_PEER6 ||
+		{ echo "Bail out! no echo"; exit 1; }
 }
 
 RELAY_PID='' RELAY_SOCKET=$TAP_TMP/control.sock
 
-# relay_launch ARGUMENT...: a daemon in the relay host, ready when this returns 0.
+# Capabilities that the daemon does not have: as in the unit, not everything that root may.
+RELAY_BOUNDS=-sys_admin
+
+# relay_launch ARGUMENT...: a daemon in the relay host, ready when this returns 0
 relay_launch()
 {
 	[ -z "$RELAY_PID" ] || relay_reports "$TAP_TMP/relay.log"
 	: >"$TAP_TMP/relay.log"
-	# a function in the background would be a shell between the daemon and its signals
-	# as in the unit: not everything that root may
-	nsenter --net="/run/netns/$LAB_NAME-relay" -- setpriv --bounding-set=-sys_admin \
-		"$TURNPIKED" --realm=lab --control-socket="$RELAY_SOCKET" \
-		--pin-path="$TAP_TMP/bpf/turnpike" --relay-threads=2 --unauthorized-ratelimit=off \
+	# not lab_start: the daemon appends to a log that tests make empty
+	nsenter --net="/run/netns/$LAB_NAME-relay" -- setpriv --bounding-set="$RELAY_BOUNDS" \
+		"$TURNPIKED" --control-socket="$RELAY_SOCKET" --pin-path="$TAP_TMP/bpf/turnpike" \
 		"$@" >>"$TAP_TMP/relay.log" 2>&1 &
 	RELAY_PID=$!
 	relay_wait 'relaying workers='
 }
 
-# relay_start [DIRECTIVE...]: one without a file
+# relay_start [DIRECTIVE...]: one with the directives that most tests need, and room in its
+# sockets for what comes while somebody else has the processor
 relay_start()
 {
-	relay_launch -n --lt-cred-mech --user=alice:secret \
+	relay_launch -n --realm=lab --lt-cred-mech --user=alice:secret \
 		--listening-ip=$LAB_RELAY4 --listening-ip=$LAB_RELAY6 \
-		--relay-ip=$LAB_OUTER4 --relay-ip=$LAB_OUTER6 --rfc5766-channel-numbers "$@"
+		--relay-ip=$LAB_OUTER4 --relay-ip=$LAB_OUTER6 --relay-threads=2 \
+		--unauthorized-ratelimit=off --rfc5766-channel-numbers --sock-buf-size=4194304 "$@"
 }
 
-CONF=$TAP_TMP/turnpike.conf
-
-# conf_write LINE...: what conf_start, and then a reload, reads
-conf_write()
+# relay_check ARGUMENT...: what is said of a configuration; the effective one to a file
+relay_check()
 {
-	printf '%s\n' "$@" >"$CONF"
-	chmod 640 "$CONF"
+	"$TURNPIKED" "$@" --check-config --listening-ip=127.0.0.1 2>&1 >"$TAP_TMP/effective" |
+		grep -v 'other programs may take'
 }
 
-# conf_start [DIRECTIVE...]
-conf_start()
-{
-	relay_launch -c "$CONF" --listening-ip=$LAB_RELAY4 "$@"
-}
-
-# relay_wait TEXT: until the log says it (20 s at most, or TAP_PATIENCE twentieths: a busy
-# machine verifies a program for long).
+# relay_wait TEXT [TIMES]: until the log says it, and so many times
 relay_wait()
 {
-	local i
-	for ((i = 0; i < ${TAP_PATIENCE:-400}; i++)); do
-		grep -q "$1" "$TAP_TMP/relay.log" && return 0
-		kill -0 "$RELAY_PID" 2>/dev/null || return 1
-		sleep 0.05
-	done
-	return 1
+	tap_until relay_said_or_ended "$@" && relay_said "$@"
+}
+
+relay_said()
+{
+	[ "$(grep -c "$1" "$TAP_TMP/relay.log")" -ge "${2:-1}" ]
+}
+
+relay_said_or_ended()
+{
+	relay_said "$@" || ! kill -0 "$RELAY_PID" 2>/dev/null
 }
 
 # relay_stop [SIGNAL]: Ctrl-C by default, which takes the programs off.
@@ -174,6 +188,15 @@ relay_child()
 	pgrep -P "$RELAY_PID"
 }
 
+# relay_kill: the relay process; it has a successor that serves when this returns 0
+relay_kill()
+{
+	local before
+	before=$(grep -c 'relaying workers=' "$TAP_TMP/relay.log")
+	kill -KILL "$(relay_child)"
+	relay_wait 'relaying workers=' $((before + 1))
+}
+
 turnpike()
 {
 	lab_exec relay build/turnpike --socket "$RELAY_SOCKET" --pin-path "$TAP_TMP/bpf/turnpike" "$@"
@@ -185,6 +208,16 @@ relay_count()
 	turnpike stats --json | python3 -c '
 import json, sys
 print(next((r["packets"] for r in json.load(sys.stdin)["reasons"] if r["reason"] == sys.argv[1]), "none"))' "$1"
+}
+
+# relay_settle_neighbours: known for good, no packet passes up for their sake, not even while there is no daemon.
+relay_settle_neighbours()
+{
+	local client peer
+	client=$(lab_ip client -o link show eth0 | grep -o 'ether [0-9a-f:]*')
+	peer=$(lab_ip peer -o link show eth0 | grep -o 'ether [0-9a-f:]*')
+	lab_ip relay neigh replace $LAB_CLIENT4 dev toclient nud permanent lladdr "${client#* }"
+	lab_ip relay neigh replace $LAB_PEER4 dev topeer nud permanent lladdr "${peer#* }"
 }
 
 # relay_interfaces: what relays on each of them, as name=native|tc|none.
@@ -205,6 +238,12 @@ a = json.load(sys.stdin)["allocations"]
 print(eval(sys.argv[1]))' "$1"
 }
 
+# relay_has N: so many allocations
+relay_has()
+{
+	[ "$(relay_allocations 'len(a)')" = "$1" ]
+}
+
 # client_start SERVER [USER PASSWORD]: a turn_client to speak to with client_say.
 client_start()
 {
@@ -220,6 +259,13 @@ client_say()
 	echo "$*" >&"$CLIENT_IN"
 	read -r -t 60 answer <&"$CLIENT_OUT" || answer="no answer"
 	echo "$answer"
+}
+
+# allocate_as USER PASSWORD: what becomes of an Allocate, "ok" or "error CODE"
+allocate_as()
+{
+	echo allocate | lab_exec client timeout 20 build/tests/net/turn_client \
+		"$LAB_RELAY4:3478" "$1" "$2" | cut -d' ' -f1,2 | sed 's/^ok .*/ok/'
 }
 
 client_stop()

@@ -21,30 +21,38 @@ qdiscs()
 # takes the daemon a second
 start_client()
 {
-	local i before answer
+	local answer
 	client_start "$1:3478"
 	client_say allocate >/dev/null
 	client_say bind 0x4001 $LAB_PEER4:3480 >/dev/null
 	client_say permit $LAB_PEER4 >/dev/null
-	for i in {1..20}; do
-		before=$(relay_count to_client)
-		answer=$(client_say channel 0x4001 1 100 1000)
-		[ "$(relay_count to_client)" = "$before" ] || break
-		sleep 0.2
-	done
+	tap_until kernel_answers
 	tap_is "$answer" "sent 1 received 1 damaged 0" "$2: relays"
 }
 
-# expect_by kernel|daemon NAME: who relays N messages, and nothing is damaged. The lab's
+kernel_answers()
+{
+	local before
+	before=$(relay_count to_client)
+	answer=$(client_say channel 0x4001 1 100 1000)
+	[ "$(relay_count to_client)" != "$before" ]
+}
+
+# What the kernel relayed, and what it has asked for a neighbour with (poke)
+by_kernel()
+{
+	echo $(($(relay_count to_peer) + $(relay_count to_client) + $(relay_count poke)))
+}
+
+# expect_by kernel|daemon NAME: who relays N messages both ways, and nothing is damaged. The lab's
 # veths have no other traffic, so that all that is counted is ours.
 expect_by()
 {
-	local up down kernel=0
-	up=$(relay_count to_peer) down=$(relay_count to_client)
+	local before kernel=0
+	before=$(by_kernel)
 	tap_is "$(client_say channel 0x4001 $N 200 1000)" "sent $N received $N damaged 0" "$2"
-	[ "$1" = daemon ] || kernel=$N
-	tap_is "$(($(relay_count to_peer) - up)) $(($(relay_count to_client) - down))" \
-		"$kernel $kernel" "$2: by the $1"
+	[ "$1" = daemon ] || kernel=$((2 * N))
+	tap_is $(($(by_kernel) - before)) $kernel "$2: by the $1"
 }
 
 # A bridge between the relay and its client: no native XDP.

@@ -7,24 +7,13 @@
 OUT=$TAP_TMP/trace.out ERR=$TAP_TMP/trace.err
 TRACER=''
 
-# wait_until SECONDS COMMAND...: until it succeeds
-wait_until()
-{
-	local end=$((SECONDS + $1))
-	shift
-	until "$@"; do
-		[ $SECONDS -lt $end ] || return 1
-		sleep 0.05
-	done
-}
-
 # trace_start OPTION...: one in the background that has its programs in place
 trace_start()
 {
 	lab_start relay build/turnpike --socket "$RELAY_SOCKET" \
 		--pin-path "$TAP_TMP/bpf/turnpike" trace "$@" >"$OUT" 2>"$ERR"
 	TRACER=$LAB_PID
-	wait_until 60 grep -q 'tracing the programs' "$ERR"
+	tap_until grep -q 'tracing the programs' "$ERR"
 }
 
 # trace_stop [SIGNAL]: the status that it ends with; no SIGNAL: by itself
@@ -89,22 +78,12 @@ start_client()
 	client_say bind 0x4001 $LAB_PEER4:3480 >/dev/null
 	client_say permit $LAB_PEER4 >/dev/null
 	# the daemon needs a moment to learn of the neighbours
-	wait_until 20 answers
+	tap_until answers
 }
 
 answers()
 {
 	[ "$(client_say channel 0x4001 1 100 1000)" = "sent 1 received 1 damaged 0" ]
-}
-
-# Known for good: no packet passes up for their sake, not even while there is no daemon.
-settle_neighbours()
-{
-	local mac
-	mac=$(lab_ip client -o link show eth0 | grep -o 'ether [0-9a-f:]*')
-	lab_ip relay neigh replace $LAB_CLIENT4 dev toclient nud permanent lladdr "${mac#* }"
-	mac=$(lab_ip peer -o link show eth0 | grep -o 'ether [0-9a-f:]*')
-	lab_ip relay neigh replace $LAB_PEER4 dev topeer nud permanent lladdr "${mac#* }"
 }
 
 # other_client COMMAND...: another one that goes after it
@@ -234,7 +213,7 @@ test_one_only()
 	are_tracing && kill -0 "$TRACER"
 	tap_ok $? "$kernel: and changes nothing"
 	trace_stop KILL 2>/dev/null
-	wait_until 30 are_again
+	tap_until are_again
 	tap_is "$(programs)" "$ours" "$kernel: killed, and the programs are what they were"
 	relays "$kernel: killed, relays"
 }
@@ -268,10 +247,10 @@ test_restart()
 	trace_start --json --reason to_peer
 	relay_stop TERM
 	relays "$kernel: no daemon, relays"
-	wait_until 30 test -s "$OUT"
+	tap_until test -s "$OUT"
 	tap_ok $? "$kernel: no daemon, is traced" "$(cat "$ERR")"
 	relay_start --dataplane="$kernel"
-	wait_until 60 grep -q 'loaded its programs anew' "$ERR"
+	tap_until grep -q 'loaded its programs anew' "$ERR"
 	tap_ok $? "$kernel: follows a new daemon" "$(cat "$ERR")"
 	: >"$OUT"
 	relays "$kernel: a new daemon, relays"
@@ -318,7 +297,7 @@ test_usage()
 }
 
 tap_lab
-settle_neighbours
+relay_settle_neighbours
 for kernel in xdp tc; do
 	relay_start --dataplane="$kernel"
 	start_client

@@ -3,32 +3,12 @@
 import hashlib
 import hmac
 import os
-import socket
 import struct
 import time
 
-COOKIE = 0x2112A442
-ALLOCATE, REFRESH, SEND, DATA, PERMIT, BIND = 3, 4, 6, 7, 8, 9
-
-
-def attr(kind, value):
-    return struct.pack('!HH', kind, len(value)) + value + bytes(-len(value) % 4)
-
-
-def xor_address(address, port, txid=b''):
-    """XOR-PEER-ADDRESS (RFC 8489 section 14.2)."""
-    family = 6 if ':' in address else 4
-    raw = socket.inet_pton(socket.AF_INET6 if family == 6 else socket.AF_INET, address)
-    mask = struct.pack('!I', COOKIE) + txid
-    return struct.pack('!BBH', 0, 2 if family == 6 else 1, port ^ (COOKIE >> 16)) + \
-        bytes(a ^ b for a, b in zip(raw, mask))
-
-
-def read_address(value, txid):
-    mask = struct.pack('!I', COOKIE) + txid
-    raw = bytes(a ^ b for a, b in zip(value[4:], mask))
-    port = struct.unpack('!H', value[2:4])[0] ^ (COOKIE >> 16)
-    return socket.inet_ntop(socket.AF_INET6 if value[1] == 2 else socket.AF_INET, raw), port
+from case_report import SLACK
+from stun import ALLOCATE, BIND, COOKIE, DATA, PERMIT, REFRESH, SEND, attribute as attr, \
+    read_address, read_attributes, xor_address
 
 
 def message(kind, txid, *attrs):
@@ -43,12 +23,7 @@ def parse(data):
     kind, length, cookie = struct.unpack('!HHI', data[:8])
     if cookie != COOKIE or length != len(data) - 20:
         return None
-    attrs, at = {}, 20
-    while at + 4 <= len(data):
-        name, size = struct.unpack('!HH', data[at:at + 4])
-        attrs.setdefault(name, data[at + 4:at + 4 + size])
-        at += 4 + size + -size % 4
-    return kind, data[8:20], attrs
+    return kind, data[8:20], read_attributes(data)
 
 
 def channel_data(number, data):
@@ -92,7 +67,7 @@ class Client:
         return whole + attr(8, hmac.new(key, whole, hashlib.sha1).digest())
 
     def answer(self, txid):
-        end = time.monotonic() + 3
+        end = time.monotonic() + SLACK
         while time.monotonic() < end:
             m = parse(self.sock.recv(65536))
             if m and m[1] == txid:
