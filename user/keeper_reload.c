@@ -227,7 +227,8 @@ static void refuse(const struct keeper *k, const struct conf_errors *errors, con
 	log_lines(text);
 	log_error("reload: refused, %u error%s: nothing has changed", errors->errors,
 		  errors->errors == 1 ? "" : "s");
-	link_send(k->link, LINK_REFUSED, text, NULL, 0);
+	/* who asked waits for it */
+	send_patiently(k, LINK_REFUSED, text, NULL, 0);
 }
 
 /* Everything, or for a renewal what the certificates' files hold: -EALREADY if that is in force. */

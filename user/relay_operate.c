@@ -259,7 +259,8 @@ json_t *relay_drain(void *ctx, const json_t *request)
 	r->deadline_ns = on && deadline_s ?
 			 clock_mono_ns() + (uint64_t)deadline_s * TURN_NS_PER_S : 0;
 	/* a successor of this process, should it die, is to know */
-	link_send(r->setup->link, on ? LINK_DRAIN : LINK_SERVE, NULL, NULL, 0);
+	if (link_send(r->setup->link, on ? LINK_DRAIN : LINK_SERVE, NULL, NULL, 0))
+		log_error("drain: the keeper does not listen, a successor would not know");
 	set_draining(r, on);
 	return json_pack("{s:b,s:i}", "draining", on, "allocations",
 			 (int)turn_shared_allocations(r->shared.turn));
