@@ -1,12 +1,12 @@
 #!/bin/bash
 # SPDX-License-Identifier: MIT
-# Run test programs that print (K)TAP, as many at a time as there are processors
-# (TEST_JOBS), show what they say in their order, and add it up. What failed is said again
+# Run test programs that print (K)TAP, one more at a time than there are processors, since
+# most of them wait most of their time (TEST_JOBS), show what they say in their order, and add it up. What failed is said again
 # at the end.
 # The last line is "N passed, N failed, N skipped". Exit 4 of a program means
 # that it was skipped whole; any other failure counts even without a "not ok".
 set -u
-jobs=${TEST_JOBS:-$(nproc)}
+jobs=${TEST_JOBS:-$(($(nproc) + 1))}
 pass=0 fail=0 skip=0
 dir=$(mktemp -d)
 # the programs clean up after themselves when they are told to end

@@ -7,24 +7,18 @@ import time
 
 from hostile import *
 
-IP_TOS = 1
-
 
 class StreamClient(Client):
     """Its messages, cut out of a stream of bytes; this one's is TCP, or TLS."""
 
     buffer = b""
 
-    def open(self, port=3478, tls=None, tos=0, rcvbuf=0):
+    def open(self, port=3478, tls=None, rcvbuf=0):
         """tls: None, or {"name": for SNI, "context": arguments of context()}."""
         self.sock = self.lab.tcp("client", self.ip)
         option = self.sock.setsockopt
         if rcvbuf:
             option(socket.SOL_SOCKET, socket.SO_RCVBUF, rcvbuf)
-        if tos and self.sock.family == socket.AF_INET:
-            option(socket.IPPROTO_IP, IP_TOS, tos)
-        elif tos:
-            option(socket.IPPROTO_IPV6, socket.IPV6_TCLASS, tos)
         option(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         self.sock.connect((self.server, port))
         self.introduce()

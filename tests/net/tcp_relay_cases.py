@@ -300,8 +300,8 @@ def shown():
     of = "[%s]:%d" if ":" in RELAYED else "%s:%d"
     want = {"relayed": [of % c.relayed], "relayed_by": "tcp", "connections": 3}
     c.talk(c.about(PERMIT, (PEER, 0)))
-    pairs = [pair(c, *listener()) for _ in range(2)]
-    with peer_socket() as peer:
+    pairs = [pair(c) for _ in range(2)]
+    with lab.tcp("peer", PEER) as peer:
         peer.connect(c.relayed)
         bound = Data()
         bound.bind_to(c.attempted()[0])
@@ -315,7 +315,7 @@ def shown():
         say(f"{want['relayed'][0]}/tcp " in text, "and so it is shown", text)
     bound.sock.close()
     want["connections"] = 2
-    say(until(lambda: seen() == want, 30), "one that is over is gone", seen())
+    say(until(lambda: seen() == want), "one that is over is gone", seen())
     for d, end in pairs:
         d.sock.close()
         end.close()
