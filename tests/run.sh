@@ -1,8 +1,8 @@
 #!/bin/bash
 # SPDX-License-Identifier: MIT
 # Run test programs that print (K)TAP, one more at a time than there are processors, since
-# most of them wait most of their time (TEST_JOBS), show what they say in their order, and add it up. What failed is said again
-# at the end.
+# most of them wait most of their time (TEST_JOBS), show what they say in their order, and add
+# it up. What failed is said again at the end.
 # The last line is "N passed, N failed, N skipped". Exit 4 of a program means
 # that it was skipped whole; any other failure counts even without a "not ok".
 set -u
