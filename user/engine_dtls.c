@@ -211,7 +211,7 @@ static void dtls_leg_allocated(struct engine_leg *leg, const struct tp_addr *cli
 
 static const struct engine_leg_ops dtls_leg = {
 	.send = dtls_leg_send,
-	.allocated = engine_guest_allocated,
+	.allocated = dtls_leg_allocated,
 };
 
 /* io becomes the session's. NULL: no memory. */
