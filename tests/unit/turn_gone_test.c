@@ -260,14 +260,7 @@ static void refused(void **state)
 	go(w, AWAY);
 	bad.bytes[3] ^= 1;
 	assert_int_equal(resume(w, &bad), 400);
-	w->user = "bob";
-	w->password = "builder";
-	assert_int_equal(resume(w, &t), 441);
-	w->user = "alice";
-	w->password = "wonder";
-	w->conf.mobility = false;
-	assert_int_equal(resume(w, &t), 405);
-	w->conf.mobility = true;
+	assert_needs_owner(w, &t);
 	assert_nobody(w);
 	assert_int_equal(resume(w, &t), 0);
 	bad = t;

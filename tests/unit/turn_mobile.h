@@ -64,6 +64,19 @@ static inline int resume(struct world *w, const struct ticket *t)
 	return ask(w);
 }
 
+/* Its own user's, and only where the configuration has mobility. */
+static inline void assert_needs_owner(struct world *w, const struct ticket *t)
+{
+	w->user = "bob";
+	w->password = "builder";
+	assert_int_equal(resume(w, t), 441);
+	w->user = "alice";
+	w->password = "wonder";
+	w->conf.mobility = false;
+	assert_int_equal(resume(w, t), 405);
+	w->conf.mobility = true;
+}
+
 static inline void go(struct world *w, const char *to)
 {
 	client(w, to);
