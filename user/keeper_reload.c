@@ -253,7 +253,8 @@ static void reload(struct keeper *k, bool renewal)
 	read = !err;
 	if (read) {
 		conf_drop_former(next, is_left, &k->dataplane.tables);
-		err = attach_added(k, next, &errors);
+		/* certificates come to no interface, and none can refuse them */
+		err = renewal ? 0 : attach_added(k, next, &errors);
 	}
 	if (read && !err)
 		err = open_added(k, next, &added, &errors);
